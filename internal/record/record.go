@@ -1,0 +1,156 @@
+// Package record holds what flows through weir: a Record is one event of a Stream, a
+// Batch is a run of consecutive records of one stream with the arena that all their
+// bytes live in, the source position after the last of them, and the counts they made.
+//
+// Everything a record refers to is a Span of the batch's arena, so that a batch can be
+// filled, changed by stages and reused without an allocation per record:
+//
+//	b.Reset(stream)
+//	body := b.Append(line)
+//	b.Records = append(b.Records, record.Record{Body: body, Start: 0, End: int64(len(line)) + 1})
+//
+// A batch belongs to one goroutine at a time. Spans and the slices made from them are
+// valid until the batch is Reset. The package leaves out where records come from and
+// where they are kept.
+package record
+
+// Level is the severity of a record. The zero value means that nothing has said it yet.
+type Level uint8
+
+// The levels, from least to most severe.
+const (
+	LevelUnknown Level = iota
+	LevelTrace
+	LevelDebug
+	LevelInfo
+	LevelWarn
+	LevelError
+	LevelFatal
+)
+
+var levelNames = [...]string{"unknown", "trace", "debug", "info", "warn", "error", "fatal"}
+
+// String returns the level's name in lower case, as it appears in labels.
+func (l Level) String() string {
+	if int(l) < len(levelNames) {
+		return levelNames[l]
+	}
+	return levelNames[LevelUnknown]
+}
+
+// Flags say how a record's bytes have to be read and what happened to them.
+type Flags uint8
+
+const (
+	// Escaped marks a body that is the inside of a JSON string, still escaped.
+	Escaped Flags = 1 << iota
+	// Partial marks a piece of a message whose rest follows in the same sub-stream.
+	Partial
+	// Stderr marks the second sub-stream; without it a record belongs to the first.
+	Stderr
+	// Cut marks a record that was longer than the limit and lost its end.
+	Cut
+	// Dropped marks a record that a filter took out: it is counted, but not kept.
+	Dropped
+)
+
+// Sub returns the index of the record's sub-stream: 0, or 1 for stderr.
+func (f Flags) Sub() int {
+	if f&Stderr != 0 {
+		return 1
+	}
+	return 0
+}
+
+// Span is a piece of a batch's arena. The zero Span is empty and means "absent".
+type Span struct {
+	Off uint32
+	Len uint32
+}
+
+// Record is one event of a stream.
+type Record struct {
+	// Time is when the event happened, in Unix nanoseconds. Zero: the source does not say.
+	Time int64
+	// Start and End are the input's positions before and after the record. They are
+	// opaque but ordered: of two records of one input the earlier has the smaller ones.
+	Start, End int64
+	// Rules has a bit for each rule of the stream's line, by the rule's place in the
+	// line: set when the rule applies to this record, that is when it parsed it.
+	Rules uint64
+	// Body is the text without its line end, as it was read.
+	Body  Span
+	Level Level
+	Flags Flags
+}
+
+// Delta is an addition to one cell of a durable series, made by records of a batch. It
+// takes effect when the batch's commit is synced, never before.
+type Delta struct {
+	Series uint32  // the series' durable number, from the metric registry
+	Cell   uint32  // 0 for a counter; the bucket, then sum, of a histogram
+	Add    float64 // in the series' unit
+}
+
+// Position is where reading of an input resumes.
+type Position struct {
+	// Source is the source's own encoding of what it has open and how far it has read.
+	// Empty: nothing was read yet.
+	Source []byte
+	// Resume is, for each sub-stream, the position (as in Record.Start) before which
+	// every record is accounted for. A source that resumes reads again from the smaller
+	// one and leaves out the records of a sub-stream that start before its own.
+	Resume [2]int64
+}
+
+// Batch is consecutive records of one stream.
+type Batch struct {
+	Stream  *Stream
+	Records []Record
+	// Arena holds the bytes of all spans. Appending to it keeps spans valid.
+	Arena []byte
+	// Position is what the commit of this batch makes durable. Source sets it whole,
+	// with both Resume positions after the last record; a stage that holds records back
+	// moves Resume to the first it holds.
+	Position Position
+	// Slots names the fields that the line's rules extract; Values has len(Slots) spans
+	// for each record, in the order of Records.
+	Slots  []string
+	Values []Span
+	// Deltas are the counts that the batch's records made.
+	Deltas []Delta
+	// Held is set by a stage that keeps the start of an unfinished record. The source
+	// then writes a batch without records within a second, so that it can be let go.
+	Held bool
+}
+
+// Reset empties b for records of s. It keeps the memory for reuse.
+func (b *Batch) Reset(s *Stream) {
+	b.Stream = s
+	b.Records = b.Records[:0]
+	b.Arena = b.Arena[:0]
+	b.Position.Source = b.Position.Source[:0]
+	b.Position.Resume = [2]int64{}
+	b.Slots = nil
+	b.Values = b.Values[:0]
+	b.Deltas = b.Deltas[:0]
+	b.Held = false
+}
+
+// Append copies p to the arena and returns its span.
+func (b *Batch) Append(p []byte) Span {
+	off := len(b.Arena)
+	b.Arena = append(b.Arena, p...)
+	return Span{Off: uint32(off), Len: uint32(len(p))}
+}
+
+// Bytes returns the bytes of s, valid until b is Reset or its arena grows.
+func (b *Batch) Bytes(s Span) []byte {
+	return b.Arena[s.Off : s.Off+s.Len : s.Off+s.Len]
+}
+
+// Row returns the field values of record i, one span a slot.
+func (b *Batch) Row(i int) []Span {
+	n := len(b.Slots)
+	return b.Values[i*n : i*n+n : i*n+n]
+}
