@@ -103,6 +103,14 @@ type Position struct {
 	Resume [2]int64
 }
 
+// Gap states that something of a stream was lost before weir could read it.
+type Gap struct {
+	// Bytes is how much; -1 when that cannot be known.
+	Bytes int64
+	// Reason is a short constant phrase: "truncated", "rotated away", "removed".
+	Reason string
+}
+
 // Batch is consecutive records of one stream.
 type Batch struct {
 	Stream  *Stream
@@ -119,6 +127,8 @@ type Batch struct {
 	Values []Span
 	// Deltas are the counts that the batch's records made.
 	Deltas []Delta
+	// Gaps are the losses that the source noticed before the batch's first record.
+	Gaps []Gap
 	// Held is set by a stage that keeps the start of an unfinished record. The source
 	// then writes a batch without records within a second, so that it can be let go.
 	Held bool
@@ -134,6 +144,7 @@ func (b *Batch) Reset(s *Stream) {
 	b.Slots = nil
 	b.Values = b.Values[:0]
 	b.Deltas = b.Deltas[:0]
+	b.Gaps = b.Gaps[:0]
 	b.Held = false
 }
 

@@ -1,0 +1,123 @@
+// Package flow is the contract between weir's parts. A Source reads inputs and writes
+// batches to the Line of each; a Line is a chain of Stages that ends in the journal; what
+// the journal has accepted is committed with the source's position.
+//
+// The rules of the house: a nil error from Write is the acknowledgement, a Write that has
+// not returned is the back-pressure, and there is no second mechanism for either. Only a
+// Run starts goroutines, and it returns after the last of them. One goroutine writes to
+// one line at a time; different lines are independent.
+package flow
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/weirlog/weir/internal/ledger"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// A Source reads from the outside and writes what it reads to lines, until ctx ends or,
+// where Deps.Once is set, its inputs do. An input that cannot be read is reported with
+// Deps.Ledger and tried again; an error means that the source as a whole cannot go on.
+type Source interface {
+	Run(ctx context.Context, lines Lines) error
+}
+
+// A Sink takes batches. A nil error means that b is accepted and what its Position covers
+// will not be asked for again. Write must not keep b, or any slice of it, after it returns.
+type Sink interface {
+	Write(ctx context.Context, b *record.Batch) error
+}
+
+// SinkFunc is a function as a Sink.
+type SinkFunc func(ctx context.Context, b *record.Batch) error
+
+// Write calls f.
+func (f SinkFunc) Write(ctx context.Context, b *record.Batch) error { return f(ctx, b) }
+
+// A Stage wraps a sink, as HTTP middleware wraps a handler. It is made for one line, so it
+// may keep state, and may change the batch in place.
+type Stage func(next Sink) Sink
+
+// Input is one thing that a source reads in order and that has a position of its own. A
+// stream has one input, or, while a container is replaced by its successor, several.
+type Input struct {
+	Stream record.Stream
+	// ID tells inputs of one stream apart: a container's id; empty for a file.
+	ID string
+}
+
+// Lines gives a source its lines.
+type Lines interface {
+	// Open returns the line of an input, with the rules that match its stream.
+	Open(in Input) (Line, error)
+	// Known returns the inputs of this source that have a position, open or not.
+	Known() []Input
+	// Settle says that the source has opened every input it found at its first look.
+	// From then on, restarts included, whatever appears is new and read from its start.
+	Settle()
+}
+
+// A Line takes the batches of one input.
+type Line interface {
+	Sink
+	// Position returns where reading resumes, from the last commit. Its Source is empty
+	// for an input never read.
+	Position() record.Position
+	// Close ends the line. With forget its position is removed by the next commit,
+	// because its input is gone for good.
+	Close(forget bool)
+}
+
+// Deps is all that a component sees of the world.
+type Deps struct {
+	// Name is the component's name in the configuration.
+	Name string
+	// Log carries the component's name.
+	Log *slog.Logger
+	// Ledger is where the component says how it fares.
+	Ledger *ledger.Component
+	// Batches bounds the memory of all sources together.
+	Batches *Pool
+	// Once asks a source to read what exists to its end, from its beginning, and return.
+	Once bool
+	// First is set when this source has never settled: what exists now may be older than
+	// weir, and the source's start setting says how much of it is read.
+	First bool
+}
+
+// Pool is a bounded set of batches. A source takes one when there is something to read and
+// gives it back before it waits, so that idle inputs cost no buffers.
+type Pool struct{ free chan *record.Batch }
+
+// NewPool returns a pool of n batches, whose memory grows on first use.
+func NewPool(n int) *Pool {
+	p := &Pool{free: make(chan *record.Batch, n)}
+	for range n {
+		p.free <- new(record.Batch)
+	}
+	return p
+}
+
+// Get waits for a free batch and empties it for records of s.
+func (p *Pool) Get(ctx context.Context, s *record.Stream) (*record.Batch, error) {
+	select {
+	case b := <-p.free:
+		b.Reset(s)
+		return b, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// maxPooledArena is the largest arena that goes back to the pool; a burst of long records
+// must not hold its memory for ever.
+const maxPooledArena = 1 << 20
+
+// Put gives b back.
+func (p *Pool) Put(b *record.Batch) {
+	if cap(b.Arena) > maxPooledArena {
+		b.Arena = nil
+	}
+	p.free <- b
+}

@@ -1,0 +1,5 @@
+package metric
+
+import "strconv"
+
+func formatLimit(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
