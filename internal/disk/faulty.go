@@ -1,0 +1,230 @@
+package disk
+
+import (
+	"errors"
+	"io"
+	"sync"
+)
+
+// ErrFull is what a Faulty disk returns when it has no space.
+var ErrFull = errors.New("no space left on device")
+
+// Faulty is a disk in memory for tests. It forgets what was not synced when Crash is
+// called, keeps torn halves of writes, and fails on demand. The zero value is a working,
+// empty disk without a limit. It is safe for concurrent use.
+type Faulty struct {
+	mu     sync.Mutex
+	files  map[string]*faultyFile
+	locked bool
+	// limit is how many bytes all files together may have; 0 means no limit.
+	limit int64
+	fail  func(op string) error
+}
+
+// FailWith makes every operation ask fail first; op is "open", "read", "write", "sync",
+// "allocate" or "lock". nil means none fails.
+func (d *Faulty) FailWith(fail func(op string) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fail = fail
+}
+
+// Limit bounds the size of all files together; 0 lifts the bound.
+func (d *Faulty) Limit(bytes int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.limit = bytes
+}
+
+// Crash forgets what was not synced, but for the writes that keep says survived: of the
+// i-th unsynced write since the last sync of its file, keep returns how many bytes reached
+// the disk. It releases the lock. Open files must not be used any more.
+func (d *Faulty) Crash(keep func(i, size int) int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.locked = false
+	for name, f := range d.files {
+		data := f.synced
+		for i, w := range f.pending {
+			n := keep(i, len(w.data))
+			data = writeAt(data, w.data[:n], w.at)
+		}
+		d.files[name] = &faultyFile{disk: d, data: append([]byte(nil), data...), synced: append([]byte(nil), data...)}
+	}
+}
+
+// Bytes returns the present content of a file, synced or not.
+func (d *Faulty) Bytes(name string) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if f := d.files[name]; f != nil {
+		return append([]byte(nil), f.data...)
+	}
+	return nil
+}
+
+// SetBytes replaces the content of a file, as damage would.
+func (d *Faulty) SetBytes(name string, data []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.files == nil {
+		d.files = map[string]*faultyFile{}
+	}
+	d.files[name] = &faultyFile{disk: d, data: append([]byte(nil), data...), synced: append([]byte(nil), data...)}
+}
+
+func (d *Faulty) checkLocked(op string) error {
+	if d.fail == nil {
+		return nil
+	}
+	return d.fail(op)
+}
+
+// Open implements FS.
+func (d *Faulty) Open(name string) (File, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.checkLocked("open"); err != nil {
+		return nil, err
+	}
+	if d.files == nil {
+		d.files = map[string]*faultyFile{}
+	}
+	if d.files[name] == nil {
+		d.files[name] = &faultyFile{disk: d}
+	}
+	return d.files[name], nil
+}
+
+// Lock implements FS.
+func (d *Faulty) Lock() (io.Closer, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.checkLocked("lock"); err != nil {
+		return nil, err
+	}
+	if d.locked {
+		return nil, ErrLocked
+	}
+	d.locked = true
+	return faultyLock{d}, nil
+}
+
+// SyncDir implements FS.
+func (d *Faulty) SyncDir() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.checkLocked("sync")
+}
+
+type faultyLock struct{ disk *Faulty }
+
+func (l faultyLock) Close() error {
+	l.disk.mu.Lock()
+	defer l.disk.mu.Unlock()
+	l.disk.locked = false
+	return nil
+}
+
+type faultyFile struct {
+	disk    *Faulty
+	data    []byte // as the process sees it
+	synced  []byte // as a crash leaves it, but for pending
+	pending []pendingWrite
+}
+
+type pendingWrite struct {
+	at   int64
+	data []byte
+}
+
+func (f *faultyFile) ReadAt(p []byte, at int64) (int, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if err := f.disk.checkLocked("read"); err != nil {
+		return 0, err
+	}
+	if at >= int64(len(f.data)) {
+		return 0, io.EOF
+	}
+	n := copy(p, f.data[at:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (f *faultyFile) WriteAt(p []byte, at int64) (int, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if err := f.disk.checkLocked("write"); err != nil {
+		return 0, err
+	}
+	n := len(p)
+	if grow := at + int64(n) - int64(len(f.data)); grow > 0 {
+		n = max(0, n-int(max(0, grow-f.disk.roomLocked(grow))))
+	}
+	f.data = writeAt(f.data, p[:n], at)
+	f.pending = append(f.pending, pendingWrite{at, append([]byte(nil), p[:n]...)})
+	if n < len(p) {
+		return n, ErrFull
+	}
+	return n, nil
+}
+
+// roomLocked returns how many of want bytes the disk still has room for.
+func (d *Faulty) roomLocked(want int64) int64 {
+	if d.limit == 0 {
+		return want
+	}
+	used := int64(0)
+	for _, f := range d.files {
+		used += int64(len(f.data))
+	}
+	return max(0, min(want, d.limit-used))
+}
+
+func (f *faultyFile) Size() (int64, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	return int64(len(f.data)), nil
+}
+
+func (f *faultyFile) Allocate(size int64) error {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if err := f.disk.checkLocked("allocate"); err != nil {
+		return err
+	}
+	grow := size - int64(len(f.data))
+	if grow <= 0 {
+		return nil
+	}
+	if f.disk.roomLocked(grow) < grow {
+		return ErrFull
+	}
+	f.data = append(f.data, make([]byte, grow)...)
+	f.pending = append(f.pending, pendingWrite{int64(len(f.data)) - grow, make([]byte, grow)})
+	return nil
+}
+
+func (f *faultyFile) Sync() error {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if err := f.disk.checkLocked("sync"); err != nil {
+		return err
+	}
+	f.synced = append(f.synced[:0:0], f.data...)
+	f.pending = nil
+	return nil
+}
+
+func (f *faultyFile) Close() error { return nil }
+
+func writeAt(data, p []byte, at int64) []byte {
+	if need := int(at) + len(p); need > len(data) {
+		data = append(data, make([]byte, need-len(data))...)
+	}
+	copy(data[at:], p)
+	return data
+}
