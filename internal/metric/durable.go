@@ -66,20 +66,17 @@ func (s *Series) stored() Durable {
 	return d
 }
 
-// Restore puts back a stored series. It must come before the family that claims it, and
-// keeps its number.
+// Restore puts back a stored series under a new number. It must come before the family
+// that claims it.
 func (r *Registry) Restore(d Durable) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := &Series{id: d.ID, key: strings.Clone(d.Key), cells: make([]atomic.Uint64, len(d.Cells)), created: d.Created}
+	s := &Series{id: uint32(len(r.durable)), key: strings.Clone(d.Key), cells: make([]atomic.Uint64, len(d.Cells)), created: d.Created}
 	for i, v := range d.Cells {
 		s.cells[i].Store(math.Float64bits(v))
 	}
 	s.changed.Store(d.Created.Unix())
-	for len(r.durable) <= int(d.ID) {
-		r.durable = append(r.durable, nil)
-	}
-	r.durable[d.ID] = s
+	r.durable = append(r.durable, s)
 	r.restored[s.key] = s
 }
 

@@ -1,0 +1,193 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/weirlog/weir/internal/disk"
+	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/metric"
+)
+
+// recovered is the state of one commit file.
+type recovered struct {
+	generation uint64
+	used       bool // something was ever written there
+	sound      bool // it begins with a whole snapshot
+	inputs     map[uint32]inputDef
+	positions  map[uint32]positionDef
+	series     map[uint32]metric.Durable
+	states     map[string][]byte
+	damage     *CorruptError
+}
+
+// recover reads both files, puts the newer sound state into j, and returns its file.
+func (l *commitLog) recover(j *Journal) (best int, err error) {
+	var found [2]*recovered
+	for i, name := range fileNames {
+		f, err := j.opts.FS.Open(name)
+		if err != nil {
+			return 0, err
+		}
+		l.files[i] = f
+		if l.sizes[i], err = f.Size(); err != nil {
+			return 0, err
+		}
+		found[i] = readFile(f, name, l.sizes[i])
+		l.sizes[i] = 0 // reserve it again: a copied directory may be sparse
+	}
+	best = 0
+	if found[1].sound && (!found[0].sound || found[1].generation > found[0].generation) {
+		best = 1
+	}
+	l.generation = max(found[0].generation, found[1].generation)
+	if found[best].sound {
+		restore(j, found[best])
+	}
+	l.report(j, found, best)
+	return best, j.opts.FS.SyncDir()
+}
+
+// report says what was damaged. A torn snapshot in the other file is what a crash leaves
+// while a generation begins: the present one was whole then, so nothing was lost.
+func (l *commitLog) report(j *Journal, found [2]*recovered, best int) {
+	r := found[best]
+	if !r.sound && (found[0].used || found[1].used) {
+		for i, name := range fileNames {
+			if err := keepCopy(j.opts.FS, l.files[i], name+".damaged"); err != nil {
+				j.opts.Log.Error("keep damaged commits for inspection", "error", err)
+			}
+		}
+		r.damage = &CorruptError{File: fileNames[best], Err: errors.New("no whole snapshot; counters and positions begin anew, a copy is kept as " + fileNames[best] + ".damaged")}
+	}
+	if r.damage == nil {
+		return
+	}
+	j.opts.Log.Warn("commit log was damaged or torn", "file", r.damage.File, "offset", r.damage.Offset, "error", r.damage.Err)
+	if j.opts.Ledger != nil {
+		j.opts.Ledger.Event("recovered from damage")
+	}
+}
+
+func keepCopy(fs disk.FS, from disk.File, name string) error {
+	to, err := fs.Open(name)
+	if err != nil {
+		return err
+	}
+	size, err := from.Size()
+	if err != nil {
+		return errors.Join(err, to.Close())
+	}
+	_, err = io.Copy(io.NewOffsetWriter(to, 0), io.NewSectionReader(from, 0, size))
+	return errors.Join(err, to.Close())
+}
+
+// readFile applies the frames of one file up to the first that is not whole.
+func readFile(f disk.File, name string, size int64) *recovered {
+	r := &recovered{
+		inputs: map[uint32]inputDef{}, positions: map[uint32]positionDef{},
+		series: map[uint32]metric.Durable{}, states: map[string][]byte{},
+	}
+	var buf []byte
+	offset, sequence := int64(0), uint64(0)
+	for {
+		frame, err := readFrame(f, &buf, offset, size)
+		if err != nil {
+			r.used = true
+			r.damage = &CorruptError{File: name, Offset: offset, Err: err}
+			return r
+		}
+		generation, got, payload, err := parseFrame(frame)
+		if err == nil && (got != sequence || sequence > 0 && generation != r.generation) {
+			return r // of an earlier use of the file: the end
+		}
+		var c *change
+		if err == nil {
+			c, err = parseChange(payload)
+		}
+		if err != nil {
+			r.used = r.used || slices.ContainsFunc(frame, func(b byte) bool { return b != 0 })
+			if r.endsTorn(frame, sequence) {
+				r.damage = &CorruptError{File: name, Offset: offset, Err: err}
+			}
+			return r
+		}
+		r.generation, r.used, r.sound = generation, true, true
+		r.apply(c)
+		offset += int64(len(frame))
+		sequence++
+	}
+}
+
+// endsTorn tells whether what stands at the end is a frame of this generation that did
+// not reach the disk whole, rather than unused space.
+func (r *recovered) endsTorn(frame []byte, sequence uint64) bool {
+	return len(frame) >= frameHeader && sequence > 0 && binary.LittleEndian.Uint64(frame) == frameMagic &&
+		binary.LittleEndian.Uint64(frame[8:]) == r.generation
+}
+
+// readFrame reads the frame at offset, or what there is of it, into buf.
+func readFrame(f disk.File, buf *[]byte, offset, size int64) ([]byte, error) {
+	n := min(int64(frameHeader), size-offset)
+	if n < frameHeader {
+		return nil, nil
+	}
+	*buf = slices.Grow((*buf)[:0], frameHeader)[:frameHeader]
+	if _, err := f.ReadAt(*buf, offset); err != nil && err != io.EOF {
+		return nil, err
+	}
+	if binary.LittleEndian.Uint64(*buf) != frameMagic {
+		return *buf, nil
+	}
+	n = min(frameHeader+int64(binary.LittleEndian.Uint32((*buf)[24:])), size-offset)
+	*buf = slices.Grow(*buf, int(n)-frameHeader)[:n]
+	if _, err := f.ReadAt(*buf, offset); err != nil && err != io.EOF {
+		return nil, err
+	}
+	return *buf, nil
+}
+
+func (r *recovered) apply(c *change) {
+	for _, in := range c.inputs {
+		r.inputs[in.number] = in
+	}
+	for _, p := range c.positions {
+		if p.gone {
+			delete(r.inputs, p.input)
+			delete(r.positions, p.input)
+			continue
+		}
+		r.positions[p.input] = p
+	}
+	for _, s := range c.series {
+		r.series[s.ID] = s
+	}
+	for _, d := range c.deltas {
+		if s, ok := r.series[d.Series]; ok && int(d.Cell) < len(s.Cells) {
+			s.Cells[d.Cell] += d.Add
+		}
+	}
+	for _, s := range c.states {
+		if len(s.value) == 0 {
+			delete(r.states, s.key)
+		} else {
+			r.states[s.key] = s.value
+		}
+	}
+}
+
+// restore makes r the state of j and its registry.
+func restore(j *Journal, r *recovered) {
+	for number, def := range r.inputs {
+		st := &input{def: def, position: r.positions[number].position}
+		j.inputs[inputKey(flow.Input{Stream: def.stream, ID: def.id})] = st
+		j.byNum[number] = st
+		j.nextNum = max(j.nextNum, number+1)
+	}
+	for _, s := range r.series {
+		j.opts.Registry.Restore(s)
+	}
+	j.states = r.states
+}

@@ -1,0 +1,264 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"math"
+	"time"
+
+	"github.com/weirlog/weir/internal/metric"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// A commit file is frames one after the other. Each has a header of 32 bytes, little endian:
+//
+//	0  magic "WEIR" and format version 1, as 8 bytes
+//	8  generation, the same for all frames of a file's present use
+//	16 sequence number in the generation; frame 0 is a snapshot, the others are commits
+//	24 length of the payload
+//	28 CRC-32C of bytes 0-27 and the payload
+//
+// A payload is a change: the empty state with the snapshot's change applied, then each
+// commit's, is the state. What follows the last good frame is of an earlier use of the file.
+const (
+	frameHeader = 32
+	frameMagic  = uint64(0x01_00_00_00_52_49_45_57) // "WEIR", 0, 0, 0, version 1
+	maxPayload  = 1 << 30
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// errTorn means that there is no whole frame where one was looked for.
+var errTorn = errors.New("no whole commit here")
+
+// change is what one frame does to the state.
+type change struct {
+	inputs    []inputDef
+	positions []positionDef
+	series    []metric.Durable // new ones, with their values before deltas
+	deltas    []record.Delta
+	states    []stateDef
+}
+
+type inputDef struct {
+	number uint32
+	id     string // the input's own
+	stream record.Stream
+}
+
+type positionDef struct {
+	input    uint32
+	gone     bool // the input is forgotten
+	position record.Position
+}
+
+type stateDef struct {
+	key   string
+	value []byte // empty: removed
+}
+
+// appendFrame appends a frame with c as its payload.
+func appendFrame(dst []byte, generation, sequence uint64, c *change) []byte {
+	start := len(dst)
+	dst = append(dst, make([]byte, frameHeader)...)
+	dst = appendChange(dst, c)
+	head := dst[start : start+frameHeader]
+	binary.LittleEndian.PutUint64(head[0:], frameMagic)
+	binary.LittleEndian.PutUint64(head[8:], generation)
+	binary.LittleEndian.PutUint64(head[16:], sequence)
+	binary.LittleEndian.PutUint32(head[24:], uint32(len(dst)-start-frameHeader))
+	binary.LittleEndian.PutUint32(head[28:], frameSum(dst[start:]))
+	return dst
+}
+
+func frameSum(frame []byte) uint32 {
+	return crc32.Update(crc32.Checksum(frame[:28], castagnoli), castagnoli, frame[frameHeader:])
+}
+
+// parseFrame returns the frame at the start of b: its generation, sequence, payload and
+// whole length. It fails with errTorn on anything that is not a whole, sound frame.
+func parseFrame(b []byte) (generation, sequence uint64, payload []byte, err error) {
+	if len(b) < frameHeader || binary.LittleEndian.Uint64(b) != frameMagic {
+		return 0, 0, nil, errTorn
+	}
+	n := binary.LittleEndian.Uint32(b[24:])
+	if n > maxPayload || len(b) < frameHeader+int(n) {
+		return 0, 0, nil, errTorn
+	}
+	b = b[:frameHeader+int(n)]
+	if binary.LittleEndian.Uint32(b[28:]) != frameSum(b) {
+		return 0, 0, nil, errTorn
+	}
+	return binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), b[frameHeader:], nil
+}
+
+func appendChange(dst []byte, c *change) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(c.inputs)))
+	for _, in := range c.inputs {
+		dst = binary.AppendUvarint(dst, uint64(in.number))
+		dst = appendString(dst, in.id)
+		dst = appendString(dst, in.stream.ID)
+		dst = appendString(dst, in.stream.Source)
+		dst = binary.AppendUvarint(dst, uint64(len(in.stream.Labels)))
+		for _, l := range in.stream.Labels {
+			dst = appendString(appendString(dst, l.Name), l.Value)
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(c.positions)))
+	for _, p := range c.positions {
+		gone := uint64(0)
+		if p.gone {
+			gone = 1
+		}
+		dst = binary.AppendUvarint(dst, uint64(p.input)<<1|gone)
+		dst = binary.AppendVarint(dst, p.position.Resume[0])
+		dst = binary.AppendVarint(dst, p.position.Resume[1])
+		dst = appendString(dst, p.position.Source)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(c.series)))
+	for _, s := range c.series {
+		dst = binary.AppendUvarint(dst, uint64(s.ID))
+		dst = binary.AppendVarint(dst, s.Created.UnixMilli())
+		dst = appendString(dst, s.Key)
+		dst = binary.AppendUvarint(dst, uint64(len(s.Cells)))
+		for _, v := range s.Cells {
+			dst = appendFloat(dst, v)
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(c.deltas)))
+	for _, d := range c.deltas {
+		dst = binary.AppendUvarint(dst, uint64(d.Series))
+		dst = binary.AppendUvarint(dst, uint64(d.Cell))
+		dst = appendFloat(dst, d.Add)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(c.states)))
+	for _, s := range c.states {
+		dst = appendString(appendString(dst, s.key), s.value)
+	}
+	return dst
+}
+
+func appendString[T string | []byte](dst []byte, s T) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(s)))
+	return append(dst, s...)
+}
+
+// appendFloat writes small whole numbers, which nearly all counts are, in few bytes: an
+// even prefix is twice the number plus two, 1 is followed by the eight bytes of a float.
+func appendFloat(dst []byte, v float64) []byte {
+	if v >= 0 && v < 1<<50 && v == math.Trunc(v) && !math.Signbit(v) {
+		return binary.AppendUvarint(dst, uint64(v)<<1)
+	}
+	dst = append(dst, 1)
+	return binary.LittleEndian.AppendUint64(dst, math.Float64bits(v))
+}
+
+// parseChange decodes a payload. Strings and positions are copies; b may be reused.
+func parseChange(b []byte) (*change, error) {
+	r := reader{b: b}
+	c := new(change)
+	for range r.count() {
+		in := inputDef{number: r.uint32(), id: r.string()}
+		in.stream.ID, in.stream.Source = r.string(), r.string()
+		for range r.count() {
+			in.stream.Labels = append(in.stream.Labels, record.Label{Name: r.string(), Value: r.string()})
+		}
+		c.inputs = append(c.inputs, in)
+	}
+	for range r.count() {
+		n := r.uvarint()
+		p := positionDef{input: uint32(n >> 1), gone: n&1 != 0}
+		p.position.Resume[0], p.position.Resume[1] = r.varint(), r.varint()
+		p.position.Source = []byte(r.string())
+		c.positions = append(c.positions, p)
+	}
+	for range r.count() {
+		s := metric.Durable{ID: r.uint32(), Created: time.UnixMilli(r.varint()), Key: r.string()}
+		for range r.count() {
+			s.Cells = append(s.Cells, r.float())
+		}
+		c.series = append(c.series, s)
+	}
+	for range r.count() {
+		c.deltas = append(c.deltas, record.Delta{Series: r.uint32(), Cell: r.uint32(), Add: r.float()})
+	}
+	for range r.count() {
+		c.states = append(c.states, stateDef{key: r.string(), value: []byte(r.string())})
+	}
+	if r.bad || len(r.b) > 0 {
+		return nil, errors.New("commit payload does not follow its format")
+	}
+	return c, nil
+}
+
+// reader takes values off the front of b; once something does not fit it is bad and
+// returns zeros.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) fail() {
+	r.bad, r.b = true, nil
+}
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) varint() int64 {
+	v, n := binary.Varint(r.b)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) uint32() uint32 {
+	v := r.uvarint()
+	if v > math.MaxUint32 {
+		r.fail()
+	}
+	return uint32(v)
+}
+
+// count returns a number of things of at least one byte each, so never more than there
+// are bytes left.
+func (r *reader) count() int {
+	v := r.uvarint()
+	if v > uint64(len(r.b)) {
+		r.fail()
+		return 0
+	}
+	return int(v)
+}
+
+func (r *reader) string() string {
+	n := r.count()
+	s := string(r.b[:n])
+	r.b = r.b[n:]
+	return s
+}
+
+func (r *reader) float() float64 {
+	v := r.uvarint()
+	if v&1 == 0 {
+		return float64(v >> 1)
+	}
+	if len(r.b) < 8 {
+		r.fail()
+		return 0
+	}
+	f := math.Float64frombits(binary.LittleEndian.Uint64(r.b))
+	r.b = r.b[8:]
+	return f
+}
