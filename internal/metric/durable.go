@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"sync/atomic"
@@ -66,18 +67,45 @@ func (s *Series) stored() Durable {
 	return d
 }
 
-// Restore puts back a stored series under a new number. It must come before the family
-// that claims it.
-func (r *Registry) Restore(d Durable) {
+// Restore puts back a stored series under its number, for the family that has it or will
+// have it. It refuses what cannot be right, because a damaged store must not end the
+// process: a number out of bounds, and a series that is there already.
+func (r *Registry) Restore(d Durable) error {
+	if d.ID == 0 || d.ID > maxDurableID {
+		return fmt.Errorf("restore series %q: its number %d is out of bounds", d.Key, d.ID)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := &Series{id: uint32(len(r.durable)), key: strings.Clone(d.Key), cells: make([]atomic.Uint64, len(d.Cells)), created: d.Created}
+	for len(r.durable) <= int(d.ID) {
+		r.durable = append(r.durable, nil)
+	}
+	if old := r.durable[d.ID]; old != nil {
+		return fmt.Errorf("restore series %q: its number %d belongs to %q", d.Key, d.ID, old.key)
+	}
+	if old := r.restored[d.Key]; old != nil {
+		return fmt.Errorf("restore series %q: it has the numbers %d and %d", d.Key, old.id, d.ID)
+	}
+	s := &Series{id: d.ID, key: strings.Clone(d.Key), cells: make([]atomic.Uint64, len(d.Cells)), created: d.Created}
 	for i, v := range d.Cells {
 		s.cells[i].Store(math.Float64bits(v))
 	}
 	s.changed.Store(d.Created.Unix())
-	r.durable = append(r.durable, s)
+	if f := r.familyOfLocked(s.key); f != nil {
+		return r.adoptLocked(f, s)
+	}
+	r.durable[d.ID] = s
 	r.restored[s.key] = s
+	return nil
+}
+
+// familyOfLocked returns the family that a durable key belongs to, nil if there is none.
+func (r *Registry) familyOfLocked(key string) *Family {
+	name, _, _ := strings.Cut(key, "\x00")
+	f := r.families[name]
+	if f == nil || !f.desc.Durable || !strings.HasPrefix(key, durableKey(f.desc, nil)) {
+		return nil
+	}
+	return f
 }
 
 // DropUnclaimed forgets the restored series whose family no longer exists: the rule that
@@ -93,40 +121,52 @@ func (r *Registry) DropUnclaimed() int {
 	return n
 }
 
-// claim gives a new family the restored series that were its own.
-func (r *Registry) claim(f *Family) {
+// claimLocked gives a new family the restored series that were its own.
+func (r *Registry) claimLocked(f *Family) {
 	if !f.desc.Durable || len(r.restored) == 0 {
 		return
 	}
 	prefix := durableKey(f.desc, nil)
 	for key, s := range r.restored {
-		rest, ok := strings.CutPrefix(key, prefix)
-		values := strings.Split(strings.TrimPrefix(rest, "\xff"), "\xff")
-		if !ok {
+		if !strings.HasPrefix(key, prefix) {
 			continue
 		}
 		delete(r.restored, key)
-		if len(s.cells) != f.cellCount() || rest != "" && len(values) < len(f.desc.Labels) {
-			r.durable[s.id] = nil // not ours after all: a damaged store must not end the process
-			continue
+		if r.adoptLocked(f, s) != nil {
+			r.durable[s.id] = nil // not ours after all
 		}
-		s.family = f
-		if rest == "" {
-			f.overflow = s
-			continue
-		}
-		s.values = values[:len(f.desc.Labels)]
-		f.series[joinValues(s.values)] = s
-		f.insertSorted(s)
 	}
 }
 
-func (r *Registry) numberLocked(s *Series) {
-	if old := r.restored[s.key]; old != nil {
-		panic("metric: restored series " + s.key + " was not claimed by its family")
+// adoptLocked makes s, whose key starts with f's, a series of f.
+func (r *Registry) adoptLocked(f *Family, s *Series) error {
+	rest := s.key[len(durableKey(f.desc, nil)):]
+	if len(s.cells) != f.cellCount() {
+		return fmt.Errorf("restore series %q: it has %d cells, %s has %d", s.key, len(s.cells), f.desc.Name, f.cellCount())
 	}
-	s.id = uint32(len(r.durable))
-	r.durable = append(r.durable, s)
+	if rest == "" {
+		if f.overflow != nil {
+			return fmt.Errorf("restore series %q: it is there already", s.key)
+		}
+		s.family, s.text = f, f.labelText(nil)
+		f.overflow, r.durable[s.id] = s, s
+		return nil
+	}
+	values := []string{}
+	if len(f.desc.Labels) > 0 {
+		values = strings.Split(rest[1:], "\xff")
+	}
+	joined := joinValues(values)
+	if rest[0] != 0xff || len(values) != len(f.desc.Labels) || joined != rest[1:] {
+		return fmt.Errorf("restore series %q: its values do not fit the labels %v", s.key, f.desc.Labels)
+	}
+	if f.series[joined] != nil {
+		return fmt.Errorf("restore series %q: it is there already", s.key)
+	}
+	s.family, s.values, s.text = f, values, f.labelText(values)
+	f.series[joined], r.durable[s.id] = s, s
+	f.insertSorted(s)
+	return nil
 }
 
 // durableKey is the identity of a durable series: everything that, when changed, makes its

@@ -9,8 +9,9 @@
 //	f, err := reg.Family(metric.Desc{Name: "nginx_status_count_total", Kind: metric.Counter, Labels: []string{"status"}})
 //	f.Series("200").Add(1)
 //
-// All methods may be called concurrently. The package leaves out how values travel: the
-// text formats are in expose.go, everything else reads with Each.
+// All methods may be called concurrently. AppendText writes the text formats; whatever
+// else wants the numbers reads with Each, after Collect. The package leaves out how values
+// travel.
 package metric
 
 import (
@@ -21,6 +22,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/weirlog/weir/internal/record"
 )
@@ -46,10 +48,15 @@ const DefaultMaxSeries = 1000
 // maxLabelBytes is the longest label value kept; what is longer is cut.
 const maxLabelBytes = 1024
 
+// maxDurableID bounds the numbers that Restore takes, so that a damaged store cannot ask
+// for gigabytes.
+const maxDurableID = 1 << 24
+
 // OverflowLabel is the only label of the series that takes what comes over the bound.
 const OverflowLabel = "overflow"
 
-// Desc describes a family. Two calls with an equal Desc get the same family.
+// Desc describes a family. Two calls that agree in name, kind, labels, buckets, owner and
+// durability get the same family; the help, bound and idle time of the first stay.
 type Desc struct {
 	// Name is the full name on the wire, with its unit and, for a counter, "_total".
 	Name string
@@ -64,7 +71,9 @@ type Desc struct {
 	Owner string
 	// MaxSeries bounds the series; zero means DefaultMaxSeries.
 	MaxSeries int
-	// Idle is how long a series stays without a change; zero means for ever.
+	// Idle is how long a series of a volatile family stays without a change; zero means
+	// for ever. Whoever sets it asks for the series each time and keeps none: what is
+	// added to an expired series is lost.
 	Idle time.Duration
 	// Durable families change by Apply alone.
 	Durable bool
@@ -79,6 +88,7 @@ type Registry struct {
 	order    []*Family          // sorted by name
 	durable  []*Series          // by durable number; nil where one was dropped
 	restored map[string]*Series // durable series that no family has claimed yet
+	hooks    []func()           // append-only, see OnCollect
 }
 
 // New returns an empty registry whose series all carry the constant labels.
@@ -95,6 +105,8 @@ func New(constant ...record.Label) *Registry {
 type Family struct {
 	desc     Desc
 	reg      *Registry
+	buckets  [2][]string        // a histogram's le labels, by Format
+	untyped  bool               // a counter whose OpenMetrics name another family has; guarded by reg.mu
 	series   map[string]*Series // by joined label values; guarded by reg.mu
 	sorted   []*Series          // in order of label values, kept for exposition
 	overflow *Series
@@ -108,39 +120,99 @@ type Series struct {
 	id      uint32 // durable number; 0 when volatile
 	key     string // durable identity, see durableKey
 	values  []string
+	text    string          // all labels as the text formats have them, with braces; may be ""
 	cells   []atomic.Uint64 // float64 bits
 	created time.Time
 	changed atomic.Int64 // Unix seconds of the last change
 }
 
 // Family returns the family d describes, making it if need be. It fails when the name is
-// taken by a family of another shape or owner, or is not a legal metric name.
+// taken by a family of another shape or owner, or when d breaks the rules of the text formats.
 func (r *Registry) Family(d Desc) (*Family, error) {
-	if !ValidName(d.Name) {
-		return nil, fmt.Errorf("metric name %q: use letters, digits, '_' and ':', not a digit first", d.Name)
-	}
-	for _, l := range d.Labels {
-		if !ValidName(l) || strings.Contains(l, ":") {
-			return nil, fmt.Errorf("label name %q of %s: use letters, digits and '_', not a digit first", l, d.Name)
-		}
+	if err := d.check(r.constant); err != nil {
+		return nil, err
 	}
 	if d.MaxSeries == 0 {
 		d.MaxSeries = DefaultMaxSeries
 	}
+	d.Labels, d.Buckets = slices.Clone(d.Labels), slices.Clone(d.Buckets)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if f, ok := r.families[d.Name]; ok {
-		if f.desc.Kind != d.Kind || f.desc.Owner != d.Owner || !slices.Equal(f.desc.Labels, d.Labels) || !slices.Equal(f.desc.Buckets, d.Buckets) {
+		if !f.desc.same(d) {
 			return nil, fmt.Errorf("metric %s is already defined by %s with labels %v", d.Name, f.desc.Owner, f.desc.Labels)
 		}
 		return f, nil
 	}
+	if other := r.clashLocked(d); other != "" {
+		return nil, fmt.Errorf("metric %s: the histogram and %s would share a name on the wire", d.Name, other)
+	}
 	f := &Family{desc: d, reg: r, series: map[string]*Series{}}
+	if d.Kind == Histogram {
+		f.buckets = bucketLabels(d.Buckets)
+	}
 	r.families[d.Name] = f
 	i, _ := slices.BinarySearchFunc(r.order, d.Name, func(f *Family, n string) int { return strings.Compare(f.desc.Name, n) })
 	r.order = slices.Insert(r.order, i, f)
-	r.claim(f)
+	r.retypeLocked(d.Name)
+	r.claimLocked(f)
 	return f, nil
+}
+
+// same tells whether d and o describe one family.
+func (d Desc) same(o Desc) bool {
+	return d.Kind == o.Kind && d.Owner == o.Owner && d.Durable == o.Durable &&
+		slices.Equal(d.Labels, o.Labels) && slices.Equal(d.Buckets, o.Buckets)
+}
+
+// check returns what the text formats cannot express about d.
+func (d Desc) check(constant record.Labels) error {
+	if !ValidName(d.Name) {
+		return fmt.Errorf("metric name %q: use letters, digits, '_' and ':', not a digit first", d.Name)
+	}
+	for i, l := range d.Labels {
+		switch {
+		case !ValidName(l) || strings.Contains(l, ":"):
+			return fmt.Errorf("label name %q of %s: use letters, digits and '_', not a digit first", l, d.Name)
+		case strings.HasPrefix(l, "__"), l == OverflowLabel, l == "le" && d.Kind == Histogram:
+			return fmt.Errorf("label name %q of %s is reserved, choose another", l, d.Name)
+		case slices.Contains(d.Labels[:i], l):
+			return fmt.Errorf("label name %q of %s is given twice", l, d.Name)
+		case constant.Get(l) != "":
+			return fmt.Errorf("label name %q of %s is already a label of every series", l, d.Name)
+		}
+	}
+	for i, limit := range d.Buckets {
+		if d.Kind != Histogram || math.IsNaN(limit) || math.IsInf(limit, 0) || i > 0 && limit <= d.Buckets[i-1] {
+			return fmt.Errorf("buckets of %s: give a histogram finite limits, each above the one before", d.Name)
+		}
+	}
+	return nil
+}
+
+// clashLocked returns a family that has one of the sample names that d would have.
+func (r *Registry) clashLocked(d Desc) string {
+	for _, suffix := range [...]string{"_bucket", "_sum", "_count"} {
+		if _, ok := r.families[d.Name+suffix]; ok && d.Kind == Histogram {
+			return d.Name + suffix
+		}
+		if stem, ok := strings.CutSuffix(d.Name, suffix); ok && r.families[stem] != nil && r.families[stem].desc.Kind == Histogram {
+			return stem
+		}
+	}
+	return ""
+}
+
+// retypeLocked is called when the family of that name has come or gone. In OpenMetrics a
+// counter's family has no "_total", so a gauge "jobs" leaves no name for "jobs_total",
+// which then has to appear without its type.
+func (r *Registry) retypeLocked(name string) {
+	for _, n := range [...]string{name, name + counterSuffix} {
+		if f := r.families[n]; f != nil {
+			stem, ok := strings.CutSuffix(n, counterSuffix)
+			f.untyped = f.desc.Kind == Counter && (!ok || r.families[stem] != nil)
+		}
+	}
 }
 
 // Forget removes the family of that name and its series.
@@ -153,6 +225,7 @@ func (r *Registry) Forget(name string) {
 	}
 	delete(r.families, name)
 	r.order = slices.DeleteFunc(r.order, func(o *Family) bool { return o == f })
+	r.retypeLocked(name)
 	for _, s := range f.series {
 		if s.id != 0 {
 			r.durable[s.id] = nil
@@ -179,6 +252,11 @@ func (f *Family) Series(values ...string) *Series {
 	if s != nil {
 		return s
 	}
+	clean := make([]string, len(values))
+	for i, v := range values {
+		clean[i] = cleanValue(v)
+	}
+	key = joinValues(clean) // values that differ in what is cut off are one series
 	f.reg.mu.Lock()
 	defer f.reg.mu.Unlock()
 	if s := f.series[key]; s != nil {
@@ -188,25 +266,34 @@ func (f *Family) Series(values ...string) *Series {
 		f.overflew.Add(1)
 		return f.overflowLocked()
 	}
-	return f.addLocked(key, values)
+	s = f.newSeriesLocked(clean)
+	f.series[key] = s
+	f.insertSorted(s)
+	return s
+}
+
+// Each calls visit for each series of the family in order of label values, the overflow
+// series last, and stops when visit returns false. visit must not call back into the registry.
+func (f *Family) Each(visit func(s *Series) bool) {
+	f.reg.mu.RLock()
+	defer f.reg.mu.RUnlock()
+	f.eachLocked(visit)
+}
+
+func (f *Family) eachLocked(visit func(s *Series) bool) bool {
+	for _, s := range f.sorted {
+		if !visit(s) {
+			return false
+		}
+	}
+	return f.overflow == nil || visit(f.overflow)
 }
 
 // Overflowed returns how often a series was asked for beyond the bound.
 func (f *Family) Overflowed() uint64 { return f.overflew.Load() }
 
 // IsOverflow tells whether s is its family's overflow series.
-func (s *Series) IsOverflow() bool { return s.family != nil && s == s.family.overflow }
-
-func (f *Family) addLocked(key string, values []string) *Series {
-	clean := make([]string, len(values))
-	for i, v := range values {
-		clean[i] = cleanValue(v)
-	}
-	s := f.newSeriesLocked(clean)
-	f.series[key] = s
-	f.insertSorted(s)
-	return s
-}
+func (s *Series) IsOverflow() bool { return s.values == nil }
 
 func (f *Family) insertSorted(s *Series) {
 	i, _ := slices.BinarySearchFunc(f.sorted, s, func(a, b *Series) int { return slices.Compare(a.values, b.values) })
@@ -221,11 +308,12 @@ func (f *Family) overflowLocked() *Series {
 }
 
 func (f *Family) newSeriesLocked(values []string) *Series {
-	s := &Series{family: f, values: values, cells: make([]atomic.Uint64, f.cellCount()), created: time.Now()}
+	s := &Series{family: f, values: values, text: f.labelText(values), cells: make([]atomic.Uint64, f.cellCount()), created: time.Now()}
 	s.changed.Store(s.created.Unix())
 	if f.desc.Durable {
 		s.key = durableKey(f.desc, values)
-		f.reg.numberLocked(s)
+		s.id = uint32(len(f.reg.durable))
+		f.reg.durable = append(f.reg.durable, s)
 	}
 	return s
 }
@@ -255,6 +343,16 @@ func (s *Series) Add(v float64) {
 // Set sets a volatile gauge.
 func (s *Series) Set(v float64) {
 	s.cells[0].Store(math.Float64bits(v))
+	s.changed.Store(time.Now().Unix())
+}
+
+// Observe counts v in a volatile histogram: in the first bucket whose limit it does not
+// pass, and in the sum.
+func (s *Series) Observe(v float64) {
+	limits := s.family.desc.Buckets
+	i, _ := slices.BinarySearch(limits, v)
+	s.addCell(i, 1)
+	s.addCell(len(limits)+1, v)
 	s.changed.Store(time.Now().Unix())
 }
 
@@ -290,14 +388,28 @@ func (r *Registry) Each(visit func(f *Family, s *Series) bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, f := range r.order {
-		for _, s := range f.sorted {
-			if !visit(f, s) {
-				return
-			}
-		}
-		if f.overflow != nil && !visit(f, f.overflow) {
+		if !f.eachLocked(func(s *Series) bool { return visit(f, s) }) {
 			return
 		}
+	}
+}
+
+// OnCollect has measure called by every Collect, to set what costs too much to keep up to
+// date all the time.
+func (r *Registry) OnCollect(measure func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hooks = append(r.hooks, measure)
+}
+
+// Collect brings up to date what is measured on demand. AppendText does it by itself; a
+// reader with Each calls it first.
+func (r *Registry) Collect() {
+	r.mu.RLock()
+	hooks := r.hooks
+	r.mu.RUnlock()
+	for _, measure := range hooks {
+		measure()
 	}
 }
 
@@ -312,13 +424,20 @@ func (r *Registry) Expire(now time.Time) int {
 			continue
 		}
 		limit := now.Add(-f.desc.Idle).Unix()
-		for key, s := range f.series {
-			if s.changed.Load() < limit {
-				delete(f.series, key)
-				gone++
+		idle := func(s *Series) bool { return s.changed.Load() < limit }
+		before := len(f.sorted)
+		f.sorted = slices.DeleteFunc(f.sorted, func(s *Series) bool {
+			if !idle(s) { // asked once: s may change meanwhile
+				return false
 			}
+			delete(f.series, joinValues(s.values))
+			return true
+		})
+		gone += before - len(f.sorted)
+		if f.overflow != nil && idle(f.overflow) {
+			f.overflow = nil
+			gone++
 		}
-		f.sorted = slices.DeleteFunc(f.sorted, func(s *Series) bool { return s.changed.Load() < limit })
 	}
 	return gone
 }
@@ -343,10 +462,17 @@ func joinValues(values []string) string {
 	return strings.Join(values, "\xff")
 }
 
-// cleanValue makes v fit the text formats: valid UTF-8, bounded.
+// cleanValue makes a copy of v that fits the text formats: valid UTF-8, bounded.
 func cleanValue(v string) string {
 	if len(v) > maxLabelBytes {
-		v = v[:maxLabelBytes]
+		end := maxLabelBytes
+		for end > maxLabelBytes-utf8.UTFMax && !utf8.RuneStart(v[end]) {
+			end--
+		}
+		v = v[:end]
 	}
-	return strings.Clone(strings.ToValidUTF8(v, "\uFFFD"))
+	if utf8.ValidString(v) {
+		return strings.Clone(v)
+	}
+	return strings.ToValidUTF8(v, "\uFFFD")
 }
