@@ -1,0 +1,50 @@
+# Every target with its line of help: make help
+
+GO ?= go
+export GOTOOLCHAIN = local
+# What .ci/components puts there (promtool) is found by the tests.
+export PATH := $(CURDIR)/tmp/bin:$(PATH)
+
+# The race detector needs cgo and a C compiler. The product needs neither.
+CC_FOUND := $(shell command -v $$($(GO) env CC) 2>/dev/null)
+RACE := $(if $(CC_FOUND),-race)
+GOTEST = CGO_ENABLED=$(if $(RACE),1,0) $(GO) run ./internal/realtest/gotest $(RACE) -timeout 15m
+PKG ?= ./...
+
+.PHONY: run test check bench demo build docs fuzz image help
+
+run: build ## build weir and run it with no configuration; its state is kept in ./tmp/state
+	STATE_DIRECTORY="$${STATE_DIRECTORY:-$(CURDIR)/tmp/state}" ./bin/weir run
+
+test: ## install real components where possible, then vet and test everything (PKG=./… for a part)
+	@.ci/components
+	$(GO) vet $(PKG)
+	@$(if $(RACE),,echo "SKIP race detector: no C compiler on this machine, tests run without it")
+	$(GOTEST) $(PKG)
+
+check: ## what CI runs: formatting, linters, the tests, some seconds of each fuzz test
+	@.ci/lint
+	@$(MAKE) --no-print-directory test
+	@.ci/fuzz 180
+	@echo "make check: passed"
+
+bench: build ## measure weir and what peers this machine has, in one table
+	cd bench && $(GO) run .
+
+demo: build ## generate traffic, follow it, and show the counts moving
+	./bin/weir demo
+
+build: ## build the static binary ./bin/weir
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/weir ./cmd/weir
+
+docs: ## write the reference pages again from the code
+	$(GO) generate ./...
+
+fuzz: ## ten seconds of each fuzz test
+	@.ci/fuzz
+
+image: build ## make the container image weir:latest without any registry
+	deploy/image.sh bin/weir
+
+help: ## print this
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 9
