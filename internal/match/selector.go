@@ -71,6 +71,19 @@ func (s Selector) Matches(labels record.Labels) bool {
 	return true
 }
 
+// Labels returns the labels of a selector that is nothing but equalities, as a person
+// writes down a stream: {container="nginx"}. ok is false for any other selector.
+func (s Selector) Labels() (labels record.Labels, ok bool) {
+	m := map[string]string{}
+	for _, c := range s.matchers {
+		if c.op != "=" {
+			return nil, false
+		}
+		m[c.name] = c.value
+	}
+	return record.NewLabels(m), true
+}
+
 // String returns the selector in its normal form.
 func (s Selector) String() string {
 	var b strings.Builder
