@@ -184,7 +184,7 @@ func (p *fileParser) fillScalar(n *Node, y ast.Node) {
 		n.quoted = false
 	}
 	if secret {
-		n.vault.add(text)
+		n.vault.add(text) // what is in it could not be found alone
 	}
 	n.text = text
 }

@@ -63,14 +63,15 @@ func (d *decoder) markFailed(n *Node) {
 
 // value decodes n into v, which can be set.
 func (d *decoder) value(n *Node, v reflect.Value) {
+	if v.Type() == nodeType {
+		v.Set(reflect.ValueOf(*n))
+		return
+	}
 	if n.broken {
 		d.markFailed(n)
 		return
 	}
 	switch v.Type() {
-	case nodeType:
-		v.Set(reflect.ValueOf(*n))
-		return
 	case bytesType, secretType, durationType:
 		d.scalar(n, v)
 		return

@@ -10,7 +10,7 @@ import (
 const maxInterpolated = 4 << 20
 
 // interpolate returns text with its ${…} replaced; message is not empty where one cannot
-// be. secret tells that a file was read.
+// be. secret tells that a file was read which is too short to be masked within other text.
 //
 // Only "${" begins an interpolation: a lone $, as in `\d+$` or $status, means itself. For a
 // literal "${" write "$${": in a run of $ before a {, each pair stands for one $.
@@ -48,7 +48,7 @@ func (l *loader) interpolate(text, file string) (out string, secret bool, messag
 		if l.interpolated += len(value); l.interpolated > maxInterpolated {
 			return "", secret, "interpolation makes more than " + formatBytes(maxInterpolated) + " of text"
 		}
-		secret = secret || fromFile
+		secret = secret || fromFile && len(value) < minContained
 		b.WriteString(value)
 		text = rest
 	}

@@ -118,26 +118,45 @@ func (n *Node) Mistake(message string) Mistake {
 
 // Choose takes the scalar named key, which says what type of component n configures, off
 // the map n. It returns its text and n without it; where there is none, the type is the
-// key of n itself. It must be one of known.
+// key of n itself. It must be one of known, else the type is "" and there is a mistake.
 func (n *Node) Choose(key string, known []string) (string, *Node, Mistakes) {
 	rest := *n
 	rest.taken = append(slices.Clip(n.taken), key)
-	chosen, about, message := n.key, n.Mistake(""), "no such "+key
-	about.Position = n.keyAt
-	if given := n.Get(key); given != nil {
-		if given.broken {
-			return "", &rest, nil
+	given := n.Get(key)
+	switch {
+	case n.broken || given != nil && given.broken:
+		return "", &rest, nil // reported already
+	case n.kind == Scalar || n.kind == List:
+		return "", &rest, Mistakes{n.Mistake("want keys with values, as in " + example([]string{key}) + ", not " + n.kind.name())}
+	case given == nil && slices.Contains(known, n.key):
+		return n.key, &rest, nil
+	case given == nil:
+		return "", &rest, Mistakes{n.noChoice(key, known)}
+	case given.kind != Scalar:
+		return "", &rest, Mistakes{given.Mistake("want " + quoteList(known) + ", not " + given.kind.name())}
+	case !slices.Contains(known, given.text):
+		return "", &rest, Mistakes{given.Mistake("no such " + key + Suggest(given.text, known))}
+	}
+	rest.items = slices.DeleteFunc(slices.Clone(n.items), func(item *Node) bool { return item == given })
+	return given.text, &rest, nil
+}
+
+// noChoice returns the mistake that n does not say its type, and has not the name of one.
+func (n *Node) noChoice(key string, known []string) Mistake {
+	for _, item := range n.items {
+		if hint := Suggest(item.key, []string{key}); strings.HasPrefix(hint, ", did") {
+			m := item.Mistake("unknown key" + hint)
+			m.Position = item.keyAt
+			return m
 		}
-		chosen, about = given.text, given.Mistake("")
-		rest.items = slices.DeleteFunc(slices.Clone(n.items), func(item *Node) bool { return item == given })
-	} else {
-		message += " " + strconv.Quote(n.key) + ", say which with " + strconv.Quote(key)
 	}
-	if slices.Contains(known, chosen) {
-		return chosen, &rest, nil
+	message, hint := "there is no "+key+" "+strconv.Quote(shorten(n.key)), Suggest(n.key, known)
+	if !strings.HasPrefix(hint, ", did") {
+		message += ": give one as " + strconv.Quote(key)
 	}
-	about.Message = message + Suggest(chosen, known)
-	return "", &rest, Mistakes{about}
+	m := n.Mistake(message + hint)
+	m.Position = n.keyAt
+	return m
 }
 
 // display returns a scalar's text as messages quote it.

@@ -155,10 +155,15 @@ func (p *fileParser) syntax(err error, text string) (Position, string) {
 	}
 	at, message := located.GetToken().Position, located.GetMessage()
 	line := lineOf(text, at.Line)
-	inFlow := strings.Contains(message, "must be specified") || strings.Contains(message, "flow ")
+	invalidKey := message == "found an invalid key for this map"
+	inFlow := invalidKey || strings.Contains(message, "must be specified") || strings.Contains(message, "flow ")
 	switch {
 	case inFlow && strings.Contains(line, "${"):
-		message = `put quotes around "${…}" inside { } and [ ]`
+		message = `put quotes around a value with ${…} inside { } and [ ]`
+	case invalidKey:
+		message = "a key must be plain text"
+	case strings.HasPrefix(message, "could not find flow") || strings.HasPrefix(message, "sequence end token"):
+		message = "this bracket is not closed"
 	case strings.Contains(message, `'	'`) || strings.HasPrefix(line, "\t"):
 		message = "a tab: indent with spaces"
 	case strings.HasPrefix(message, "mapping value is not allowed"):

@@ -31,17 +31,26 @@ func (m Mapping) MarshalJSON() ([]byte, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		key, err := json.Marshal(p.Key)
+		key, err := marshalJSON(p.Key)
 		if err != nil {
 			return nil, err
 		}
-		value, err := json.Marshal(p.Value)
+		value, err := marshalJSON(p.Value)
 		if err != nil {
 			return nil, err
 		}
 		b = append(append(append(b, key...), ':'), value...)
 	}
 	return append(b, '}'), nil
+}
+
+// marshalJSON is json.Marshal without the escapes for HTML, which make patterns unreadable.
+func marshalJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), err
 }
 
 // Plain returns v, a configuration value, as nil, bool, int64, uint64, float64, string,

@@ -105,6 +105,8 @@ func (d *decoder) set(n *Node, v reflect.Value, i int64, err error) {
 		d.fail(n, n.display()+" is ambiguous: write 0o for octal, or no leading zero")
 	case errors.Is(err, errRange) || err == nil && v.OverflowInt(i):
 		d.fail(n, n.display()+" is out of range: "+rangeOf(v))
+	case err != nil && (v.Type() == bytesType || v.Type() == durationType) && strings.HasPrefix(n.text, "-"):
+		d.fail(n, n.display()+" is negative: want "+want(v))
 	case err != nil:
 		d.fail(n, "want "+want(v)+", not "+n.display())
 	default:

@@ -5,6 +5,7 @@ package shape
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -23,7 +24,8 @@ type Field struct {
 }
 
 // Fields returns the keys of struct type t in order of declaration, those of inlined
-// structs in their place. Fields without a yaml tag, or with "-", are no configuration.
+// structs in their place. A key that the struct itself declares replaces an inlined one.
+// Fields without a yaml tag, or with "-", are no configuration.
 func Fields(t reflect.Type) []Field {
 	var fields []Field
 	for i := range t.NumField() {
@@ -35,18 +37,28 @@ func Fields(t reflect.Type) []Field {
 		key, options, _ := strings.Cut(tag, ",")
 		if options == "inline" && f.Type.Kind() == reflect.Struct {
 			for _, inner := range Fields(f.Type) {
-				inner.Index = append([]int{i}, inner.Index...)
-				fields = append(fields, inner)
+				if inner.Index = append([]int{i}, inner.Index...); find(fields, inner.Key) < 0 {
+					fields = append(fields, inner)
+				}
 			}
 			continue
 		}
 		if key == "" && options != "inline" {
 			panic("config: " + t.String() + "." + f.Name + " has a yaml tag without a key")
 		}
-		fields = append(fields, Field{
+		field := Field{
 			Key: key, Index: []int{i}, Type: f.Type, OmitEmpty: options == "omitempty",
 			Inline: options == "inline", Owner: t, Name: f.Name,
-		})
+		}
+		if at := find(fields, key); at >= 0 && !field.Inline {
+			fields[at] = field
+			continue
+		}
+		fields = append(fields, field)
 	}
 	return fields
+}
+
+func find(fields []Field, key string) int {
+	return slices.IndexFunc(fields, func(f Field) bool { return f.Key == key })
 }
