@@ -93,7 +93,7 @@ func (b *bench) followed(ctx context.Context) error {
 	return nil
 }
 
-// follow1 runs one follower, fills r and returns the CPU time it used while measured.
+// follow1 starts a follower on a new file, measures it and stops it.
 func (b *bench) follow1(ctx context.Context, f follower, r *row) (time.Duration, error) {
 	dir, err := os.MkdirTemp(b.scratch, "follow-")
 	if err != nil {
@@ -125,30 +125,50 @@ func (b *bench) follow1(ctx context.Context, f follower, r *row) (time.Duration,
 	}
 	defer cmd.Wait()
 	defer cmd.Cancel()
-	lines := dataset.NewWriter(false)
-	if err := write(ctx, file, lines, warmUp); err != nil {
-		return 0, err
-	}
-	before, err := measure.CPU(cmd.Process.Pid)
-	if err != nil {
-		return 0, fmt.Errorf("it has ended: %w: %s", err, messages(said.Name()))
-	}
-	start := time.Now()
-	if err := write(ctx, file, lines, b.follow); err != nil {
-		return 0, err
-	}
-	after, err := measure.CPU(cmd.Process.Pid)
-	if err != nil {
-		return 0, fmt.Errorf("it has ended: %w: %s", err, messages(said.Name()))
-	}
-	elapsed := time.Since(start)
-	memory, err := measure.Memory(cmd.Process.Pid)
-	if err != nil {
-		return 0, err
-	}
-	got, err := settled(ctx, "http://"+listen+"/metrics", lines.Counts())
+	cost, err := b.measureFollower(ctx, r, subject{pid: cmd.Process.Pid, file: file, url: "http://" + listen + "/metrics"})
 	if err != nil {
 		return 0, fmt.Errorf("%w: %s", err, messages(said.Name()))
+	}
+	return cost, nil
+}
+
+// subject is a follower that runs.
+type subject struct {
+	pid  int
+	file io.Writer // what it follows
+	url  string    // where it serves its counts
+}
+
+// measureFollower writes lines to s, fills r and returns the CPU time that s used for them.
+func (b *bench) measureFollower(ctx context.Context, r *row, s subject) (time.Duration, error) {
+	// Some begin at the end of a file that they find, so nothing is written before they look.
+	if _, err := settled(ctx, s.url, nil); err != nil {
+		return 0, fmt.Errorf("it serves no metrics: %w", err)
+	}
+	lines := dataset.NewWriter(false)
+	if err := write(ctx, s.file, lines, warmUp); err != nil {
+		return 0, err
+	}
+	before, err := measure.CPU(s.pid)
+	if err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	if err := write(ctx, s.file, lines, b.follow); err != nil {
+		return 0, err
+	}
+	after, err := measure.CPU(s.pid)
+	if err != nil {
+		return 0, err
+	}
+	elapsed := time.Since(start)
+	memory, err := measure.Memory(s.pid)
+	if err != nil {
+		return 0, err
+	}
+	got, err := settled(ctx, s.url, lines.Counts())
+	if err != nil {
+		return 0, err
 	}
 	r.cpu = fmt.Sprintf("%.2f %% of a core", 100*(after-before).Seconds()/elapsed.Seconds())
 	r.wall, r.peak = seconds(elapsed), mebibytes(memory.Peak)

@@ -118,13 +118,13 @@ func (b *bench) flatness(ctx context.Context, lines int) error {
 	if !b.wants(c.name) {
 		return nil
 	}
-	specs := []dataset.Spec{{Lines: lines, Files: 1}, {Lines: lines / 10, Files: 1}, {Lines: lines, Files: 1000}}
+	specs := []dataset.Spec{{Lines: 1, Files: 1}, {Lines: lines, Files: 1}, {Lines: lines / 10, Files: 1}, {Lines: lines, Files: 1000}}
 	if b.long {
 		specs = append(specs, dataset.Spec{Lines: 10 * lines, Files: 1})
 	}
 	var base time.Duration
 	for _, spec := range specs {
-		b.say("cost per line: %s lines in %s files", number(spec.Lines), number(spec.Files))
+		b.say("cost per line: %s lines in %s", number(spec.Lines), files(spec.Files))
 		set, err := b.set(spec)
 		if err != nil {
 			return err
@@ -143,6 +143,11 @@ func (b *bench) flatness(ctx context.Context, lines int) error {
 			continue
 		}
 		b.fill(&r, c, &t, set)
+		if spec.Lines == 1 {
+			r.name = "weir, a single line: start, commit, stop"
+			b.table.add(r)
+			continue
+		}
 		each := median(t.cpu) / time.Duration(spec.Lines)
 		if base == 0 {
 			base = each
