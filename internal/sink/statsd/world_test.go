@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,7 @@ type memory struct {
 	mu      sync.Mutex // guards below
 	now     map[string][]byte
 	durable map[string][]byte
+	dead    bool // after a crash nothing is stored
 }
 
 func newMemory() *memory { return &memory{now: map[string][]byte{}, durable: map[string][]byte{}} }
@@ -38,7 +40,9 @@ func (m *memory) Load(key string) []byte {
 func (m *memory) Store(key string, value []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.now[key] = slices.Clone(value)
+	if !m.dead {
+		m.now[key] = slices.Clone(value)
+	}
 }
 
 func (m *memory) commit() {
@@ -47,10 +51,17 @@ func (m *memory) commit() {
 	m.durable = maps.Clone(m.now)
 }
 
+func (m *memory) kill() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dead = true
+}
+
+// crash brings back what was durable.
 func (m *memory) crash() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.now = maps.Clone(m.durable)
+	m.now, m.dead = maps.Clone(m.durable), false
 }
 
 // world is a registry, a ledger and a state: what of weir a sink sees.
@@ -126,9 +137,14 @@ func (w *world) sink(c Config, exports ...Export) *Sink {
 	return s
 }
 
-// dropped returns a number of the ledger about the sink.
+// ledgerValue returns a number of the ledger about the sink.
 func (w *world) ledgerValue(name string, values ...string) float64 {
-	f := w.family(metric.Desc{Name: name, Owner: "ledger", Labels: map[int][]string{1: {"component"}, 2: {"component", map[bool]string{true: "event", false: "reason"}[strings.Contains(name, "event")]}}[len(values)+1]})
+	labels := map[string][]string{
+		"weir_component_sent_total":    {"component"},
+		"weir_component_dropped_total": {"component", "reason"},
+		"weir_component_events_total":  {"component", "event"},
+	}[name]
+	f := w.family(metric.Desc{Name: name, Owner: "ledger", Labels: labels})
 	return f.Series(append([]string{"sink/agent"}, values...)...).Value()
 }
 
@@ -157,7 +173,13 @@ type server struct {
 	cut    int // the next connection breaks after that many bytes; 0: never
 	dials  int
 	conns  []net.Conn
-	writes []string // one for each datagram, or piece of a stream
+	writes []piece
+}
+
+// piece is a datagram, or what came at once of a stream.
+type piece struct {
+	conn int
+	data string
 }
 
 var errRefused = &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", errors.New("refused for the test"))}
@@ -173,11 +195,11 @@ func (s *server) dial(ctx context.Context, network, address string) (net.Conn, e
 	s.conns = append(s.conns, far)
 	limit := s.cut
 	s.cut = 0
-	go s.read(far, limit)
+	go s.read(far, s.dials, limit)
 	return near, nil
 }
 
-func (s *server) read(conn net.Conn, limit int) {
+func (s *server) read(conn net.Conn, number, limit int) {
 	defer conn.Close()
 	buf := make([]byte, 64<<10)
 	if limit > 0 {
@@ -187,7 +209,7 @@ func (s *server) read(conn net.Conn, limit int) {
 		n, err := conn.Read(buf)
 		if n > 0 {
 			s.mu.Lock()
-			s.writes = append(s.writes, string(buf[:n]))
+			s.writes = append(s.writes, piece{number, string(buf[:n])})
 			s.mu.Unlock()
 		}
 		if err != nil || limit > 0 && n == limit {
@@ -217,13 +239,43 @@ func (s *server) start() {
 }
 
 // take returns what arrived since it was last asked.
-func (s *server) take() []string {
+func (s *server) take() (got []string) {
+	for _, p := range s.pieces() {
+		got = append(got, p.data)
+	}
+	return got
+}
+
+func (s *server) pieces() []piece {
 	synctest.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	got := s.writes
 	s.writes = nil
 	return got
+}
+
+// sum adds up the values of the whole lines that arrived since the last call. What a
+// connection had at its end without a line end is no line.
+func (s *server) sum(t *testing.T) (sum int) {
+	t.Helper()
+	conns := map[int]string{}
+	for _, p := range s.pieces() {
+		conns[p.conn] += p.data
+	}
+	for _, data := range conns {
+		lines := strings.Split(data, "\n")
+		for _, line := range lines[:len(lines)-1] {
+			_, value, _ := strings.Cut(line, ":")
+			value, _, _ = strings.Cut(value, "|")
+			n, err := strconv.Atoi(value)
+			if err != nil {
+				t.Fatalf("line %q: %v", line, err)
+			}
+			sum += n
+		}
+	}
+	return sum
 }
 
 type lockedBuffer struct {
