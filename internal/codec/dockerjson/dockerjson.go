@@ -1,0 +1,100 @@
+// Package dockerjson reads lines of the log files that Docker's json-file driver writes:
+//
+//	{"log":"GET \"/\" 200\n","stream":"stdout","attrs":{"tag":"a"},"time":"2026-11-20T18:07:46.11701285Z"}
+//
+//	e, err := dockerjson.Parse(line)
+//	plain = dockerjson.Unescape(plain[:0], e.Log)
+//
+// The text is not unescaped by Parse, because most readers find what they want in its
+// escaped form. Functions may be called concurrently. How lines are read, and how the
+// pieces of a long message are joined, is not the package's business.
+package dockerjson
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/weirlog/weir/internal/codec/jsontext"
+)
+
+// ErrSyntax is returned for every line that is not one of a json-file log.
+var ErrSyntax = errors.New("not a line of Docker's json-file log")
+
+// Entry is one line. Log is a slice of the line it was parsed from.
+type Entry struct {
+	// Log is the inside of the JSON string, as it stands in the line, without the \n
+	// that ends it.
+	Log []byte
+	// Escaped says that Log has a backslash: without one it is plain text.
+	Escaped bool
+	// Partial says that no \n ended Log: the rest of the message follows in a later entry
+	// of the same stream. Docker cuts messages into pieces of 16 KiB.
+	Partial bool
+	// Stderr says that the container wrote it to its standard error.
+	Stderr bool
+	// Time is when Docker took it, in Unix nanoseconds; 0 when it is out of their range.
+	Time int64
+}
+
+// The parts of a line between the values, as Docker writes them.
+const (
+	head       = `{"log":"`
+	beforeName = `","stream":"std`
+	beforeTime = `","time":"`
+	nameLen    = len("out")
+)
+
+// Parse reads one line, without its line end. A line in Docker's own form takes a short
+// way. Any other JSON object that has a log and a time will do: keys in any order, white
+// space, further keys; of a key that comes twice the last one counts. Escapes within log
+// are not checked.
+func Parse(line []byte) (Entry, error) {
+	if len(line) < len(head) || string(line[:len(head)]) != head {
+		return parseObject(line)
+	}
+	end, escaped := jsontext.End(line, len(head))
+	if end < 0 {
+		return Entry{}, ErrSyntax
+	}
+	rest := line[end:]
+	const middle = len(beforeName) + nameLen + len(beforeTime)
+	if len(rest) < middle || string(rest[:len(beforeName)]) != beforeName ||
+		string(rest[len(beforeName)+nameLen:middle]) != beforeTime {
+		return parseObject(line)
+	}
+	e := Entry{}
+	switch name := rest[len(beforeName) : len(beforeName)+nameLen]; string(name) {
+	case "out":
+	case "err":
+		e.Stderr = true
+	default:
+		return parseObject(line)
+	}
+	rest = rest[middle:]
+	n := len(rest) - len(`"}`)
+	if n < 0 || string(rest[n:]) != `"}` {
+		return parseObject(line)
+	}
+	var ok bool
+	if e.Time, ok = parseTime(rest[:n]); !ok {
+		return parseObject(line)
+	}
+	e.setLog(line[len(head):end], escaped)
+	return e, nil
+}
+
+// setLog cuts the line end off log.
+func (e *Entry) setLog(log []byte, escaped bool) {
+	text, ended := bytes.CutSuffix(log, []byte(`\n`))
+	if ended && jsontext.Escaped(text) {
+		text, ended = log, false // a backslash and an n
+	}
+	e.Log, e.Partial = text, !ended
+	e.Escaped = escaped && bytes.IndexByte(text, '\\') >= 0
+}
+
+// Unescape appends the plain text of Entry.Log to dst.
+func Unescape(dst, src []byte) []byte { return jsontext.Unescape(dst, src) }
+
+// Escape appends plain text to dst in the form of Entry.Log, as Docker writes it.
+func Escape(dst, src []byte) []byte { return jsontext.Escape(dst, src) }

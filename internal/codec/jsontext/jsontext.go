@@ -1,0 +1,177 @@
+// Package jsontext handles the inside of JSON strings, which several log formats share:
+// it finds where a string ends, and turns escaped text into plain text and back.
+//
+//	end := jsontext.End(line, start) // of the string whose inside begins at start
+//	plain = jsontext.Unescape(plain[:0], line[start:end])
+//
+// All functions are pure and may be called concurrently. The package leaves out the rest of
+// JSON: encoding/json has it, and what log lines need at speed is in the formats' packages.
+package jsontext
+
+import (
+	"bytes"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// End returns the place of the quote that ends the string whose inside begins at from, and
+// whether a backslash comes before it. It is -1 when the string does not end.
+func End(b []byte, from int) (end int, escaped bool) {
+	for at := from; ; {
+		n := bytes.IndexByte(b[at:], '"')
+		if n < 0 {
+			return -1, false
+		}
+		at += n
+		if !Escaped(b[from:at]) {
+			return at, escaped || bytes.IndexByte(b[from:at], '\\') >= 0
+		}
+		escaped = true
+		at++
+	}
+}
+
+// Escaped says whether the byte that follows before, a part of a string from its
+// beginning, is escaped: an odd number of backslashes comes before it.
+func Escaped(before []byte) bool {
+	b := before
+	n := 0
+	for n < len(b) && b[len(b)-1-n] == '\\' {
+		n++
+	}
+	return n&1 == 1
+}
+
+// Unescape appends the text that src, the inside of a JSON string, stands for. An escape
+// of half a surrogate pair becomes U+FFFD; what is not an escape of JSON stays as it is.
+func Unescape(dst, src []byte) []byte {
+	for {
+		i := bytes.IndexByte(src, '\\')
+		if i < 0 || i+1 == len(src) {
+			return append(dst, src...)
+		}
+		dst = append(dst, src[:i]...)
+		src = src[i:]
+		if c := src[1]; c == 'u' {
+			r, n := unicodeEscape(src)
+			if n == 0 {
+				dst = append(dst, src[:2]...)
+				src = src[2:]
+				continue
+			}
+			dst = utf8.AppendRune(dst, r)
+			src = src[n:]
+		} else {
+			if plain := unescaped(c); plain != 0 {
+				dst = append(dst, plain)
+			} else {
+				dst = append(dst, src[:2]...)
+			}
+			src = src[2:]
+		}
+	}
+}
+
+// unescaped returns the byte that a backslash before c stands for, 0 when it is no escape.
+func unescaped(c byte) byte {
+	switch c {
+	case '"', '\\', '/':
+		return c
+	case 'n':
+		return '\n'
+	case 't':
+		return '\t'
+	case 'r':
+		return '\r'
+	case 'b':
+		return '\b'
+	case 'f':
+		return '\f'
+	}
+	return 0
+}
+
+// unicodeEscape returns the rune that \uXXXX at the start of s is, or with the surrogate
+// after it, and how many bytes that takes; 0 when it is malformed.
+func unicodeEscape(s []byte) (r rune, n int) {
+	r = hex4(s)
+	if r < 0 {
+		return 0, 0
+	}
+	if !utf16.IsSurrogate(r) {
+		return r, 6
+	}
+	if pair := utf16.DecodeRune(r, hex4(s[6:])); pair != utf8.RuneError {
+		return pair, 12
+	}
+	return utf8.RuneError, 6
+}
+
+// hex4 returns the number in \uXXXX at the start of s, -1 when there is none.
+func hex4(s []byte) rune {
+	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
+		return -1
+	}
+	r := rune(0)
+	for _, c := range s[2:6] {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		case 'A' <= c && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return -1
+		}
+		r = r<<4 | rune(c)
+	}
+	return r
+}
+
+const hexDigits = "0123456789abcdef"
+
+// Escape appends src as the inside of a JSON string, in the form that Docker's json-file
+// driver writes: control characters other than \n and \r, and < > &, as \u00XX, the line
+// separators U+2028 and U+2029 escaped, and bytes that are not UTF-8 as \ufffd.
+func Escape(dst, src []byte) []byte {
+	start := 0
+	for i := 0; i < len(src); {
+		c := src[i]
+		if c < utf8.RuneSelf {
+			if c >= ' ' && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&' {
+				i++
+				continue
+			}
+			dst = append(dst, src[start:i]...)
+			dst = appendEscape(dst, c)
+			i++
+			start = i
+			continue
+		}
+		r, n := utf8.DecodeRune(src[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			dst = append(append(dst, src[start:i]...), `\ufffd`...)
+			start = i + n
+		case r == '\u2028' || r == '\u2029':
+			dst = append(append(dst, src[start:i]...), `\u202`...)
+			dst = append(dst, hexDigits[r&0xf])
+			start = i + n
+		}
+		i += n
+	}
+	return append(dst, src[start:]...)
+}
+
+func appendEscape(dst []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\r':
+		return append(dst, '\\', 'r')
+	}
+	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
+}
