@@ -1,0 +1,141 @@
+package dockerapi
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Container is one entry of the list.
+type Container struct {
+	ID     string
+	Name   string // without its slash
+	Image  string
+	State  string // "running", "exited", "created", …
+	Labels map[string]string
+}
+
+// Containers lists all containers, those that do not run included.
+func (c *Client) Containers(ctx context.Context) ([]Container, error) {
+	var raw []struct {
+		ID     string `json:"Id"`
+		Names  []string
+		Image  string
+		State  string
+		Labels map[string]string
+	}
+	if err := c.getJSON(ctx, "/containers/json", url.Values{"all": {"1"}}, &raw); err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	all := make([]Container, 0, len(raw))
+	for _, r := range raw {
+		if r.ID != "" {
+			all = append(all, Container{ID: r.ID, Name: ownName(r.Names), Image: r.Image, State: r.State, Labels: r.Labels})
+		}
+	}
+	return all, nil
+}
+
+// ownName leaves out the names under which linked containers know one.
+func ownName(names []string) string {
+	for _, n := range names {
+		if n = strings.TrimPrefix(n, "/"); n != "" && !strings.Contains(n, "/") {
+			return n
+		}
+	}
+	return ""
+}
+
+// Details is what inspecting tells about one container.
+type Details struct {
+	ID   string
+	Name string // without its slash
+	// Image is its name, as it was given when the container was made.
+	Image  string
+	Labels map[string]string
+	TTY    bool
+	// LogPath is the json-file on the engine's machine; empty for other drivers.
+	LogPath string
+	// LogDriver is the logging driver, "json-file" for one.
+	LogDriver string
+	// Running tells whether it may still write; Status is the engine's word for its state.
+	Running bool
+	Status  string
+	// Created, Started and Finished are zero when the engine does not say.
+	Created, Started, Finished time.Time
+	// AutoRemove tells that it goes when it ends.
+	AutoRemove bool
+}
+
+// Inspect returns the details of a container, by id or name.
+func (c *Client) Inspect(ctx context.Context, id string) (Details, error) {
+	var raw struct {
+		ID      string `json:"Id"`
+		Name    string
+		Created string
+		State   struct {
+			Status                               string
+			Running, Paused, Restarting, Removed bool
+			StartedAt, FinishedAt                string
+		}
+		LogPath string
+		Config  struct {
+			Image  string
+			Labels map[string]string
+			Tty    bool
+		}
+		HostConfig struct {
+			AutoRemove bool
+			LogConfig  struct{ Type string }
+		}
+	}
+	if err := c.getJSON(ctx, "/containers/"+url.PathEscape(id)+"/json", nil, &raw); err != nil {
+		return Details{}, fmt.Errorf("inspect container %s: %w", Short(id), err)
+	}
+	return Details{
+		ID: raw.ID, Name: strings.TrimPrefix(raw.Name, "/"), Image: raw.Config.Image, Labels: raw.Config.Labels,
+		TTY: raw.Config.Tty, LogPath: raw.LogPath, LogDriver: raw.HostConfig.LogConfig.Type,
+		Running: raw.State.Running || raw.State.Restarting, Status: raw.State.Status,
+		Created: parseTime(raw.Created), Started: parseTime(raw.State.StartedAt), Finished: parseTime(raw.State.FinishedAt),
+		AutoRemove: raw.HostConfig.AutoRemove,
+	}, nil
+}
+
+// parseTime leaves the engine's year 1 zero.
+func parseTime(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil || t.Year() <= 1 {
+		return time.Time{}
+	}
+	return t
+}
+
+// Short returns the first twelve characters of a container's id, as docker shows them.
+func Short(id string) string {
+	if len(id) > 12 && !slices.ContainsFunc([]byte(id), func(c byte) bool { return (c < '0' || c > '9') && (c < 'a' || c > 'f') }) {
+		return id[:12]
+	}
+	return id
+}
+
+// Info is what is asked about the engine itself.
+type Info struct {
+	// RootDir is its data folder, /var/lib/docker as a rule.
+	RootDir string `json:"DockerRootDir"`
+	// LogDriver is the logging driver of containers that name none.
+	LogDriver string `json:"LoggingDriver"`
+	// Version is the engine's, as "28.2.2".
+	Version string `json:"ServerVersion"`
+}
+
+// Info asks about the engine. A proxy may forbid it.
+func (c *Client) Info(ctx context.Context) (Info, error) {
+	var i Info
+	if err := c.getJSON(ctx, "/info", nil, &i); err != nil {
+		return Info{}, fmt.Errorf("ask about the engine: %w", err)
+	}
+	return i, nil
+}
