@@ -1,0 +1,646 @@
+package follow
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// world is a directory with an application that writes numbered lines to app.log, what is
+// done to its files, and a Log that follows it. Time moves only when a test says so.
+type world struct {
+	t    *testing.T
+	path string
+	out  *os.File // the application's
+	next int      // number of the next line
+
+	log   *Log
+	now   time.Time
+	buf   []byte
+	lines []string // as read
+	gaps  []Gap
+	saved []byte // position as of the last restart
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "app.log"), now: time.Unix(1_800_000_000, 0), buf: make([]byte, MinBuffer)}
+	w.reopen()
+	w.log = New(Options{Path: w.path})
+	t.Cleanup(func() { w.log.Close(); w.out.Close() })
+	return w
+}
+
+func (w *world) check(err error) {
+	if err != nil {
+		w.t.Helper()
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) reopen() {
+	w.t.Helper()
+	if w.out != nil {
+		w.out.Close()
+	}
+	f, err := os.OpenFile(w.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	w.check(err)
+	w.out = f
+}
+
+func (w *world) write(n int) {
+	w.t.Helper()
+	var b []byte
+	for range n {
+		b = fmt.Appendf(b, "line %d of the log, %s\n", w.next, strings.Repeat("x", w.next%71))
+		w.next++
+	}
+	_, err := w.out.Write(b)
+	w.check(err)
+}
+
+func (w *world) shift(suffix string) {
+	for i := 30; i >= 1; i-- {
+		os.Rename(fmt.Sprintf("%s.%d%s", w.path, i, suffix), fmt.Sprintf("%s.%d%s", w.path, i+1, suffix))
+	}
+}
+
+func (w *world) rename() {
+	w.t.Helper()
+	w.shift(".gz")
+	w.shift("")
+	w.check(os.Rename(w.path, w.path+".1"))
+	w.reopen()
+}
+
+func (w *world) copyTruncate() {
+	w.t.Helper()
+	w.shift(".gz")
+	w.shift("")
+	b, err := os.ReadFile(w.path)
+	w.check(err)
+	w.check(os.WriteFile(w.path+".1", b, 0o644))
+	w.check(os.Truncate(w.path, 0))
+}
+
+func (w *world) gzip(name string) {
+	w.t.Helper()
+	b, err := os.ReadFile(name)
+	if os.IsNotExist(err) {
+		return
+	}
+	w.check(err)
+	in, err := os.Stat(name)
+	w.check(err)
+	var packed bytes.Buffer
+	zw := gzip.NewWriter(&packed)
+	zw.Write(b)
+	w.check(zw.Close())
+	w.check(os.WriteFile(name+".gz", packed.Bytes(), 0o644))
+	w.check(os.Chtimes(name+".gz", in.ModTime(), in.ModTime()))
+	w.check(os.Remove(name))
+}
+
+// read reads all there is now.
+func (w *world) read() {
+	w.t.Helper()
+	for range 1000 {
+		w.check(w.log.Look(w.now))
+		if w.step() == 0 && w.step() == 0 {
+			return
+		}
+	}
+	w.t.Fatal("there is always more")
+}
+
+// step reads one chunk and returns how many bytes it consumed.
+func (w *world) step() int {
+	w.t.Helper()
+	before := w.log.Pos()
+	c, err := w.log.Read(w.buf)
+	w.check(err)
+	w.gaps = append(w.gaps, w.log.Gaps()...)
+	if len(c.Data) > 0 && c.At != before {
+		if len(w.gaps) == 0 {
+			w.t.Fatalf("read from %d, consumed to %d", c.At, before)
+		}
+	}
+	n := bytes.LastIndexByte(c.Data, '\n') + 1
+	if c.Last {
+		n = len(c.Data)
+	}
+	for line := range strings.Lines(string(c.Data[:n])) {
+		w.lines = append(w.lines, strings.TrimSuffix(line, "\n"))
+	}
+	w.log.Consume(n)
+	w.log.Keep(w.log.Pos())
+	return n
+}
+
+// restart forgets all but the position.
+func (w *world) restart() {
+	w.t.Helper()
+	pos := w.log.Pos()
+	w.saved = w.log.AppendPosition(nil, pos)
+	w.log.Close()
+	w.log = New(Options{Path: w.path})
+	w.check(w.log.Resume(w.saved, pos))
+}
+
+// complete checks that every line was read once, in order, and that no loss was claimed.
+func (w *world) complete() {
+	w.t.Helper()
+	w.exact()
+	if !slices.IsSortedFunc(w.lines, func(a, b string) int { return lineNumber(a) - lineNumber(b) }) {
+		w.t.Error("lines are out of order")
+	}
+	if len(w.gaps) > 0 {
+		w.t.Errorf("gaps %v", w.gaps)
+	}
+}
+
+func (w *world) exact() {
+	w.t.Helper()
+	times := make([]int, w.next)
+	for _, line := range w.lines {
+		if n := lineNumber(line); n >= 0 && n < w.next {
+			times[n]++
+		} else {
+			w.t.Errorf("strange line %q", line)
+		}
+	}
+	for n, k := range times {
+		if k != 1 && (n == 0 || times[n-1] != k) {
+			w.t.Errorf("line %d and perhaps more were read %d times", n, k)
+		}
+	}
+	if w.t.Failed() {
+		for _, f := range w.log.files {
+			w.t.Logf("file %s open %v off %d seen %d final %v", f.path, f.open, f.off, f.seen, f.final)
+		}
+		w.t.FailNow()
+	}
+}
+
+func lineNumber(line string) int {
+	var n int
+	var rest string
+	if k, _ := fmt.Sscanf(line, "line %d of the log, %s", &n, &rest); k < 1 || len(rest) != n%71 {
+		return -1
+	}
+	return n
+}
+
+func TestGrowth(t *testing.T) {
+	w := newWorld(t)
+	for range 50 {
+		w.write(7)
+		w.read()
+	}
+	w.complete()
+}
+
+func TestHalfLine(t *testing.T) {
+	w := newWorld(t)
+	w.write(3)
+	io.WriteString(w.out, "line 3 of ")
+	w.read()
+	if len(w.lines) != 3 || w.log.Unread() {
+		t.Fatalf("%d lines, unread %v", len(w.lines), w.log.Unread())
+	}
+	w.restart()
+	w.read()
+	io.WriteString(w.out, "the log, xxx\n")
+	w.next++
+	w.read()
+	w.complete()
+}
+
+func TestRename(t *testing.T) {
+	for between := range 6 {
+		for _, restart := range []bool{false, true} {
+			t.Run(fmt.Sprint(between, restart), func(t *testing.T) {
+				w := newWorld(t)
+				w.write(40)
+				w.read()
+				for range between {
+					w.write(20)
+					w.rename()
+				}
+				w.write(5)
+				if restart {
+					w.restart()
+				}
+				w.read()
+				w.complete()
+			})
+		}
+	}
+}
+
+func TestLateWrites(t *testing.T) {
+	w := newWorld(t)
+	w.write(10)
+	w.read()
+	old := w.out
+	w.out = nil
+	w.check(os.Rename(w.path, w.path+".1"))
+	w.reopen()
+	w.write(2)
+	w.read()
+	w.out, old = old, w.out
+	w.write(3)
+	w.read()
+	io.WriteString(w.out, "line 15 of the log, "+strings.Repeat("x", 15))
+	w.next++
+	w.out.Close()
+	w.out = old
+	w.write(3)
+	w.read()
+	if len(w.log.files) != 2 {
+		t.Fatalf("%d files are open", len(w.log.files))
+	}
+	w.now = w.now.Add(6 * time.Second)
+	w.read()
+	w.read()
+	if len(w.log.files) != 1 {
+		t.Errorf("%d files are open", len(w.log.files))
+	}
+	w.exact() // the last line of the old file is whole without its end
+}
+
+func TestManyRotations(t *testing.T) {
+	w := newWorld(t)
+	w.write(1)
+	w.read()
+	for range 25 {
+		w.write(3)
+		w.rename()
+	}
+	w.write(1)
+	w.read()
+	w.complete()
+}
+
+func TestRotatedAway(t *testing.T) {
+	w := newWorld(t)
+	w.write(10)
+	w.read()
+	w.write(10) // of the known file: held open while running
+	w.rename()
+	w.write(5)
+	w.rename()
+	w.check(os.Remove(w.path + ".2"))
+	w.read()
+	w.complete()
+
+	w.write(1)
+	w.read()
+	w.restart()
+	w.now = w.now.Add(time.Minute)
+	w.rename()
+	w.write(5)
+	w.rename()
+	w.check(os.Remove(w.path + ".2"))
+	w.read()
+	w.exact()
+	if !slices.Equal(w.gaps, []Gap{{-1, gapRotated}}) {
+		t.Errorf("gaps %v", w.gaps)
+	}
+}
+
+func TestDeleteAndCreate(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		w := newWorld(t)
+		w.write(10)
+		w.read()
+		w.out.Close()
+		if restart {
+			w.restart() // then nobody holds the inode, and its number is free
+		} else {
+			w.write2(4)
+		}
+		w.check(os.Remove(w.path))
+		w.reopen()
+		w.write(20)
+		w.read()
+		w.exact()
+		if want := restart; (len(w.gaps) > 0) != want {
+			t.Errorf("restart %v: gaps %v", restart, w.gaps)
+		}
+	}
+}
+
+// write2 writes lines with a handle of its own.
+func (w *world) write2(n int) {
+	w.reopen()
+	w.write(n)
+}
+
+func TestCopyTruncate(t *testing.T) {
+	for between := 1; between < 5; between++ {
+		for _, unread := range []int{0, 30} {
+			for _, restart := range []bool{false, true} {
+				t.Run(fmt.Sprint(between, unread, restart), func(t *testing.T) {
+					w := newWorld(t)
+					w.write(40)
+					w.read()
+					w.now = w.now.Add(time.Minute)
+					w.write(unread)
+					for range between {
+						w.copyTruncate()
+						w.write(60)
+					}
+					if restart {
+						w.restart()
+					}
+					w.read()
+					w.exact()
+				})
+			}
+		}
+	}
+}
+
+func TestCopyOfNothingRead(t *testing.T) {
+	w := newWorld(t)
+	w.read()
+	w.write(10)
+	w.rename()
+	w.read()
+	w.now = w.now.Add(time.Minute)
+	w.read()
+	w.read()
+	w.restart() // with nothing read of the newest file
+	w.write(10)
+	w.copyTruncate()
+	w.write(1)
+	w.copyTruncate()
+	w.write(1)
+	w.read()
+	w.exact()
+}
+
+func TestShortCopy(t *testing.T) {
+	w := newWorld(t)
+	w.write(100)
+	b, err := os.ReadFile(w.path)
+	w.check(err)
+	w.check(os.WriteFile(w.path+".1", b, 0o644))
+	w.write(10) // after the copy, before the truncation
+	w.read()
+	w.check(os.Truncate(w.path, 0))
+	w.write(3)
+	w.read()
+	w.exact()
+	if !slices.Equal(w.gaps, []Gap{{-1, gapTruncated}}) {
+		t.Errorf("gaps %v", w.gaps)
+	}
+}
+
+func TestTruncateWithoutCopy(t *testing.T) {
+	w := newWorld(t)
+	w.write(10)
+	w.read()
+	w.check(os.Truncate(w.path, 0))
+	w.write(100) // beyond where it was
+	w.read()
+	w.exact()
+	if !slices.Equal(w.gaps, []Gap{{-1, gapTruncated}}) {
+		t.Errorf("gaps %v", w.gaps)
+	}
+}
+
+func TestTruncateUnderWriterWithOffset(t *testing.T) {
+	w := newWorld(t)
+	w.out.Close()
+	f, err := os.OpenFile(w.path, os.O_WRONLY, 0)
+	w.check(err)
+	w.out = f
+	w.write(2000)
+	w.read()
+	w.check(os.Truncate(w.path, 0))
+	w.write(3) // far behind a hole
+	w.read()
+	w.exact()
+}
+
+func TestCompressed(t *testing.T) {
+	for _, unread := range []int{0, 30} {
+		for _, restart := range []bool{false, true} {
+			t.Run(fmt.Sprint(unread, restart), func(t *testing.T) {
+				w := newWorld(t)
+				w.write(2000)
+				w.read()
+				w.write(unread)
+				if restart {
+					w.restart()
+				}
+				w.rename()
+				w.gzip(w.path + ".1")
+				w.write(20)
+				w.rename()
+				w.gzip(w.path + ".1")
+				w.write(20)
+				w.rename()
+				w.write(1)
+				w.read()
+				w.complete()
+				w.now = w.now.Add(time.Minute)
+				w.read()
+				w.gzip(w.path + ".1")
+				w.rename()
+				w.write(5)
+				w.read()
+				w.complete()
+			})
+		}
+	}
+}
+
+func TestDamagedCompressed(t *testing.T) {
+	w := newWorld(t)
+	w.write(1000)
+	w.read()
+	w.restart()
+	w.write(1000)
+	w.rename()
+	w.gzip(w.path + ".1")
+	b, err := os.ReadFile(w.path + ".1.gz")
+	w.check(err)
+	w.check(os.WriteFile(w.path+".1.gz", b[:len(b)-100], 0o644))
+	w.write(1)
+	w.read()
+	if !slices.Equal(w.gaps, []Gap{{-1, gapDamaged}}) {
+		t.Errorf("gaps %v", w.gaps)
+	}
+	if len(w.lines) < 1000 || lineNumber(w.lines[len(w.lines)-1]) != 2000 {
+		t.Errorf("%d lines, the last %q", len(w.lines), w.lines[len(w.lines)-1])
+	}
+}
+
+func TestDated(t *testing.T) {
+	for _, name := range []string{"-%s", "-%s.gz", ".2026-11-%.2s", "_%s-1200"} {
+		t.Run(strings.ReplaceAll(name, "%", ""), func(t *testing.T) {
+			w := newWorld(t)
+			w.write(10)
+			w.read()
+			w.restart()
+			for _, day := range []string{"20261108", "20261109", "20261110"} {
+				w.write(10)
+				if strings.Contains(name, "%.2s") {
+					day = day[6:]
+				}
+				old := fmt.Sprintf(w.path+strings.TrimSuffix(name, ".gz"), day)
+				w.check(os.Rename(w.path, old))
+				if strings.HasSuffix(name, ".gz") {
+					w.gzip(old)
+				}
+				w.reopen()
+			}
+			w.write(3)
+			w.read()
+			w.complete()
+		})
+	}
+}
+
+func TestFreeName(t *testing.T) {
+	w := newWorld(t)
+	w.write(10)
+	w.read()
+	w.restart()
+	w.write(10)
+	w.check(os.Rename(w.path, filepath.Join(filepath.Dir(w.path), "put-aside")))
+	w.reopen()
+	w.write(3)
+	w.read()
+	w.complete()
+}
+
+func TestSymlink(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		w := newWorld(t)
+		link := filepath.Join(filepath.Dir(w.path), "current")
+		w.log = New(Options{Path: link})
+		target := func(i int) {
+			w.path = filepath.Join(filepath.Dir(link), fmt.Sprintf("%d.log", i))
+			w.reopen()
+			os.Remove(link)
+			w.check(os.Symlink(w.path, link))
+		}
+		target(9)
+		w.write(10)
+		w.read()
+		if restart {
+			pos := w.log.AppendPosition(nil, w.log.Pos())
+			at := w.log.Pos()
+			w.log.Close()
+			w.log = New(Options{Path: link})
+			w.check(w.log.Resume(pos, at))
+		}
+		for i := 10; i < 13; i++ {
+			w.write(5)
+			target(i)
+		}
+		w.write(5)
+		w.read()
+		w.complete()
+	}
+}
+
+func TestMissing(t *testing.T) {
+	w := newWorld(t)
+	w.write(10)
+	w.read()
+	w.check(os.Rename(w.path, w.path+".1"))
+	w.write(1)
+	w.read()
+	if w.log.Absent(w.now) == 0 {
+		t.Error("the path is not missing")
+	}
+	w.restart()
+	w.write(1)
+	w.read()
+	w.now = w.now.Add(time.Hour)
+	w.read()
+	w.write(1)
+	w.read()
+	w.reopen()
+	w.write(3)
+	w.read()
+	w.complete()
+	if w.log.Absent(w.now) != 0 {
+		t.Error("the path is missing")
+	}
+}
+
+func TestAppearsLater(t *testing.T) {
+	w := newWorld(t)
+	w.check(os.Remove(w.path))
+	w.read()
+	w.reopen()
+	w.write(3)
+	w.read()
+	w.complete()
+}
+
+// seeds is how many random histories TestRandom tries.
+const seeds = 100
+
+// TestRandom does what administrators do, in random order, with looks and restarts in
+// between. As long as nothing is deleted nothing may be lost or doubled.
+func TestRandom(t *testing.T) {
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(seed, 1))
+			w := newWorld(t)
+			w.write(rnd.IntN(50))
+			copies := seed%3 == 2
+			w.read()
+			var did []string
+			for range 40 {
+				op := rnd.IntN(10)
+				switch {
+				case op < 3:
+					w.write(1 + rnd.IntN(60))
+					did = append(did, "write")
+				case op == 3 && copies && w.log.Pos() > 0:
+					w.write(1 + rnd.IntN(30)) // an empty one cannot be told from its copy
+					w.copyTruncate()
+					w.write(1 + rnd.IntN(30))
+					did = append(did, "copy")
+				case op == 3 && !copies || op == 4 && !copies:
+					w.rename()
+					did = append(did, "rename")
+				case op == 5:
+					w.gzip(fmt.Sprintf("%s.%d", w.path, 1+rnd.IntN(3)))
+					did = append(did, "gzip")
+				case op == 6:
+					w.restart()
+					did = append(did, "restart")
+				case op == 7:
+					w.now = w.now.Add(time.Duration(rnd.IntN(10)) * time.Second)
+					did = append(did, "wait")
+				case op == 8:
+					w.check(w.log.Look(w.now))
+					w.step()
+					did = append(did, "step")
+				default:
+					w.read()
+					did = append(did, "read")
+				}
+			}
+			w.read()
+			t.Log(did)
+			w.exact()
+		})
+	}
+}

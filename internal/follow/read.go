@@ -1,0 +1,251 @@
+package follow
+
+import (
+	"bytes"
+	"errors"
+	"syscall"
+)
+
+// Chunk is bytes of one file, in order and without a hole after what was consumed before.
+type Chunk struct {
+	// Data is valid until the buffer given to Read is used again. It is empty when there
+	// is nothing to read now.
+	Data []byte
+	// At is the logical position of Data's first byte.
+	At int64
+	// First says that Data begins with the first byte of a file.
+	First bool
+	// Last says that nothing follows in the file: a last line without its end is whole.
+	Last bool
+}
+
+// chunk is what Read returned, and where from.
+type chunk struct {
+	file   *file
+	buf    []byte // the bytes before off, and the data
+	before int    // how many of buf are before the data
+	off    int64  // in the file
+	again  bool   // it was consumed before
+	end    int64  // of what may be read again, as an offset in the file
+}
+
+// MinBuffer is the least useful size of a buffer for Read.
+const MinBuffer = 2 * headBytes
+
+// Unread tells whether Read may have something to return.
+func (l *Log) Unread() bool {
+	if l.at < l.pos {
+		return true
+	}
+	for _, f := range l.files {
+		if f.unread() {
+			return true
+		}
+	}
+	return len(l.gaps) > 0
+}
+
+// Read fills buf from the oldest file that has bytes which were not consumed; the caller
+// then consumes what it can use. The first up to 256 bytes of buf serve to check that the
+// file is what it was.
+func (l *Log) Read(buf []byte) (Chunk, error) {
+	l.cur = chunk{}
+	if l.lost {
+		return Chunk{}, nil
+	}
+	for l.at < l.pos {
+		c, err := l.readAgain(buf)
+		if err != nil || len(c.Data) > 0 {
+			return c, err
+		}
+	}
+	for i := 0; i < len(l.files); i++ {
+		f := l.files[i]
+		if !f.unread() {
+			continue
+		}
+		c, replaced, err := l.readFile(f, buf)
+		if errors.Is(err, syscall.ESTALE) {
+			f.close() // by a file server: the name leads to it again
+			l.lost = true
+		}
+		if err != nil || len(c.Data) > 0 {
+			return c, err
+		}
+		if replaced {
+			if err := l.truncated(f); err != nil {
+				return Chunk{}, err
+			}
+			i = -1 // the list has changed
+		}
+	}
+	return Chunk{}, nil
+}
+
+// readFile reads f at its offset. It reports replaced when the bytes before the offset, or
+// the first bytes, are not what they were.
+func (l *Log) readFile(f *file, buf []byte) (c Chunk, replaced bool, err error) {
+	nb := f.before.n
+	n, err := f.readAt(buf, f.off-int64(nb))
+	if err != nil {
+		return Chunk{}, false, err
+	}
+	if n < nb || digestOf(buf[:nb]) != f.before {
+		return Chunk{}, true, nil
+	}
+	data := buf[nb:n]
+	f.wary, f.mtime = false, f.stamp
+	f.seen = max(f.seen, f.off+int64(len(data)))
+	if f.gz == nil && n < len(buf) {
+		f.seen = f.off + int64(len(data))
+	}
+	if same, err := f.growHead(data); !same || err != nil {
+		return Chunk{}, !same, err
+	}
+	atEnd := n < len(buf)
+	if f.gz != nil && f.gz.end && f.gz.damaged != nil && atEnd {
+		l.gap(-1, gapDamaged)
+		f.gz.damaged = nil
+	}
+	l.cur = chunk{file: f, buf: buf[:n], before: nb, off: f.off}
+	return Chunk{Data: data, At: l.pos, First: f.off == 0, Last: f.final && atEnd}, false, nil
+}
+
+// growHead extends the digest of the first bytes as long as the file is short, and tells
+// whether those that were known are still the same.
+func (f *file) growHead(data []byte) (same bool, err error) {
+	if f.off > 0 {
+		if f.head.n == headBytes || f.gz != nil || f.seen <= int64(f.head.n) {
+			return true, nil
+		}
+		var head [headBytes]byte
+		n, err := f.readAt(head[:], 0)
+		if err != nil {
+			return false, err
+		}
+		data = head[:n]
+	}
+	data = data[:min(len(data), headBytes)]
+	if len(data) < f.head.n || digestOf(data[:f.head.n]) != f.head {
+		return false, nil
+	}
+	f.head = digestOf(data)
+	return true, nil
+}
+
+// readAgain reads bytes that were consumed, but whose records were held back.
+func (l *Log) readAgain(buf []byte) (Chunk, error) {
+	i := len(l.runs) - 1
+	for i > 0 && l.runs[i].at > l.at {
+		i--
+	}
+	r := l.runs[i]
+	next := nextAt(l.runs, i, l.pos)
+	off, end := r.off+l.at-r.at, r.off+next-r.at
+	n := 0
+	if r.file.open {
+		var err error
+		if n, err = r.file.readAt(buf[:min(int64(len(buf)), end-off)], off); err != nil {
+			return Chunk{}, err
+		}
+	}
+	if n == 0 {
+		l.gap(next-l.at, gapRotated)
+		l.at = next
+		return Chunk{}, nil
+	}
+	l.cur = chunk{file: r.file, buf: buf[:n], off: off, again: true, end: end}
+	return Chunk{Data: buf[:n], At: l.at, First: off == 0, Last: off+int64(n) == end}, nil
+}
+
+// Consume says that the first n bytes of the last chunk are done with and that what is left
+// of it holds no line end.
+func (l *Log) Consume(n int) {
+	c := &l.cur
+	if c.file == nil {
+		return
+	}
+	if c.again {
+		l.at += int64(n)
+		return
+	}
+	f := c.file
+	f.tried = c.off + int64(len(c.buf)-c.before)
+	if n > 0 {
+		l.consumed(f, int64(n))
+		f.before = tailDigest(c.buf[:c.before+n])
+	}
+	l.cur = chunk{}
+}
+
+// consumed moves the positions by n bytes of f.
+func (l *Log) consumed(f *file, n int64) {
+	if len(l.runs) == 0 || l.runs[len(l.runs)-1].file != f {
+		l.runs = append(l.runs, run{file: f, at: l.pos, off: f.off})
+	}
+	f.off += n
+	f.grown = l.now
+	l.pos += n
+	l.at = l.pos
+}
+
+// LineEnd looks beyond the last chunk, which has to be without a line end, for the next
+// one. It returns the length of the line that the chunk begins, its end included, and false
+// if that is still to come.
+func (l *Log) LineEnd(scratch []byte) (n int64, ok bool, err error) {
+	c := &l.cur
+	if c.file == nil {
+		return 0, false, nil
+	}
+	from := c.off + int64(len(c.buf)-c.before)
+	if !c.again {
+		from = max(from, c.file.tried)
+	}
+	for {
+		p := scratch
+		if c.again {
+			p = p[:min(int64(len(p)), c.end-from)]
+		}
+		got, err := c.file.readAt(p, from)
+		if err != nil {
+			return 0, false, err
+		}
+		if i := bytes.IndexByte(p[:got], '\n'); i >= 0 {
+			return from + int64(i) + 1 - c.off, true, nil
+		}
+		from += int64(got)
+		if got == len(p) && !(c.again && from == c.end) {
+			continue
+		}
+		if c.again || c.file.final {
+			return from - c.off, true, nil
+		}
+		c.file.tried = from
+		c.file.seen = max(c.file.seen, from)
+		return 0, false, nil
+	}
+}
+
+// Skip consumes n bytes from the start of the last chunk, which may be more than it has.
+func (l *Log) Skip(n int64) error {
+	c := l.cur
+	if c.file == nil {
+		return nil
+	}
+	if c.again {
+		l.at += n
+		return nil
+	}
+	f := c.file
+	nb := int(min(f.off+n, beforeBytes))
+	before, ok := f.digestAt(f.off+n-int64(nb), nb)
+	if !ok {
+		f.wary = true // it was truncated this moment: the next read finds out
+		return nil
+	}
+	l.consumed(f, n)
+	f.before = before
+	f.tried = f.off
+	l.cur = chunk{}
+	return nil
+}

@@ -1,0 +1,499 @@
+package follow
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+)
+
+// advance compares the survey with the newest known file and appends what came after it.
+func (l *Log) advance(s *survey) error {
+	for _, f := range l.files {
+		if f.open && f.blank() {
+			f.identify() // it may have been written, rotated and compressed in one go
+		}
+	}
+	if l.lost && !s.live.open && len(s.entries) == 0 {
+		return nil // nothing is there at all: perhaps it is not mounted yet
+	}
+	if l.lost && len(l.files) > 1 {
+		if err := l.findOld(s); err != nil {
+			return err
+		}
+	}
+	known := l.newest()
+	if known == nil {
+		l.lost = false
+		l.appendLive(s)
+		return nil
+	}
+	if !known.open && known.blank() {
+		return l.supersede(known, s)
+	}
+	if s.live.open && s.is.id == known.id && (known.open || s.live.continues(known)) {
+		return l.resumeLive(known, s)
+	}
+	return l.succeed(known, s)
+}
+
+// resumeLive goes on with the known file where it always was.
+func (l *Log) resumeLive(known *file, s *survey) error {
+	var before []*file
+	if known.blank() {
+		// Nothing of it was read, so nothing proves that it was not copied and truncated
+		// since: whatever was written later than it is such a copy.
+		newer := slices.DeleteFunc(s.newerThan(known, place{}), func(e entry) bool { return e.mtime == known.mtime || l.isKnown(e) })
+		opened, err := l.openAll(newer)
+		if err != nil {
+			return err
+		}
+		before = opened
+	}
+	if known.open {
+		known.look(s.is, l.now)
+		known.identify()
+	} else {
+		l.adopt(known, s.live, s.is, s.target)
+		s.live = content{}
+	}
+	l.files = slices.Insert(l.files, len(l.files)-1, before...)
+	l.lost = false
+	return nil
+}
+
+// supersede forgets a resumed file of which nothing was read, for its inode is no proof:
+// whatever was written since it was last seen has to be read from its start.
+func (l *Log) supersede(known *file, s *survey) error {
+	if !s.live.open {
+		return nil
+	}
+	traced := s.is.id == known.id
+	for _, e := range s.entries {
+		traced = traced || e.id == known.id
+	}
+	newer := slices.DeleteFunc(s.newerThan(known, place{}), func(e entry) bool { return e.mtime == known.mtime || l.isKnown(e) })
+	opened, err := l.openAll(newer)
+	if err != nil {
+		return err
+	}
+	if !traced && !known.done {
+		l.gap(-1, gapRotated)
+	}
+	l.lost = false
+	l.files = append(l.files[:len(l.files)-1], opened...)
+	if len(newer) == len(opened) {
+		l.appendLive(s)
+	}
+	return nil
+}
+
+// blank tells whether a file has nothing to know it by but its inode.
+func (f *file) blank() bool { return f.off == 0 && f.head.n == 0 }
+
+// identify makes a file known by its first bytes before any are read.
+func (f *file) identify() {
+	var head [headBytes]byte
+	if n, err := f.readAt(head[:], 0); err == nil && f.blank() {
+		f.head = digestOf(head[:n])
+	}
+}
+
+// findOld opens the files of a resumed position that are not its newest.
+func (l *Log) findOld(s *survey) error {
+	for _, f := range l.files[:len(l.files)-1] {
+		if f.open || f.done {
+			continue
+		}
+		if f.blank() {
+			f.done = true // it was rotated away empty; another may have its inode now
+			continue
+		}
+		if s.live.open && s.is.id == f.id && s.live.continues(f) {
+			c, in, err := openContent(l.opt.Path, f.id, false)
+			if err != nil {
+				return err
+			}
+			l.adopt(f, c, in, s.target)
+			continue
+		}
+		at, err := s.find(f)
+		if err != nil {
+			return err
+		}
+		if at.ok {
+			l.adopt(f, at.content, at.info, at.path)
+			f.final = f.final || at.copy
+			continue
+		}
+		f.done = true
+		if f.off < f.seen {
+			l.gap(-1, gapRotated)
+		}
+	}
+	return nil
+}
+
+// adopt gives a known file its content.
+func (l *Log) adopt(f *file, c content, in info, path string) {
+	f.content = c
+	f.id = in.id
+	f.path = path
+	f.final = c.gz != nil
+	f.quiet = l.now
+	f.tried = 0
+	f.wary = true
+	f.seen, f.stamp = in.size, in.mtime
+}
+
+// appendLive makes the file at the path the newest one.
+func (l *Log) appendLive(s *survey) {
+	if !s.live.open {
+		return
+	}
+	f := l.newFile(s.live, s.is, s.target)
+	if known := l.newest(); known != nil && known.id == f.id {
+		l.skipTo(f, f.skipHole()) // truncated
+	}
+	l.files = append(l.files, f)
+	s.live = content{}
+}
+
+func (l *Log) newFile(c content, in info, path string) *file {
+	f := &file{content: c, id: in.id, path: path, seen: in.size, stamp: in.mtime, mtime: in.mtime, quiet: l.now, final: c.gz != nil}
+	f.identify()
+	return f
+}
+
+// succeed handles a path that has another file than the known one, or none: it finds where
+// the known one went, and what came between.
+func (l *Log) succeed(known *file, s *survey) error {
+	at, err := s.find(known)
+	if err != nil {
+		return err
+	}
+	defer at.close()
+	between := slices.DeleteFunc(s.newerThan(known, at), l.isKnown)
+	if !s.live.open && len(between) == 0 && (known.open || !at.ok) {
+		return nil // nothing has taken its place
+	}
+	opened, err := l.openAll(between)
+	if err != nil {
+		return err
+	}
+	if !known.open {
+		l.settle(known, &at, s.is.id)
+	}
+	if in, err := fstat(known.fd); known.open && err == nil {
+		known.look(in, l.now) // what was written to it after the last look comes first
+	}
+	known.quiet = l.now
+	l.lost = false
+	l.files = append(l.files, opened...)
+	if len(between) == len(opened) {
+		l.appendLive(s)
+	}
+	l.notice("rotated")
+	return nil
+}
+
+// settle gives a file that is not open what was found of it, and says what was not.
+func (l *Log) settle(f *file, at *place, live fileID) {
+	reason := gapRotated
+	if f.id == live {
+		reason = gapTruncated
+	}
+	switch {
+	case at.ok && at.open:
+		l.adopt(f, at.content, at.info, at.path)
+		f.final = f.final || at.copy
+		at.content = content{}
+		if f.id == live && !at.packed {
+			l.gap(-1, reason) // between the copy and the truncation
+		}
+	case !f.done:
+		f.done = true
+		l.gap(-1, reason)
+	}
+}
+
+// openAll opens entries, oldest first, as many as are held open at a time.
+func (l *Log) openAll(entries []entry) ([]*file, error) {
+	var files []*file
+	for _, e := range entries[:min(len(entries), maxAhead)] {
+		c, in, err := openContent(e.path, e.id, e.packed)
+		if err != nil {
+			for _, f := range files {
+				f.close()
+			}
+			if absent(err) {
+				err = errMoved
+			}
+			return nil, err
+		}
+		files = append(files, l.newFile(c, in, e.path))
+	}
+	return files, nil
+}
+
+// isKnown tells whether e is followed already or was read to its end before.
+func (l *Log) isKnown(e entry) bool {
+	var c content
+	defer c.close()
+	same := func(id fileID, head digest) bool {
+		if head.n == 0 || e.id != id && !e.packed {
+			return false
+		}
+		if !c.open {
+			var err error
+			if c, _, err = openContent(e.path, e.id, e.packed); err != nil {
+				c.close()
+				return false
+			}
+		}
+		d, ok := c.digestAt(0, head.n)
+		return ok && d == head
+	}
+	for _, f := range l.files {
+		if f.open && e.id == f.id || same(f.id, f.head) {
+			return true
+		}
+	}
+	for _, m := range l.retired[:min(l.retires, len(l.retired))] {
+		if same(m.id, m.head) {
+			return true
+		}
+	}
+	return false
+}
+
+// place is where a known file was found.
+type place struct {
+	content // open, unless the file was found by a descriptor that is held
+	info
+	suffix
+	path string
+	ok   bool
+	copy bool // another file with the same content
+}
+
+// Of a place that is ok but not open nothing is left to read.
+
+// find looks for a known file among the rotated ones: by its inode, then by its content,
+// and at last under any name in the directory.
+func (s *survey) find(f *file) (place, error) {
+	for _, e := range s.entries {
+		if e.id != f.id {
+			continue
+		}
+		if f.open {
+			return place{ok: true, info: e.info, suffix: e.suffix, path: e.path}, nil
+		}
+		p, err := e.open(f)
+		if err != nil || p.ok {
+			return p, err
+		}
+	}
+	if f.head.n > 0 {
+		if p, err := s.findCopy(f); err != nil || p.ok {
+			return p, err
+		}
+	}
+	if f.open {
+		return place{}, nil
+	}
+	return s.findAnywhere(f)
+}
+
+// findCopy looks for a copy of f: one that reaches beyond f's offset if there is any, else
+// one that was made before f was read that far.
+func (s *survey) findCopy(f *file) (place, error) {
+	for _, e := range s.entries {
+		if e.id == f.id || !e.packed && e.size < f.off {
+			continue
+		}
+		p, err := e.open(f)
+		if errors.Is(err, errMoved) {
+			return p, err
+		}
+		if err == nil && p.ok {
+			p.copy = true
+			return p, nil
+		}
+	}
+	for _, e := range s.entries {
+		if e.id == f.id || e.packed || e.size >= f.off || e.size == 0 {
+			continue
+		}
+		p := place{info: e.info, suffix: e.suffix, path: e.path, ok: true, copy: true}
+		if e.size < int64(f.head.n) {
+			if e.mtime >= f.mtime && s.live.open && s.is.id == f.id {
+				return p, nil // too short to compare, but of the right time
+			}
+			continue
+		}
+		c, _, err := openContent(e.path, e.id, false)
+		if err != nil {
+			continue
+		}
+		head, ok := c.digestAt(0, f.head.n)
+		c.close()
+		if ok && head == f.head {
+			return p, nil
+		}
+	}
+	return place{}, nil
+}
+
+// open opens e if it has the content of f.
+func (e *entry) open(f *file) (place, error) {
+	c, in, err := openContent(e.path, e.id, e.packed)
+	if err != nil {
+		if absent(err) {
+			err = errMoved
+		}
+		return place{}, err
+	}
+	if !c.continues(f) {
+		c.close()
+		return place{}, nil
+	}
+	return place{content: c, info: in, suffix: e.suffix, path: e.path, ok: true}, nil
+}
+
+// findAnywhere looks for a file under a name that does not look like a rotated one.
+func (s *survey) findAnywhere(f *file) (place, error) {
+	for _, name := range s.names {
+		path := filepath.Join(s.dir, name)
+		in, err := stat(path)
+		if err != nil || in.id != f.id || !in.regular {
+			continue
+		}
+		_, packed := cutPacked(name)
+		e := entry{info: in, path: path, suffix: suffix{packed: packed}}
+		if packed {
+			e.packed = false // its name says so, but it may be the very file
+			if p, err := e.open(f); err != nil || p.ok {
+				return p, err
+			}
+			e.packed = true
+		}
+		p, err := e.open(f)
+		if err == nil && p.ok && path != s.target {
+			base := filepath.Base(s.target)
+			if shape(name) == shape(base) && compareNatural(name, base) < 0 {
+				s.listSeries(name, base)
+				p.kind = series
+			}
+		}
+		return p, err
+	}
+	return place{}, nil
+}
+
+// newerThan returns the rotated files that came after the known one, oldest first. If that
+// is not among them, being gone or renamed freely, those written to since it was last seen
+// count.
+func (s *survey) newerThan(known *file, at place) []entry {
+	var newer []entry
+	plain := map[int]bool{} // numbers that exist unpacked: packing is going on
+	for _, e := range s.entries {
+		if e.kind == numbered && !e.packed {
+			plain[e.num] = true
+		}
+	}
+	for _, e := range s.entries {
+		if at.ok && at.kind != unknown {
+			if e.kind != at.kind {
+				continue
+			}
+			if e.path == at.path {
+				break
+			}
+		} else if e.mtime < known.mtime || e.kind == series {
+			continue
+		}
+		if known.open && e.id == known.id || e.kind == numbered && e.packed && plain[e.num] {
+			continue
+		}
+		newer = append(newer, e)
+	}
+	if !at.ok || at.kind == unknown {
+		slices.SortStableFunc(newer, func(a, b entry) int { return int(min(max(b.mtime-a.mtime, -1), 1)) })
+	}
+	slices.Reverse(newer)
+	return newer
+}
+
+// truncated handles a file whose content was replaced in place. What was not read of the
+// old content may be in a copy; the new content is read from its start.
+func (l *Log) truncated(f *file) error {
+	i := indexOf(l.files, f)
+	if i < len(l.files)-1 {
+		if f.off < f.seen {
+			l.gap(-1, gapTruncated)
+		}
+		f.close()
+		l.files = slices.Delete(l.files, i, i+1)
+		return nil
+	}
+	for try := 1; ; try++ {
+		s, err := takeSurvey(l.opt.Path, l.previous())
+		if err != nil {
+			return err
+		}
+		err = l.restart(f, s)
+		s.live.close()
+		if err != errMoved || try == surveyTries {
+			return err
+		}
+	}
+}
+
+// restart puts the rest of f's old content, and what was written and copied after that, in
+// front of its present content.
+func (l *Log) restart(f *file, s *survey) error {
+	was := *f
+	was.content = content{}
+	at, err := s.find(&was)
+	if err != nil {
+		return err
+	}
+	defer at.close()
+	opened, err := l.openAll(slices.DeleteFunc(s.newerThan(&was, at), l.isKnown))
+	if err != nil {
+		return err
+	}
+	in, err := fstat(f.fd)
+	if err != nil {
+		return err
+	}
+	fresh := l.newFile(f.content, in, f.path)
+	fresh.wary = true
+	calm := at.ok && at.size == f.off && l.now.Sub(f.grown) >= calmBefore
+	f.content, f.done = content{}, true
+	l.files = l.files[:len(l.files)-1]
+	if at.open {
+		l.adopt(f, at.content, at.info, at.path)
+		at.content = content{}
+		f.final, f.done = true, false
+		l.files = append(l.files, f)
+	}
+	if !calm {
+		l.gap(-1, gapTruncated)
+	}
+	for _, o := range opened {
+		o.final = true
+	}
+	l.files = append(append(l.files, opened...), fresh)
+	l.skipTo(fresh, fresh.skipHole())
+	l.notice("truncated")
+	return nil
+}
+
+// skipTo makes reading of a new file begin at off.
+func (l *Log) skipTo(f *file, off int64) {
+	nb := int(min(off, beforeBytes))
+	if before, ok := f.digestAt(off-int64(nb), nb); ok {
+		f.off, f.before = off, before
+	}
+}
