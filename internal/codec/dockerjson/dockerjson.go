@@ -46,15 +46,19 @@ const (
 
 // Parse reads one line, without its line end. A line in Docker's own form takes a short
 // way. Any other JSON object that has a log and a time will do: keys in any order, white
-// space, further keys; of a key that comes twice the last one counts. Escapes within log
-// are not checked.
+// space, further keys; of a key that comes twice the last one counts. The insides of
+// strings are not checked.
+//
+// The short way takes the first quote without a backslash before it as the end of log, if
+// what follows is Docker's ending to the letter. It cannot have run past the true end: in
+// JSON a comma, a colon or white space stands before the next quote, not a backslash.
 func Parse(line []byte) (Entry, error) {
 	if len(line) < len(head) || string(line[:len(head)]) != head {
 		return parseObject(line)
 	}
-	end, escaped := jsontext.End(line, len(head))
+	end := looseQuote(line, len(head))
 	if end < 0 {
-		return Entry{}, ErrSyntax
+		return parseObject(line)
 	}
 	rest := line[end:]
 	const middle = len(beforeName) + nameLen + len(beforeTime)
@@ -79,18 +83,18 @@ func Parse(line []byte) (Entry, error) {
 	if e.Time, ok = parseTime(rest[:n]); !ok {
 		return parseObject(line)
 	}
-	e.setLog(line[len(head):end], escaped)
+	e.setLog(line[len(head):end])
 	return e, nil
 }
 
 // setLog cuts the line end off log.
-func (e *Entry) setLog(log []byte, escaped bool) {
+func (e *Entry) setLog(log []byte) {
 	text, ended := bytes.CutSuffix(log, []byte(`\n`))
 	if ended && jsontext.Escaped(text) {
 		text, ended = log, false // a backslash and an n
 	}
 	e.Log, e.Partial = text, !ended
-	e.Escaped = escaped && bytes.IndexByte(text, '\\') >= 0
+	e.Escaped = bytes.IndexByte(text, '\\') >= 0
 }
 
 // Unescape appends the plain text of Entry.Log to dst.

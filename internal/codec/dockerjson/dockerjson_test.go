@@ -40,6 +40,7 @@ func TestParse(t *testing.T) {
 	good(`{"log":"a backslash: \\\n`+tail, dockerjson.Entry{Log: log(`a backslash: \\`), Escaped: true, Time: now})
 	good(`{"log":"\"q\" \\\"\n`+tail, dockerjson.Entry{Log: log(`\"q\" \\\"`), Escaped: true, Time: now})
 	good(`{"log":"\",\"stream\":\"stderr\",\"time\":\"\n`+tail, dockerjson.Entry{Log: log(`\",\"stream\":\"stderr\",\"time\":\"`), Escaped: true, Time: now})
+	good(`{"log":"ends with a backslash \\\\`+tail, dockerjson.Entry{Log: log(`ends with a backslash \\\\`), Escaped: true, Partial: true, Time: now})
 	good(`{"log":"é\n","stream":"stderr","time":"2026-11-20T18:07:46Z"}`, dockerjson.Entry{Log: log("é"), Stderr: true, Time: at("2026-11-20T18:07:46Z")})
 	good(`{"log":"x\n","stream":"stdout","attrs":{"tag":"a\"b","n":{"m":[1,"]",{}]}},"time":"2024-02-29T23:59:59.5Z"}`, dockerjson.Entry{Log: log("x"), Time: at("2024-02-29T23:59:59.5Z")})
 	good(` { "time" : "1999-12-31T23:59:59.123456789+01:00" , "log" : "x\n" }`+"\r\n", dockerjson.Entry{Log: log("x"), Time: at("1999-12-31T23:59:59.123456789+01:00")})

@@ -17,16 +17,16 @@ func parseObject(line []byte) (Entry, error) {
 	ok := p.object(func(key []byte) bool {
 		switch string(key) {
 		case "log":
-			log, escaped, ok := p.text()
-			e.setLog(log, escaped)
+			log, ok := p.text()
+			e.setLog(log)
 			haveLog = true
 			return ok
 		case "stream":
-			name, _, ok := p.text()
+			name, ok := p.text()
 			e.Stderr = string(name) == "stderr"
 			return ok
 		case "time":
-			text, _, ok := p.text()
+			text, ok := p.text()
 			if !ok {
 				return false
 			}
@@ -76,7 +76,7 @@ func (p *parser) object(value func(key []byte) bool) bool {
 		return true
 	}
 	for {
-		key, _, ok := p.text()
+		key, ok := p.text()
 		if !ok || !p.next(':') || !value(key) {
 			return false
 		}
@@ -87,16 +87,16 @@ func (p *parser) object(value func(key []byte) bool) bool {
 }
 
 // text takes a string and returns its inside.
-func (p *parser) text() (inside []byte, escaped, ok bool) {
+func (p *parser) text() (inside []byte, ok bool) {
 	if !p.next('"') {
-		return nil, false, false
+		return nil, false
 	}
-	end, escaped := jsontext.End(p.rest, 0)
+	end := jsontext.End(p.rest, 0)
 	if end < 0 {
-		return nil, false, false
+		return nil, false
 	}
 	inside, p.rest = p.rest[:end], p.rest[end+1:]
-	return inside, escaped, true
+	return inside, true
 }
 
 // skip takes any value that nests at most depth deep.
@@ -107,7 +107,7 @@ func (p *parser) skip(depth int) bool {
 	}
 	switch p.rest[0] {
 	case '"':
-		_, _, ok := p.text()
+		_, ok := p.text()
 		return ok
 	case '{':
 		return p.object(func([]byte) bool { return p.skip(depth - 1) })

@@ -14,20 +14,17 @@ import (
 	"unicode/utf8"
 )
 
-// End returns the place of the quote that ends the string whose inside begins at from, and
-// whether a backslash comes before it. It is -1 when the string does not end.
-func End(b []byte, from int) (end int, escaped bool) {
-	for at := from; ; {
+// End returns the place of the quote that ends the string whose inside begins at from, -1
+// when it does not end.
+func End(b []byte, from int) int {
+	for at := from; ; at++ {
 		n := bytes.IndexByte(b[at:], '"')
 		if n < 0 {
-			return -1, false
+			return -1
 		}
-		at += n
-		if !Escaped(b[from:at]) {
-			return at, escaped || bytes.IndexByte(b[from:at], '\\') >= 0
+		if at += n; !Escaped(b[from:at]) {
+			return at
 		}
-		escaped = true
-		at++
 	}
 }
 

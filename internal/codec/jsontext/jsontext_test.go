@@ -11,21 +11,21 @@ import (
 )
 
 func TestEnd(t *testing.T) {
-	good := func(in string, end int, escaped bool) {
+	good := func(in string, end int) {
 		t.Helper()
-		if e, esc := jsontext.End([]byte(in), 0); e != end || esc != escaped {
-			t.Errorf("End(%q) = %d, %v; want %d, %v", in, e, esc, end, escaped)
+		if e := jsontext.End([]byte(in), 0); e != end {
+			t.Errorf("End(%q) = %d; want %d", in, e, end)
 		}
 	}
-	good(`"`, 0, false)
-	good(`abc",`, 3, false)
-	good(`a\"b"`, 4, true)
-	good(`a\\"b"`, 3, true)
-	good(`a\\\"b" "`, 6, true)
-	good(`\n"`, 2, true)
-	good(`abc`, -1, false)
-	good(`a\"`, -1, false)
-	good(``, -1, false)
+	good(`"`, 0)
+	good(`abc",`, 3)
+	good(`a\"b"`, 4)
+	good(`a\\"b"`, 3)
+	good(`a\\\"b" "`, 6)
+	good(`\n"`, 2)
+	good(`abc`, -1)
+	good(`a\"`, -1)
+	good(``, -1)
 }
 
 func TestUnescape(t *testing.T) {
@@ -96,7 +96,7 @@ func FuzzEscape(f *testing.F) {
 		if string(back) != want || utf8.Valid(in) && !bytes.Equal(back, in) {
 			t.Errorf("%q became %q and %q", in, escaped, back)
 		}
-		if end, _ := jsontext.End(quoted, 1); end != len(quoted)-1 {
+		if end := jsontext.End(quoted, 1); end != len(quoted)-1 {
 			t.Errorf("%q ends at %d", quoted, end)
 		}
 	})
