@@ -15,6 +15,7 @@ import (
 	"errors"
 
 	"github.com/weirlog/weir/internal/codec/jsontext"
+	"github.com/weirlog/weir/internal/codec/rfc3339"
 )
 
 // ErrSyntax is returned for every line that is not one of a json-file log.
@@ -80,7 +81,7 @@ func Parse(line []byte) (Entry, error) {
 		return parseObject(line)
 	}
 	var ok bool
-	if e.Time, ok = parseTime(rest[:n]); !ok {
+	if e.Time, ok = rfc3339.Parse(rest[:n]); !ok {
 		return parseObject(line)
 	}
 	e.setLog(line[len(head):end])

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/weirlog/weir/internal/codec/jsontext"
+	"github.com/weirlog/weir/internal/codec/rfc3339"
 )
 
 // maxDepth bounds how deep the values of unknown keys may nest.
@@ -30,7 +31,7 @@ func parseObject(line []byte) (Entry, error) {
 			if !ok {
 				return false
 			}
-			e.Time, ok = parseTime(text)
+			e.Time, ok = rfc3339.Parse(text)
 			haveTime = true
 			return ok
 		}

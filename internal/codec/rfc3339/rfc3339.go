@@ -1,4 +1,9 @@
-package dockerjson
+// Package rfc3339 reads times in the form that log files have them, without allocating:
+//
+//	ns, ok := rfc3339.Parse([]byte("2026-11-20T18:07:46.11701285Z"))
+//
+// It is pure, and takes nothing but RFC 3339; package time has the other layouts.
+package rfc3339
 
 // The years whose nanoseconds fit into 64 bits, without the incomplete ones at both ends.
 const (
@@ -6,9 +11,10 @@ const (
 	maxYear = 2261
 )
 
-// parseTime reads a time in RFC 3339's form as Unix nanoseconds. Any number of digits may
-// stand in the fraction, or none; Docker trims its zeros. ok is false when it is malformed.
-func parseTime(s []byte) (ns int64, ok bool) {
+// Parse reads a time as Unix nanoseconds; a year that they do not reach gives 0. Any number
+// of digits may stand in the fraction, or none: Docker trims its zeros. ok is false when s
+// is malformed.
+func Parse(s []byte) (ns int64, ok bool) {
 	if len(s) < len("2006-01-02T15:04:05Z") || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' {
 		return 0, false
 	}
