@@ -28,8 +28,8 @@ check: ## what CI runs: formatting, linters, the tests, some seconds of each fuz
 	@.ci/fuzz 180
 	@echo "make check: passed"
 
-bench: build ## measure weir and what peers this machine has, in one table
-	cd bench && $(GO) run .
+bench: ## measure weir and what peers this machine has, in one table (BENCH="-quick", "-long", "-o FILE")
+	cd bench && $(GO) run ./cmd/bench $(BENCH)
 
 demo: build ## generate traffic, follow it, and show the counts moving
 	./bin/weir demo

@@ -23,8 +23,8 @@ type container struct {
 	engine *engine
 }
 
-// startContainer makes an image of the running binary and starts `weir demo --emit` in it.
-func startContainer(ctx context.Context, host string, rate int) (*container, error) {
+// startContainer makes an image of the binary, which is weir's and static, and starts `weir demo --emit` in it.
+func startContainer(ctx context.Context, host, binary string, rate int) (*container, error) {
 	e, err := dial(ctx, host)
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func startContainer(ctx context.Context, host string, rate int) (*container, err
 	if err := c.removeLeftover(ctx); err != nil {
 		return nil, err
 	}
-	if err := e.importBinary(ctx); err != nil {
+	if err := e.importBinary(ctx, binary); err != nil {
 		return nil, err
 	}
 	spec, err := json.Marshal(containerSpec(rate))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"strconv"
 	"time"
 )
@@ -82,7 +83,11 @@ func (o *Options) rate() int {
 // startContainer starts the container, or says why there is none, and returns what
 // removes it.
 func (o *Options) startContainer(ctx context.Context) (stop func()) {
-	c, err := startContainer(ctx, o.DockerHost, o.rate())
+	binary, err := os.Executable()
+	var c *container
+	if err == nil {
+		c, err = startContainer(ctx, o.DockerHost, binary, o.rate())
+	}
 	if err != nil {
 		fmt.Fprintf(o.Out, "no container: %v\n", err)
 		return func() {}

@@ -57,20 +57,16 @@ func dial(ctx context.Context, host string) (*engine, error) {
 	return e, nil
 }
 
-// importBinary makes the image: the running binary as /weir and nothing else.
-func (e *engine) importBinary(ctx context.Context) error {
-	path, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find the running binary: %w", err)
-	}
+// importBinary makes the image: the binary at path as /weir and nothing else.
+func (e *engine) importBinary(ctx context.Context, path string) error {
 	binary, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("read the running binary: %w", err)
+		return fmt.Errorf("read weir's binary: %w", err)
 	}
 	defer binary.Close()
 	info, err := binary.Stat()
 	if err != nil {
-		return fmt.Errorf("read the running binary: %w", err)
+		return fmt.Errorf("read weir's binary: %w", err)
 	}
 	archive, size, err := tarOf(binary, "weir", info.Size())
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -110,6 +111,7 @@ func TestContainer(t *testing.T) {
 }
 
 func TestContainerProblems(t *testing.T) {
+	binary := os.Args[0]
 	for _, c := range []struct {
 		name   string
 		engine *standIn
@@ -122,7 +124,7 @@ func TestContainerProblems(t *testing.T) {
 		{"no version", &standIn{refuse: "GET /version"}, "status 500", "GET /version"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := startContainer(t.Context(), c.engine.serve(t), 50)
+			_, err := startContainer(t.Context(), c.engine.serve(t), binary, 50)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("startContainer = %v, want %q", err, c.want)
 			}
@@ -131,14 +133,15 @@ func TestContainerProblems(t *testing.T) {
 			}
 		})
 	}
-	if _, err := startContainer(t.Context(), "unix://"+filepath.Join(t.TempDir(), "none.sock"), 50); err == nil {
+	if _, err := startContainer(t.Context(), "unix://"+filepath.Join(t.TempDir(), "none.sock"), binary, 50); err == nil {
 		t.Error("no engine gives no error")
 	}
 }
 
 func TestLeftoverOfTheDemoIsReplaced(t *testing.T) {
 	s := &standIn{leftover: `{"Config":{"Labels":{"weir.demo":"true"}}}`, importAs: `{}`}
-	if _, err := startContainer(t.Context(), s.serve(t), 50); err != nil {
+	binary := os.Args[0]
+	if _, err := startContainer(t.Context(), s.serve(t), binary, 50); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(s.calls[2:4], []string{"DELETE /containers/weir-demo-nginx", "DELETE /images/weir-demo"}) {
