@@ -36,7 +36,7 @@ func Decode(n *Node, into any) Mistakes {
 	if n == nil {
 		n = &Node{}
 	}
-	d := &decoder{failed: map[*Node]bool{}}
+	d := &decoder{}
 	v := reflect.ValueOf(into).Elem()
 	d.value(n, v)
 	d.validate(place{node: n}, v)
@@ -45,20 +45,18 @@ func Decode(n *Node, into any) Mistakes {
 
 type decoder struct {
 	mistakes Mistakes
-	// failed has the nodes whose value is not what the file says, and all above them.
-	failed map[*Node]bool
+	// failed are the paths of values that are not what the file says.
+	failed []string
 }
 
 // fail reports that n cannot be decoded.
 func (d *decoder) fail(n *Node, message string) {
-	d.mistakes = append(d.mistakes, n.Mistake(message))
-	d.markFailed(n)
+	d.add(n.Mistake(message))
 }
 
-func (d *decoder) markFailed(n *Node) {
-	for ; n != nil; n = n.parent {
-		d.failed[n] = true
-	}
+func (d *decoder) add(m Mistake) {
+	d.mistakes = append(d.mistakes, m)
+	d.failed = append(d.failed, m.Path)
 }
 
 // value decodes n into v, which can be set.
@@ -68,7 +66,7 @@ func (d *decoder) value(n *Node, v reflect.Value) {
 		return
 	}
 	if n.broken {
-		d.markFailed(n)
+		d.failed = append(d.failed, n.Path())
 		return
 	}
 	switch v.Type() {
@@ -114,10 +112,11 @@ func (d *decoder) hook(n *Node, v reflect.Value) bool {
 
 // failing places the error of an UnmarshalNode.
 func (d *decoder) failing(n *Node, err error) {
-	d.markFailed(n)
 	var inner Mistakes
 	if errors.As(err, &inner) {
-		d.mistakes = append(d.mistakes, inner...)
+		for _, m := range inner {
+			d.add(m)
+		}
 		return
 	}
 	eachProblem(err, func(key, message string) {
@@ -126,7 +125,7 @@ func (d *decoder) failing(n *Node, err error) {
 		if at.node == n {
 			m.Position = n.at
 		}
-		d.mistakes = append(d.mistakes, m)
+		d.add(m)
 	})
 }
 

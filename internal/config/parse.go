@@ -12,13 +12,16 @@ import (
 )
 
 // The bounds of what a file may hold. The parser keeps a path with every node, so their
-// number and length are bounded together.
+// number and length are bounded together; its time grows with the square of the keys and of
+// the empty lines in a row.
 const (
-	maxDepth    = 32
-	maxKeyBytes = 256
-	maxTokens   = 200_000
-	maxPaths    = 256 << 20 // bytes
-	maxNodes    = 200_000   // of all files, aliases expanded
+	maxDepth      = 32
+	maxKeyBytes   = 256
+	maxTokens     = 100_000
+	maxKeys       = 10_000
+	maxEmptyLines = 200
+	maxPaths      = 256 << 20 // bytes
+	maxNodes      = 200_000   // of all files, aliases expanded
 )
 
 // parse returns the tree of one file, nil for one that is empty or cannot be parsed.
@@ -91,10 +94,19 @@ func checkText(path string, content []byte) (text string, at Position, message s
 		return "", Position{File: path}, "larger than " + formatBytes(maxFileBytes) + ": split it"
 	}
 	text = strings.TrimPrefix(string(content), "\ufeff")
-	line, column := 1, 1
+	line, column, empty := 1, 1, 0
 	for i, r := range text {
+		switch r {
+		case '\n', '\r':
+			empty++
+		case ' ', '\t':
+		default:
+			empty = 0
+		}
 		switch {
-		case r == utf8.RuneError && strings.HasPrefix(text[i:], "\ufffd") == false:
+		case empty > maxEmptyLines:
+			return "", Position{path, line, column}, "more than " + strconv.Itoa(maxEmptyLines) + " empty lines: remove them"
+		case r == utf8.RuneError && !strings.HasPrefix(text[i:], "\ufffd"):
 			return "", Position{path, line, column}, "not UTF-8: save the file as UTF-8"
 		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f:
 			return "", Position{path, line, column}, "a control character: remove it, or write it in double quotes as \\x" + strconv.FormatInt(int64(r)+0x100, 16)[1:]
@@ -108,40 +120,67 @@ func checkText(path string, content []byte) (text string, at Position, message s
 
 // checkTokens bounds depth and size before the parser recurses into them.
 func checkTokens(path string, tokens token.Tokens) (Position, string) {
-	flow, deepest, longest := 0, 0, 0
-	var columns []int // where the open block collections begin
+	m := measure{}
 	for _, t := range tokens {
+		m.add(t)
 		at := Position{path, t.Position.Line, t.Position.Column}
-		switch t.Type {
-		case token.SequenceStartType, token.MappingStartType:
-			flow++
-		case token.SequenceEndType, token.MappingEndType:
-			flow--
-		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType:
-			column := at.Column
-			if key := t.Prev; t.Type == token.MappingValueType && key != nil {
-				column = key.Position.Column
-				longest = max(longest, len(key.Value))
-			}
-			for flow == 0 && len(columns) > 0 && columns[len(columns)-1] > column {
-				columns = columns[:len(columns)-1]
-			}
-			if flow == 0 && (len(columns) == 0 || columns[len(columns)-1] < column) {
-				columns = append(columns, column)
-			}
-		}
-		deepest = max(deepest, flow+len(columns))
 		switch {
-		case flow+len(columns) > maxDepth:
+		case m.depth() > maxDepth:
 			return at, "nested deeper than " + strconv.Itoa(maxDepth) + " levels"
-		case longest > maxKeyBytes:
+		case m.longest > maxKeyBytes:
 			return at, "a key of more than " + strconv.Itoa(maxKeyBytes) + " bytes"
+		case m.flow > 0 && t.Type == token.SequenceEntryType:
+			return at, "a \"- \" inside { } or [ ]: use commas"
 		}
 	}
-	if len(tokens) > maxTokens || len(tokens)*(deepest+1)*(longest+4) > maxPaths {
+	if len(tokens) > maxTokens || m.keys > maxKeys || len(tokens)*(m.deepest+1)*(m.longest+4) > maxPaths {
 		return Position{File: path}, "too many values for one file: split it"
 	}
 	return Position{}, ""
+}
+
+// measure follows the nesting of tokens.
+type measure struct {
+	flow    int   // open brackets
+	columns []int // where the open block collections begin
+	deepest int
+	keys    int
+	longest int // key, in bytes
+}
+
+func (m *measure) depth() int { return m.flow + len(m.columns) }
+
+func (m *measure) add(t *token.Token) {
+	column := t.Position.Column
+	switch t.Type {
+	case token.SequenceStartType, token.MappingStartType:
+		m.flow++
+	case token.SequenceEndType, token.MappingEndType:
+		m.flow = max(m.flow-1, 0)
+	case token.MappingValueType:
+		m.keys++
+		if t.Prev != nil {
+			column = t.Prev.Position.Column
+			m.longest = max(m.longest, len(t.Prev.Value))
+		}
+		m.block(column)
+	case token.SequenceEntryType, token.MappingKeyType:
+		m.block(column)
+	}
+	m.deepest = max(m.deepest, m.depth())
+}
+
+// block notes an entry of a block collection that begins at column.
+func (m *measure) block(column int) {
+	if m.flow > 0 {
+		return
+	}
+	for len(m.columns) > 0 && m.columns[len(m.columns)-1] > column {
+		m.columns = m.columns[:len(m.columns)-1]
+	}
+	if len(m.columns) == 0 || m.columns[len(m.columns)-1] < column {
+		m.columns = append(m.columns, column)
+	}
 }
 
 // syntax turns the parser's error into a place and a message that says what to do.

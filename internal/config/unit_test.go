@@ -162,6 +162,9 @@ func TestBounds(t *testing.T) {
 	load("a:\n"+strings.Repeat("- ${file:big}\n", 5), "interpolation makes more than 4MiB of text")
 	load("a: ${file:huge}", "is larger than 1MiB")
 	load("a: ["+strings.Repeat("x", 500_000), "this bracket is not closed")
+	load(strings.Repeat("a: b\n", 10_001), "too many values for one file")
+	load("a: |\n  "+strings.Repeat("\r\n  ", 100_000), "more than 200 empty lines")
+	load("a: ["+strings.Repeat("- ", 100_000), "w.yaml:1:5: a \"- \" inside { } or [ ]: use commas")
 }
 
 func TestMask(t *testing.T) {
@@ -301,5 +304,60 @@ func TestPlainAsJSON(t *testing.T) {
 		if !strings.Contains(string(encoded), want) {
 			t.Errorf("%s does not contain %s", encoded, want)
 		}
+	}
+}
+
+func TestMergeFiles(t *testing.T) {
+	files := map[string]string{
+		"a.yaml": "rules:\nlabels: {a: b}\nsources: {file: {paths: x}}\nhttp: {token: t}\n",
+		"b.yaml": "rules: [{match: a}]\nlabels:\nsources: {docker: }\nhttp: {insecure: true}\n",
+		"c.yaml": "rules:\n- match: b\n- mtach: c\nlabels: {c: d}\n",
+	}
+	tree, mistakes := config.Load(memory(files), "a.yaml", "b.yaml", "c.yaml")
+	cfg := sample.Default()
+	got := append(mistakes, config.Decode(tree.Root, &cfg)...).Sort().Error()
+	want := "c.yaml:3:3: rules[2].match: give a selector, {} matches all\n" +
+		`c.yaml:3:3: rules[2].mtach: unknown key, did you mean "match"?`
+	if got != want {
+		t.Errorf("mistakes are\n%s\nwant\n%s", got, want)
+	}
+	if got, want := fmt.Sprint(len(cfg.Rules), cfg.Labels, len(cfg.Sources), cfg.HTTP.Token, cfg.HTTP.Insecure), "3 map[a:b c:d] 2***true"; got != want {
+		t.Errorf("merged is %s, want %s", got, want)
+	}
+	if at := tree.Root.Get("rules").Position().String(); at != "b.yaml:1:1" {
+		t.Errorf("rules stand at %s, want b.yaml:1:1", at)
+	}
+}
+
+// broken refuses its form as a whole, and finds fault with what is not there because of it.
+type broken struct {
+	Size int `yaml:"size"`
+}
+
+func (b *broken) UnmarshalNode(n *config.Node) error {
+	if n.Get("size") != nil {
+		return &config.Problem{Key: "size", Message: "not today, " + n.Get("size").Key()}
+	}
+	return errors.New("no form of it")
+}
+
+func (b *broken) Validate() error { return &config.Problem{Key: "size", Message: "missing"} }
+
+func TestMistakesHideWhatFollows(t *testing.T) {
+	long := strings.Repeat("é", 100)
+	tree, mistakes := config.Load(memory(map[string]string{"w.yaml": "a: x\nb: {size: 2}\nn: " + long + "\n"}), "w.yaml")
+	var into struct {
+		A broken `yaml:"a"`
+		B broken `yaml:"b"`
+		C broken `yaml:"c"`
+		N int    `yaml:"n"`
+	}
+	got := append(mistakes, config.Decode(tree.Root, &into)...).Sort().Error()
+	want := "w.yaml:1:1: c.size: missing\n" +
+		"w.yaml:1:4: a: no form of it\n" +
+		"w.yaml:2:5: b.size: not today, size\n" +
+		`w.yaml:3:4: n: want a whole number such as 10, not "` + long[:60] + `…"`
+	if got != want {
+		t.Errorf("mistakes are\n%s\nwant\n%s", got, want)
 	}
 }

@@ -119,13 +119,14 @@ func (d *decoder) validate(p place, v reflect.Value) {
 	}
 }
 
-// hides tells whether a problem at p would only follow from a mistake already reported.
+// hides tells whether a problem at p would only follow from a mistake already reported: at
+// p or below it, or, if p is not there, at what it would be in.
 func (d *decoder) hides(p place) bool {
-	if p.rest == "" && p.node.parent != nil && d.failed[p.node] {
-		return true
-	}
-	// All below a value that is broken as a whole is missing because of that.
-	return p.node.parent != nil && d.failed[p.node] && !slices.ContainsFunc(p.node.items, func(item *Node) bool { return d.failed[item] })
+	path := p.node.Path()
+	return path != "" && slices.ContainsFunc(d.failed, func(failed string) bool {
+		below, ok := strings.CutPrefix(failed, path)
+		return ok && (below == "" || p.rest == "" && (below[0] == '.' || below[0] == '['))
+	})
 }
 
 // eachProblem calls f with the key and message of every problem in err.

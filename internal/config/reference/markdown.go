@@ -42,8 +42,11 @@ func (b *Book) WriteMarkdown(w io.Writer) error {
 
 // cell makes text fit a table.
 func cell(text string) string {
-	text = strings.ReplaceAll(text, "|", `\|`)
-	return strings.Join(strings.Fields(text), " ")
+	parts := strings.Split(strings.Join(strings.Fields(text), " "), "`")
+	for i := 0; i < len(parts); i += 2 { // what is between backquotes is shown as it is
+		parts[i] = strings.ReplaceAll(parts[i], "<", "&lt;")
+	}
+	return strings.ReplaceAll(strings.Join(parts, "`"), "|", `\|`)
 }
 
 func defaultText(v reflect.Value) string {

@@ -16,7 +16,7 @@ import (
 // The patterns of what config.ParseDuration and config.ParseBytes accept.
 const (
 	durationPattern     = `^(0|([0-9.]+(ns|us|µs|ms|s|m|h|d|w))+)$`
-	sizePattern         = `^[0-9.]+ ?([kKmMgGtT][iI]?)?[bB]?$`
+	sizePattern         = `^[0-9.]+( ?([kKmMgGtT][iI]?)?[bB])?$`
 	interpolatedPattern = `\$\{`
 )
 
@@ -243,7 +243,7 @@ func (s *schemer) variants(path string) config.Mapping {
 		name := path + "." + variant.Type
 		names = append(names, variant.Type)
 		rules = append(rules, config.Mapping{
-			{Key: "if", Value: config.Mapping{{Key: "properties", Value: config.Mapping{{Key: "type", Value: config.Mapping{{Key: "const", Value: variant.Type}}}}}}},
+			{Key: "if", Value: config.Mapping{{Key: "required", Value: []any{"type"}}, {Key: "properties", Value: config.Mapping{{Key: "type", Value: config.Mapping{{Key: "const", Value: variant.Type}}}}}}},
 			{Key: "then", Value: ref(name)},
 		})
 		s.define(name, variant)

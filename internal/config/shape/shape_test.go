@@ -12,12 +12,12 @@ type inner struct {
 
 func TestFields(t *testing.T) {
 	type outer struct {
-		inner  `yaml:",inline"`
-		B      string `yaml:"b,omitempty"`
-		Any    any    `yaml:",inline"`
-		Out    int    `yaml:"-"`
-		Plain  int
-		hidden int `yaml:"hidden"` //nolint:unused // it must be passed over
+		inner `yaml:",inline"`
+		B     string `yaml:"b,omitempty"`
+		Any   any    `yaml:",inline"`
+		Out   int    `yaml:"-"`
+		Plain int
+		_     int `yaml:"hidden"`
 	}
 	want := []Field{
 		{Key: "a", Index: []int{0, 0}, Type: reflect.TypeFor[int](), Owner: reflect.TypeFor[inner](), Name: "A"},
