@@ -1,0 +1,191 @@
+// Package web answers HTTP: the status page, the metrics for scrapers, health, and the
+// JSON of /weir/v1.
+//
+//	h := web.Handler(cfg, web.Deps{Metrics: registry, Status: agent, Log: log})
+//	srv, err := web.Listen(cfg, h, log)
+//	err = srv.Run(ctx)
+//
+// "/" is the page for who accepts HTML, and the metrics for everyone else. The page and
+// the APIs ask for Config.Token, metrics for Config.MetricsToken, health for nothing. All
+// text that comes from logs goes through html/template. Handlers may be called
+// concurrently; the package leaves out where a Snapshot comes from.
+package web
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/metric"
+)
+
+// Config says where weir answers HTTP and whom.
+type Config struct {
+	// Listen is the address to listen on, as host:port. Default 127.0.0.1:9103. On any
+	// other host than this one a token is asked for.
+	Listen string `yaml:"listen"`
+	// Token is what the page and the APIs ask for. Default none: everyone on this machine
+	// may look.
+	Token config.Secret `yaml:"token"`
+	// MetricsToken is what scrapers are asked for. Default none: metrics are open.
+	MetricsToken config.Secret `yaml:"metrics_token"`
+	// Hosts are more names under which weir may be addressed while it listens on
+	// loopback, as by a proxy on the same machine. Default none: localhost alone.
+	Hosts []string `yaml:"hosts"`
+	// Insecure lets the page and the APIs be open on every address. Default false.
+	Insecure bool `yaml:"insecure"`
+}
+
+// Default returns the configuration of who says nothing.
+func Default() Config { return Config{Listen: "127.0.0.1:9103"} }
+
+// minTokenBytes is the shortest token that is not simply tried out.
+const minTokenBytes = 12
+
+// Validate returns what is wrong with c.
+func (c Config) Validate() error {
+	var problems []error
+	problem := func(key, message string) {
+		problems = append(problems, &config.Problem{Key: key, Message: message})
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	switch {
+	case err != nil:
+		problem("listen", "use host:port, as in 127.0.0.1:9103")
+	case !isLoopback(host) && c.Token == "" && !c.Insecure:
+		problem("token", "give a token, because "+c.Listen+" can be reached from other machines; or set insecure: true")
+	}
+	if n := len(c.Token); n > 0 && n < minTokenBytes {
+		problem("token", "use at least 12 characters")
+	}
+	if n := len(c.MetricsToken); n > 0 && n < minTokenBytes {
+		problem("metrics_token", "use at least 12 characters")
+	}
+	return config.Join(problems...)
+}
+
+// Metrics is where the numbers are.
+type Metrics interface {
+	// AppendText appends all of them to dst.
+	AppendText(dst []byte, format metric.Format) []byte
+}
+
+// Status is where the rest is.
+type Status interface {
+	// Snapshot returns what weir is doing now. The caller may change it.
+	Snapshot() Snapshot
+	// NotReady returns why weir is not ready yet, nothing when it is.
+	NotReady() []string
+}
+
+// Deps is what a handler shows.
+type Deps struct {
+	Metrics Metrics
+	Status  Status
+	Log     *slog.Logger
+}
+
+const (
+	// maxScrapes bounds the answers with metrics made at one time, and so their memory.
+	maxScrapes = 4
+	// maxPooledBody is the largest buffer kept for the next scrape.
+	maxPooledBody = 8 << 20
+)
+
+type handler struct {
+	Deps
+	config  Config
+	page    guard
+	metrics guard
+	view    *view
+	rates   rates
+	scrapes chan struct{} // holds a token for each answer being made
+	bodies  sync.Pool     // of *[]byte
+	zippers sync.Pool     // of *gzip.Writer
+}
+
+// Handler returns all of weir's HTTP.
+func Handler(c Config, d Deps) http.Handler {
+	h := &handler{
+		Deps: d, config: c, page: guard{c.Token}, metrics: guard{c.MetricsToken}, view: newView(),
+		scrapes: make(chan struct{}, maxScrapes),
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", h.catch(h.root))
+	mux.Handle("GET /metrics", h.catch(h.scrape))
+	mux.Handle("GET /healthz", h.catch(h.health))
+	mux.Handle("GET /readyz", h.catch(h.ready))
+	mux.Handle("GET /weir/v1/ledger", h.catch(h.ledger))
+	mux.Handle("GET /weir/v1/streams", h.catch(h.streams))
+	mux.Handle("GET /weir/v1/rules", h.catch(h.rules))
+	mux.Handle("POST /weir/v1/login", http.NewCrossOriginProtection().Handler(h.catch(h.login)))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		secureHeaders(w.Header())
+		if !c.hostAllowed(r) && r.URL.Path != "/healthz" && r.URL.Path != "/readyz" {
+			http.Error(w, "weir listens on this machine alone and is not known as "+strings.ToValidUTF8(r.Host, "?")+
+				"; name it in http.hosts", http.StatusMisdirectedRequest)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// catch answers and logs what a handler could not do. A client that went away is nobody's
+// problem.
+func (h *handler) catch(f func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := f(w, r)
+		switch {
+		case err == nil:
+		case r.Context().Err() != nil:
+			h.Log.Debug("client went away", "path", r.URL.Path, "error", err)
+		default:
+			h.Log.Error("answer request", "path", r.URL.Path, "error", err)
+			http.Error(w, "something went wrong here; weir's log has more", http.StatusInternalServerError)
+		}
+	})
+}
+
+// root is the page for browsers and the metrics for scrapers.
+func (h *handler) root(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Add("Vary", "Accept")
+	if !wantsHTML(r) {
+		return h.scrape(w, r)
+	}
+	if !h.admit(w, r) {
+		return nil
+	}
+	s := h.snapshot()
+	nonce := newNonce()
+	body, err := h.view.status(s, nonce)
+	if err != nil {
+		return fmt.Errorf("render page: %w", err)
+	}
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; script-src 'nonce-"+nonce+
+		"'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+	return h.send(w, r, "text/html; charset=utf-8", body)
+}
+
+func (h *handler) snapshot() Snapshot {
+	s := h.Status.Snapshot()
+	h.rates.set(&s)
+	s.finish()
+	return s
+}
+
+func (h *handler) health(w http.ResponseWriter, r *http.Request) error {
+	return h.send(w, r, "text/plain; charset=utf-8", []byte("ok\n"))
+}
+
+func (h *handler) ready(w http.ResponseWriter, r *http.Request) error {
+	reasons := h.Status.NotReady()
+	if len(reasons) == 0 {
+		return h.send(w, r, "text/plain; charset=utf-8", []byte("ready\n"))
+	}
+	http.Error(w, strings.Join(reasons, "\n"), http.StatusServiceUnavailable)
+	return nil
+}
