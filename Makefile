@@ -3,10 +3,10 @@
 GO ?= go
 export GOTOOLCHAIN = local
 # What .ci/components puts there (promtool) is found by the tests.
-export PATH := $(CURDIR)/tmp/bin:$(PATH)
+export PATH := $(CURDIR)/tmp/bin:$(PATH):/usr/local/go/bin
 
 # The race detector needs cgo and a C compiler. The product needs neither.
-CC_FOUND := $(shell command -v $$($(GO) env CC) 2>/dev/null)
+CC_FOUND := $(shell PATH="$(PATH)"; command -v $$($(GO) env CC) 2>/dev/null)
 RACE := $(if $(CC_FOUND),-race)
 GOTEST = CGO_ENABLED=$(if $(RACE),1,0) $(GO) run ./internal/realtest/gotest $(RACE) -timeout 15m
 PKG ?= ./...
@@ -23,10 +23,12 @@ test: ## install real components where possible, then vet and test everything (P
 	$(GOTEST) $(PKG)
 
 check: ## what CI runs: formatting, linters, the tests, some seconds of each fuzz test
-	@.ci/lint
-	@$(MAKE) --no-print-directory test
-	@.ci/fuzz 180
-	@echo "make check: passed"
+	@failed=""; \
+	.ci/lint || failed="$$failed lint"; \
+	$(MAKE) --no-print-directory test || failed="$$failed test"; \
+	.ci/fuzz 180 || failed="$$failed fuzz"; \
+	if [ -n "$$failed" ]; then echo "make check: FAILED:$$failed"; exit 1; fi; \
+	echo "make check: passed"
 
 bench: ## measure weir and what peers this machine has, in one table (BENCH="-quick", "-long", "-o FILE")
 	cd bench && $(GO) run ./cmd/bench $(BENCH)
