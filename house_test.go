@@ -20,7 +20,8 @@ var layers = []layer{
 	{"record disk retry", ""},
 	{"metric match", "record"},
 	{"config", ""},
-	{"codec/*", "record"},
+	{"codec/jsontext", ""}, // shared by the formats that hold JSON strings
+	{"codec/*", "record codec/jsontext"},
 	{"follow dockerapi", ""},
 	{"ledger", "metric"},
 	{"flow", "record metric disk ledger"},

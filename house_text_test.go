@@ -59,7 +59,7 @@ var machines = []struct {
 }{
 	{"a path of one machine", regexp.MustCompile(`(^|[\s"'=(:])/(work|root|workspace|Users)/[a-zA-Z0-9_.]`)},
 	{"somebody's home", regexp.MustCompile(`(^|[\s"'=(])/home/[a-z]`)},
-	{"a mirror or proxy of one network", regexp.MustCompile(`https?://[a-z0-9.-]*(proxy|mirror|artifactory|nexus|verdaccio)[a-z0-9.-]*[:/]`)},
+	{"a mirror or proxy of one network", regexp.MustCompile(`https?://[a-z0-9.-]*(proxy|mirror|artifactory|nexus|verdaccio)[a-z0-9-]*\.[a-z0-9.-]+[:/]`)},
 	{"a package registry's setting", regexp.MustCompile(`(GOPROXY|GOSUMDB|npm_config_registry|PIP_INDEX_URL)=`)},
 }
 

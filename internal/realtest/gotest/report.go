@@ -167,7 +167,7 @@ func skipReason(output []string) string {
 		if place, why, ok := strings.Cut(line, ": "); ok && strings.Contains(place, ".go:") {
 			line = why
 		}
-		return "SKIP " + strings.TrimPrefix(strings.TrimPrefix(line, "SKIP:"), "SKIP ")
+		return "SKIP " + strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(line, "SKIP"), ":"))
 	}
 	return "SKIP no reason given"
 }
