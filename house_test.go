@@ -20,8 +20,8 @@ var layers = []layer{
 	{"record disk retry", ""},
 	{"metric match", "record"},
 	{"config", ""},
-	{"codec/jsontext", ""}, // shared by the formats that hold JSON strings
-	{"codec/*", "record codec/jsontext"},
+	{"codec/jsontext codec/rfc3339", ""}, // what several formats are made of
+	{"codec/*", "record codec/jsontext codec/rfc3339"},
 	{"follow dockerapi", ""},
 	{"ledger", "metric"},
 	{"flow", "record metric disk ledger"},
@@ -32,10 +32,10 @@ var layers = []layer{
 	{"source/*", "record metric retry config codec/* follow dockerapi ledger flow logfile"},
 	{"stage/*", "record metric match config codec/* ledger flow"},
 	{"sink/*", "record metric retry config codec/* ledger flow tsdb /statsd"},
-	{"web console", "record metric match codec/* ledger"},
+	{"web console", "record config metric match codec/* ledger"},
 	{"agent", "record metric disk retry match config codec/* follow dockerapi ledger flow logfile journal logql task tsdb source/* stage/* sink/* web console"},
 	{"demo", "record metric config dockerapi agent"},
-	{"/cmd/weir", "config agent demo console"},
+	{"/cmd/weir", "record metric match config agent demo console"},
 	{"/statsd /statsd/statsdhttp /scope /crawl", "/statsd"}, // public: nothing internal
 }
 
