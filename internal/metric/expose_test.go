@@ -196,6 +196,16 @@ func TestNegotiate(t *testing.T) {
 	}
 }
 
+func FuzzNegotiate(f *testing.F) {
+	f.Add("application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2")
+	f.Add("text/plain;q=\"1\",,;=")
+	f.Fuzz(func(t *testing.T, accept string) {
+		if metric.Negotiate(accept) == metric.OpenMetrics && !strings.Contains(strings.ToLower(accept), "application/openmetrics-text") {
+			t.Errorf("Negotiate(%q) is OpenMetrics", accept)
+		}
+	})
+}
+
 // bigRegistry has n series of two labels.
 func bigRegistry(t testing.TB, n int) *metric.Registry {
 	r := metric.New(record.Label{Name: "machine", Value: "web-1"})

@@ -130,7 +130,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Authorization") != "" || r.URL.Query().Has("token") {
 		h.Log.Debug("wrong token", "path", r.URL.Path, "remote", remoteHost(r))
 	}
-	if !wantsHTML(r) {
+	if !wantsHTML(r) || h.page.token == "" { // no cookie opens what a scraper's token guards
 		http.Error(w, "give the token: Authorization: Bearer <token>", http.StatusUnauthorized)
 		return
 	}

@@ -344,6 +344,7 @@ func TestToken(t *testing.T) {
 	const token, scraper = "0123456789abcdef", "fedcba9876543210"
 	h := handler(t, web.Config{Listen: "0.0.0.0:9103", Token: token, MetricsToken: scraper}, newFake(t))
 	open := handler(t, web.Config{Listen: "0.0.0.0:9103", Token: token}, newFake(t))
+	only := handler(t, web.Config{Listen: "127.0.0.1:9103", MetricsToken: scraper}, newFake(t))
 	for _, c := range []struct {
 		h       http.Handler
 		target  string
@@ -363,6 +364,10 @@ func TestToken(t *testing.T) {
 		{h, "/metrics", []string{"Authorization: Bearer " + scraper}, 200},
 		{h, "/metrics", []string{"Authorization: Bearer " + token}, 200},
 		{h, "/?token=" + scraper, []string{"Accept: " + browser}, 401},
+		{only, "/metrics", []string{"Accept: " + browser}, 401},
+		{only, "/metrics", []string{"Authorization: Bearer " + scraper}, 200},
+		{only, "/", []string{"Accept: " + browser}, 200},
+		{only, "/", nil, 401},
 		{open, "/metrics", nil, 200},
 		{open, "/", nil, 200},
 		{open, "/", []string{"Accept: " + browser}, 401},
