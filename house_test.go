@@ -157,7 +157,7 @@ func (h *house) imports(p *pkg) {
 }
 
 // withoutIO is what a byte format has no business with.
-var withoutIO = []string{"os", "net", "net/http", "context", "log", "log/slog", "syscall", "sync"}
+var withoutIO = []string{"os", "net", "net/http", "context", "log", "log/slog", "syscall"}
 
 func (h *house) thirdParty(p *pkg, f *file, to string, pos token.Pos) {
 	i := slices.IndexFunc(modules, func(m module) bool { return to == m.path || strings.HasPrefix(to, m.path+"/") })
