@@ -179,6 +179,16 @@ func (w *Weir) SetConfig(text string) {
 	}
 }
 
+// Ready tells whether every source has had its first look.
+func (w *Weir) Ready() bool {
+	resp, err := http.Get("http://" + w.address + "/readyz")
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
 // Address returns host:port of the page.
 func (w *Weir) Address() string { return w.address }
 
