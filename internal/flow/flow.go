@@ -10,6 +10,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/weirlog/weir/internal/ledger"
@@ -22,6 +23,11 @@ import (
 type Source interface {
 	Run(ctx context.Context, lines Lines) error
 }
+
+// ErrReload is the cause of a context that ends because a new configuration takes over. A
+// part that would send something at its end leaves that to its successor, which has the
+// same state.
+var ErrReload = errors.New("the configuration is loaded again")
 
 // A Sink takes batches. A nil error means that b is accepted and what its Position covers
 // will not be asked for again. Write must not keep b, or any slice of it, after it returns.

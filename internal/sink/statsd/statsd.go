@@ -27,6 +27,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/ledger"
 	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/retry"
@@ -152,16 +153,19 @@ func (s *Sink) LastFlush() time.Time {
 }
 
 // Run sends windows as they end, until ctx does; then it sends what the unfinished ones
-// have, within two seconds, and returns nil. A target that is down is tried again, calmly.
+// have, within two seconds, and returns nil. With flow.ErrReload as the cause it leaves
+// them to its successor. A target that is down is tried again, calmly.
 func (s *Sink) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalTimeout)
-			defer cancel()
-			_ = s.Flush(last) // the ledger has it
+			if !errors.Is(context.Cause(ctx), flow.ErrReload) {
+				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalTimeout)
+				defer cancel()
+				_ = s.Flush(last) // the ledger has it
+			}
 			<-s.turn
 			s.target.close()
 			s.turn <- struct{}{}
