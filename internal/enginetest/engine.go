@@ -69,7 +69,15 @@ func Start(t testing.TB, args ...string) *Engine {
 	}
 	e.importImage(busybox)
 	t.Cleanup(e.removeAll)
+	t.Log("real component: docker " + e.version()) // for the summary of make test
 	return e
+}
+
+func (e *Engine) version() string {
+	_, body := e.Do("GET", "/version", nil)
+	var v struct{ Version string }
+	json.Unmarshal(body, &v)
+	return v.Version
 }
 
 const defaultSocket = "/var/run/docker.sock"
