@@ -75,14 +75,14 @@ func (e *engine) reached() string {
 }
 
 // proxy runs nginx with socket-proxy.conf, changed only in the places of things.
-func proxy(t *testing.T, e *engine) string {
+func proxy(t *testing.T, socket string) string {
 	conf, err := os.ReadFile("socket-proxy.conf")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return realtest.RunNginx(t, func(dir, address string) string {
 		text := strings.NewReplacer(
-			"/var/run/docker.sock", e.socket,
+			"/var/run/docker.sock", socket,
 			"listen 2375", "listen "+address,
 			"/dev/stderr", "stderr",
 			"/tmp/", dir+"/",
@@ -96,7 +96,7 @@ func proxy(t *testing.T, e *engine) string {
 
 func TestSocketProxyLetsReadingThrough(t *testing.T) {
 	e := newEngine(t)
-	url := proxy(t, e)
+	url := proxy(t, e.socket)
 	for _, path := range []string{
 		"/_ping", "/version", "/v1.47/info", "/v1.24/containers/json?all=1&filters=%7B%22name%22%3A%5B%22a%22%5D%7D",
 		"/containers/3f4e/json", "/v1.41/containers/shop_web-1.x/json",
@@ -113,7 +113,7 @@ func TestSocketProxyLetsReadingThrough(t *testing.T) {
 
 func TestSocketProxyStopsTheRest(t *testing.T) {
 	e := newEngine(t)
-	url := proxy(t, e)
+	url := proxy(t, e.socket)
 	for _, request := range []string{
 		"POST /containers/create", "POST /v1.41/containers/3f4e/start", "DELETE /containers/3f4e", "PUT /containers/3f4e/archive?path=/",
 		"POST /containers/json", "DELETE /containers/3f4e/json", "POST /containers/3f4e/logs", "OPTIONS /info", "PATCH /info",
@@ -139,7 +139,7 @@ func TestSocketProxyStopsTheRest(t *testing.T) {
 
 func TestSocketProxyStreams(t *testing.T) {
 	e := newEngine(t)
-	response, err := http.Get(proxy(t, e) + "/v1.41/events")
+	response, err := http.Get(proxy(t, e.socket) + "/v1.41/events")
 	if err != nil {
 		t.Fatal(err)
 	}
