@@ -458,3 +458,19 @@ func TestRandom(t *testing.T) {
 		})
 	}
 }
+
+func TestCompressedAlone(t *testing.T) {
+	w := newWorld(t)
+	w.write(500)
+	w.gzip(w.path)
+	w.log = New(Options{Path: w.path + ".gz"})
+	w.check(w.log.Look(w.now))
+	w.step()
+	pos := w.log.AppendPosition(nil, w.log.Pos())
+	at := w.log.Pos()
+	w.log.Close()
+	w.log = New(Options{Path: w.path + ".gz"})
+	w.check(w.log.Resume(pos, at))
+	w.read()
+	w.complete()
+}

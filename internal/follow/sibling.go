@@ -209,6 +209,9 @@ func surveyOnce(path, previous string) (*survey, error) {
 	switch {
 	case err == nil:
 		s.live, s.is = content{open: true, fd: fd}, in
+		if _, packed := cutPacked(path); packed {
+			s.live.gz = &inflater{fd: fd} // it is a log of its own, if its plain one is gone
+		}
 	case !absent(err):
 		return nil, err
 	}

@@ -54,6 +54,7 @@ type watchedDir struct {
 	names map[string][]*Bell
 	whole []*Bell // of the directory itself
 	state dirState
+	was   info // belongs to Run: the last state that was seen
 }
 
 type dirState uint8
@@ -92,17 +93,37 @@ func (w *Watcher) File(path string) *Bell {
 	return b
 }
 
-// Dir returns a bell for the entries of a directory: it is rung when one is created,
+// Dirs returns a bell for the entries of directories: it is rung when one is created,
 // removed or renamed.
-func (w *Watcher) Dir(path string) *Bell {
-	b := &Bell{w: w, path: path, rung: make(chan struct{}, 1)}
-	dir := canonical(path)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	d := w.dirLocked(dir)
-	d.whole = append(d.whole, b)
-	b.at = append(b.at, d)
+func (w *Watcher) Dirs(paths ...string) *Bell {
+	b := &Bell{w: w, rung: make(chan struct{}, 1)}
+	b.SetDirs(paths...)
 	return b
+}
+
+// SetDirs replaces the directories of a bell made by Dirs.
+func (b *Bell) SetDirs(paths ...string) {
+	dirs := make([]string, len(paths))
+	for i, p := range paths {
+		dirs[i] = canonical(p)
+	}
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	old := b.at
+	b.at = nil
+	for _, path := range dirs {
+		d := b.w.dirLocked(path)
+		b.at = append(b.at, d)
+		if !slices.Contains(d.whole, b) {
+			d.whole = append(d.whole, b)
+		}
+	}
+	for _, d := range old {
+		if !slices.Contains(b.at, d) {
+			d.whole = slices.DeleteFunc(d.whole, func(o *Bell) bool { return o == b })
+			b.w.wake()
+		}
+	}
 }
 
 // canonical is dir without symbolic links: one directory must have one name, because the
@@ -401,12 +422,15 @@ func (w *Watcher) sayPolling(reason string) {
 // look rings the bells of files in the chosen directories that are not as they were.
 func (w *Watcher) look(chosen func(*watchedDir) bool) {
 	var bells []*Bell
+	var dirs []*watchedDir
 	w.mu.Lock()
 	for _, d := range w.dirs {
 		if !chosen(d) {
 			continue
 		}
-		bells = append(bells, d.whole...)
+		if len(d.whole) > 0 {
+			dirs = append(dirs, d)
+		}
 		for _, bs := range d.names {
 			bells = append(bells, bs...)
 		}
@@ -417,5 +441,19 @@ func (w *Watcher) look(chosen func(*watchedDir) bool) {
 			b.was = is
 			b.Ring()
 		}
+	}
+	for _, d := range dirs {
+		if is, _ := stat(d.path); is != d.was {
+			d.was = is
+			w.ringWhole(d)
+		}
+	}
+}
+
+func (w *Watcher) ringWhole(d *watchedDir) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, b := range d.whole {
+		b.Ring()
 	}
 }

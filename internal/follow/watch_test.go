@@ -42,7 +42,7 @@ func TestBellRings(t *testing.T) {
 			touch(t, path)
 			w, rung := watching(t, opt)
 			b := w.File(path)
-			d := w.Dir(dir)
+			d := w.Dirs(dir)
 			rung(b) // watching has begun
 			rung(d)
 			touch(t, path)
@@ -75,6 +75,10 @@ func TestBellFollowsLink(t *testing.T) {
 	touch(t, target)
 	rung(bell)
 	bell.Close()
+	d := w.Dirs(a, b)
+	rung(d)
+	d.SetDirs(b)
+	d.SetDirs()
 	if n := len(w.dirs); n > 2 {
 		t.Errorf("%d directories", n)
 	}

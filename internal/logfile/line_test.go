@@ -127,14 +127,14 @@ func (b *fakeBell) Target(string) {}
 
 // bench is a log file, and what is needed to read it.
 type bench struct {
-	t    *testing.T
+	t    testing.TB
 	path string
 	bell *fakeBell
 	line *fakeLine
 	opt  Options
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	reg := metric.New()
 	discard := slog.New(slog.NewTextHandler(io.Discard, nil))
 	led, err := ledger.New(reg, discard)
