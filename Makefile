@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/tmp/bin:$(PATH):/usr/local/go/bin
 # The race detector needs cgo and a C compiler. The product needs neither.
 CC_FOUND := $(shell PATH="$(PATH)"; command -v $$($(GO) env CC) 2>/dev/null)
 RACE := $(if $(CC_FOUND),-race)
-GOTEST = CGO_ENABLED=$(if $(RACE),1,0) $(GO) run ./internal/realtest/gotest $(RACE) -timeout 15m
+GOTEST = CGO_ENABLED=$(if $(RACE),1,0) $(CURDIR)/bin/gotest $(RACE) -timeout 15m
 PKG ?= ./...
 
 .PHONY: run test check bench demo build docs fuzz image help
@@ -20,13 +20,15 @@ test: ## install real components where possible, then vet and test everything (P
 	@.ci/components
 	$(GO) vet $(PKG)
 	@$(if $(RACE),,echo "SKIP race detector: no C compiler on this machine, tests run without it")
+	@CGO_ENABLED=0 $(GO) build -o bin/gotest ./internal/realtest/gotest
 	$(GOTEST) $(PKG)
+	$(if $(filter ./...,$(PKG)),cd bench && $(GO) vet ./... && $(GOTEST) ./...)
 
 check: ## what CI runs: formatting, linters, the tests, some seconds of each fuzz test
 	@failed=""; \
 	.ci/lint || failed="$$failed lint"; \
 	$(MAKE) --no-print-directory test || failed="$$failed test"; \
-	.ci/fuzz 180 || failed="$$failed fuzz"; \
+	.ci/fuzz 300 || failed="$$failed fuzz"; \
 	if [ -n "$$failed" ]; then echo "make check: FAILED:$$failed"; exit 1; fi; \
 	echo "make check: passed"
 
