@@ -17,7 +17,8 @@ type Start struct {
 	// Since, unless zero, begins with the first line that is not older, rotated files
 	// included. Raw lines need times of a common form in them; without any it is as End.
 	Since time.Time
-	// Rotated begins with the oldest rotated file.
+	// Rotated begins with the oldest rotated file, or with Since the oldest written to
+	// after that, and reads it whole.
 	Rotated bool
 }
 
@@ -26,13 +27,13 @@ func (t *Tail) begin(s Start, now time.Time) follow.Start {
 	switch {
 	case s.End:
 		return follow.Start{Find: lastLine}
-	case !s.Since.IsZero():
+	case !s.Since.IsZero() && !s.Rotated:
 		find := func(r io.ReaderAt, size int64) int64 {
 			return findTime(r, size, s.Since.UnixNano(), t.timeOf(r, now))
 		}
 		return follow.Start{Older: true, Since: s.Since, Find: find}
 	}
-	return follow.Start{Older: s.Rotated}
+	return follow.Start{Older: s.Rotated, Since: s.Since}
 }
 
 // timeOf returns the function that takes the time out of a line of r.
