@@ -276,7 +276,7 @@ func TestHosts(t *testing.T) {
 	good(Options{}, "unix", "/var/run/docker.sock", "http://docker")
 	good(Options{Host: "unix:///tmp/d.sock"}, "unix", "/tmp/d.sock", "http://docker")
 	good(Options{Host: "tcp://10.0.0.1:2375"}, "tcp", "10.0.0.1:2375", "http://10.0.0.1:2375")
-	good(Options{Host: "tcp://proxy"}, "tcp", "proxy:2375", "http://proxy:2375")
+	good(Options{Host: "tcp://engine"}, "tcp", "engine:2375", "http://engine:2375")
 	good(Options{Host: "tcp://h:2376", CertDir: "/certs"}, "tcp", "h:2376", "https://h:2376")
 	good(Options{Host: "tcp://h", CertDir: "/certs"}, "tcp", "h:2376", "https://h:2376")
 	good(Options{Host: "http://[::1]:80/docker/"}, "tcp", "[::1]:80", "http://[::1]:80/docker")

@@ -1,0 +1,139 @@
+package docker
+
+import (
+	"path"
+	"strings"
+	"time"
+
+	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/dockerapi"
+)
+
+// Config says which containers of which engine are followed, and how.
+type Config struct {
+	// Host is the engine's endpoint: unix:///path, tcp://address:port, http://… or
+	// https://…. Default: DOCKER_HOST, else unix:///var/run/docker.sock.
+	Host string `yaml:"host"`
+	// TLS is for engines that listen on tcp:// with certificates.
+	TLS TLS `yaml:"tls"`
+	// Include are patterns of the names of containers to follow; * stands for any text. A
+	// container's label weir.enable=true includes it, weir.enable=false excludes it,
+	// whatever is said here. Default: ["*"].
+	Include []string `yaml:"include"`
+	// Exclude are patterns of names not to follow, even if included.
+	Exclude []string `yaml:"exclude"`
+	// IncludeLabels, if any are given, limits the containers to those with one of these
+	// labels: "name", or "name=pattern".
+	IncludeLabels []string `yaml:"include_labels"`
+	// ExcludeLabels leaves out containers with one of these labels.
+	ExcludeLabels []string `yaml:"exclude_labels"`
+	// IncludeImages, if any are given, limits the containers to those of images that fit
+	// one of these patterns, as in "nginx:*".
+	IncludeImages []string `yaml:"include_images"`
+	// ExcludeImages leaves out containers of images that fit.
+	ExcludeImages []string `yaml:"exclude_images"`
+	// Labels are added to the streams of all containers. Labels of a container that begin
+	// with weir.labels. are added to its stream too: weir.labels.team=shop makes team=shop.
+	Labels map[string]string `yaml:"labels"`
+	// Start is how much is read of a container that exists when weir runs for the first
+	// time: beginning, end, or a time back such as 10m. A container's label weir.start says
+	// it for that one. What appears later is read whole. Default: 60s.
+	Start string `yaml:"start"`
+	// Read is how logs are read: file reads json-file logs from the disk, api asks the
+	// engine, auto takes the file where it can be read. Default: auto.
+	Read Read `yaml:"read"`
+	// Root is where the engine's data folder (/var/lib/docker as a rule) is seen from weir,
+	// if that is another place, as /host/var/lib/docker.
+	Root string `yaml:"root"`
+	// Reconcile is how often the list of containers is compared with what is followed,
+	// beside the engine's events. Default: 30s.
+	Reconcile time.Duration `yaml:"reconcile"`
+}
+
+// TLS is the certificates for an engine.
+type TLS struct {
+	// CertDir is a folder with ca.pem, cert.pem and key.pem. Default: DOCKER_CERT_PATH.
+	CertDir string `yaml:"cert_dir"`
+	// Verify checks the engine's certificate. Default: true.
+	Verify bool `yaml:"verify"`
+}
+
+// Read is a way to read logs.
+type Read string
+
+// The ways to read logs.
+const (
+	ReadAuto Read = "auto"
+	ReadFile Read = "file"
+	ReadAPI  Read = "api"
+)
+
+// Values lists the ways, for the configuration.
+func (Read) Values() []string { return []string{string(ReadAuto), string(ReadFile), string(ReadAPI)} }
+
+// Default returns a configuration that follows all containers of this machine.
+func Default() Config {
+	return Config{
+		TLS:       TLS{Verify: true},
+		Include:   []string{"*"},
+		Start:     "60s",
+		Read:      ReadAuto,
+		Reconcile: 30 * time.Second,
+	}
+}
+
+// Validate reports every problem of the configuration.
+func (c Config) Validate() error {
+	var problems []error
+	bad := func(key, message string) {
+		problems = append(problems, &config.Problem{Key: key, Message: message})
+	}
+	if c.Host != "" {
+		if err := dockerapi.CheckHost(c.Host); err != nil {
+			bad("host", err.Error())
+		}
+	}
+	if len(c.Include) == 0 {
+		bad("include", `give at least one pattern; "*" is all containers`)
+	}
+	for _, list := range []struct {
+		key      string
+		patterns []string
+	}{
+		{"include", c.Include}, {"exclude", c.Exclude}, {"include_labels", c.IncludeLabels}, {"exclude_labels", c.ExcludeLabels},
+		{"include_images", c.IncludeImages}, {"exclude_images", c.ExcludeImages},
+	} {
+		for _, p := range list.patterns {
+			if strings.TrimSpace(p) == "" {
+				bad(list.key, "a pattern is empty")
+			}
+		}
+	}
+	if _, _, err := parseStart(c.Start); err != nil {
+		bad("start", `write "beginning", "end", or a time back such as 10m`)
+	}
+	if c.Root != "" && !path.IsAbs(c.Root) {
+		bad("root", "give an absolute path, as /host/var/lib/docker")
+	}
+	if c.Reconcile < time.Second {
+		bad("reconcile", "at least 1s")
+	}
+	for name := range c.Labels {
+		if name != labelName(name) {
+			bad("labels", `a label's name has letters, digits and _ alone: "`+name+`"`)
+		}
+	}
+	return config.Join(problems...)
+}
+
+// parseStart returns how far back reading begins, or that it begins with the beginning.
+func parseStart(s string) (back time.Duration, beginning bool, err error) {
+	switch s {
+	case "beginning":
+		return 0, true, nil
+	case "end":
+		return 0, false, nil
+	}
+	back, err = config.ParseDuration(s)
+	return back, false, err
+}
