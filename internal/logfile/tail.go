@@ -169,6 +169,7 @@ func LastWrite(pos record.Position) time.Time {
 // end. Any other error is the line's: what was not accepted is read again by a new Tail.
 func (t *Tail) Run(ctx context.Context, line flow.Line) error {
 	for {
+		draining := t.draining.Load() // before the look, which then sees all that was written
 		wait, err := t.pass(ctx, line)
 		if ctx.Err() != nil {
 			return nil
@@ -179,7 +180,7 @@ func (t *Tail) Run(ctx context.Context, line flow.Line) error {
 		if wait == 0 {
 			continue
 		}
-		if t.draining.Load() {
+		if draining {
 			return t.finish(ctx, line)
 		}
 		if err := t.opt.Bell.Wait(ctx, max(wait, 0)); err != nil {
