@@ -40,9 +40,9 @@ var (
 // field does not matter.
 func CompileFields(before string, fields []Field) (*Pattern, error) {
 	p := &Pattern{starts: starts{anchored: true}}
-	p.segs = append(p.segs, segment{open: -1, close: -1})
+	segs := []segment{{open: -1, close: -1}}
 	if before != "" {
-		p.segs[0].lit = newLiteral([]rune(before), false)
+		segs[0].lit = newLiteral([]rune(before), false)
 	}
 	for i, f := range fields {
 		if f.After == "" && i < len(fields)-1 && f.Take == Until {
@@ -58,11 +58,9 @@ func CompileFields(before string, fields []Field) (*Pattern, error) {
 		}
 		s.after = len(p.names)
 		s.setTake(f)
-		p.segs = append(p.segs, s)
+		segs = append(segs, s)
 	}
-	for i := range p.segs {
-		p.segs[i].prepare()
-	}
+	p.line = newLine(segs)
 	return p, nil
 }
 
@@ -114,8 +112,8 @@ func CompilePattern(expr string) (*Pattern, error) {
 	if len(p.names) == 0 {
 		return nil, errors.New("name at least one field, as in <status>: <_> only passes over")
 	}
-	for i := range p.segs {
-		p.segs[i].rest = p.segs[i].take == takeUntil
+	for i := range p.line.segs {
+		p.line.segs[i].rest = p.line.segs[i].take == takeUntil
 	}
 	// Loki has no match in an empty line.
 	p.starts.some = true

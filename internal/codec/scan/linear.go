@@ -12,8 +12,6 @@ import (
 // them. Most patterns for log lines are. Each segment is, in this order and each part
 // optional, an assertion, the begin of a group, a run, the end of a group, a literal.
 type segment struct {
-	// quick are the parts in the form for plain, and for escaped, text.
-	quick       [2]quick
 	take        take
 	open, close int // groups; -1: none
 	assert      syntax.EmptyOp
@@ -38,25 +36,41 @@ const (
 	takeRest       // all that is left
 )
 
-// quick is what is tried first, inline, for a run and the literal after it. It has all it
-// needs in one place. When it does not find the end beyond doubt, segment.end does.
+// line is a linear program.
+type line struct {
+	segs []segment
+	// quick has a segment's short cut for plain, and for escaped, text.
+	quick [2][]quick
+}
+
+// quick is a segment in a form that is tried first: a run of at least min characters, up to
+// the first byte that may be the literal's or not be one of the run. If the literal is there
+// all is decided, since a run followed by a literal of which it could take the beginning
+// was not made a segment. If anything is uncommon, segment.match begins anew.
 type quick struct {
-	*finder
-	how                  how
-	less, eq1, eq2, high uint64
-	// none: there is nothing to try.
-	none bool
-	// quote: an escaped quote ends the run.
-	quote bool
-	// sure are the bytes that end the run beyond doubt.
-	sure                       *[256]bool
-	min                        int
+	try    try
+	class  *class
+	search *finder
+	// less, eq1 and eq2 are those of search.
+	less, eq1, eq2             uint64
+	min, slot                  int
 	n                          int // length of the literal
 	word0, mask0, word1, mask1 uint64
 }
 
+// try is the kind of search for the end of a run.
+type try uint8
+
+const (
+	tryNone  try = iota // segment.match does it
+	tryWords            // see finder
+	tryRange
+	tryOne  // the only byte of search, eq1
+	tryHere // there is no run
+)
+
 // newLinear turns instructions into segments; nil if they have choices.
-func newLinear(insts []inst) []segment {
+func newLinear(insts []inst) *line {
 	// The parts of a segment come in the order of their rank.
 	rank := [...]int{opAssert: 1, opOpen: 2, opRun: 3, opClose: 4, opLit: 5}
 	segs := []segment{{open: -1, close: -1}}
@@ -86,143 +100,227 @@ func newLinear(insts []inst) []segment {
 			s.lit = in.lit
 		}
 	}
-	for i := range segs {
-		segs[i].prepare()
-	}
-	return segs
+	return newLine(segs)
 }
 
-// prepare fills quick.
-func (s *segment) prepare() {
+// newLine prepares the short cuts of segs.
+func newLine(segs []segment) *line {
+	l := &line{segs: segs}
+	for i := range segs {
+		l.quick[0] = append(l.quick[0], segs[i].quick(false))
+		l.quick[1] = append(l.quick[1], segs[i].quick(true))
+	}
+	return l
+}
+
+// quick returns the short cut of s.
+func (s *segment) quick(escaped bool) (q quick) {
+	if s.assert != 0 || s.open != s.close || s.lit != nil && s.lit.fold {
+		return q
+	}
+	q.slot, q.min = s.open, s.run.min
+	if s.lit != nil {
+		f := &s.lit.plain
+		if escaped {
+			f = &s.lit.escaped
+		}
+		if q.n = len(f.b); q.n > 16 {
+			return q
+		}
+		q.word0, q.mask0, q.word1, q.mask1 = f.word0, f.mask0, f.word1, f.mask1
+	}
 	class := s.run.class
 	switch {
+	case s.take == takeNone:
+		q.try = tryHere
+		return q
 	case s.take == takeUntil:
 		class = s.skip
-	case s.take != takeRun || s.run.back > 0 || s.run.max >= 0 || s.run.min > 1:
-		class = nil
+	case s.take != takeRun || s.run.max >= 0 || s.run.min > 1 || s.run.back > 0 && s.lit == nil:
+		return q
+	case s.run.back > 0:
+		first := s.lit.runes[0]
+		class = newClass(not(union(not(class.ranges), []rune{first, first})))
 	}
-	for k := range s.quick {
-		q := &s.quick[k]
-		if s.lit != nil {
-			f := &s.lit.plain
-			if k == 1 {
-				f = &s.lit.escaped
+	q.class, q.search = class, &class.plain
+	if escaped {
+		q.search = &class.escaped
+	}
+	q.less, q.eq1, q.eq2 = q.search.less, q.search.eq1, q.search.eq2
+	switch {
+	case q.search.single >= 0:
+		q.try = tryOne
+	case q.search.how == byWords && q.search.high == 0:
+		q.try = tryWords
+	case q.search.how == byRange:
+		q.try = tryRange
+	}
+	return q
+}
+
+// match matches the segments at pos. It returns the end, or what went wrong, and how far
+// it came.
+func (l *line) match(t *text, pos int, row []record.Span) (next, far int) {
+	quicks := l.quick[0]
+	if t.escaped {
+		quicks = l.quick[1]
+	}
+	for i := 0; ; i++ {
+		var at int
+		if i, pos, at = short(quicks, i, t.b, pos, t.end, row); i == len(quicks) {
+			return pos, pos
+		}
+		if at >= 0 {
+			if at = quicks[i].finish(t, pos, at, row); at >= 0 {
+				pos = at
+				continue
 			}
-			q.n = len(f.b)
-			q.word0, q.mask0, q.word1, q.mask1 = f.word0, f.mask0, f.word1, f.mask1
 		}
-		q.none = class == nil
-		if q.none {
-			continue
+		next, far := l.segs[i].match(t, pos, row)
+		if next < 0 || l.segs[i].rest && far == t.end {
+			return next, far
 		}
-		q.finder = &class.plain
-		if k == 1 {
-			q.finder = &class.escaped
-		}
-		q.how, q.less, q.eq1, q.eq2, q.high = q.finder.how, q.finder.less, q.finder.eq1, q.finder.eq2, q.finder.high
-		q.min = s.run.min
-		q.quote = k == 1 && !class.in['"']
-		sure := q.finder.stop
-		sure['\\'] = sure['\\'] && k == 0
-		for b := 0x80; b < len(sure); b++ {
-			sure[b] = class.high == noHigh
-		}
-		q.sure = &sure
+		pos = next
 	}
 }
 
-// linear matches the segments at pos. It returns the end, or what went wrong, and how far
-// it came.
-func linear(segs []segment, t *text, pos int, row []record.Span) (next, far int) {
-	b, end, k := t.b, t.end, 0
-	if t.escaped {
-		k = 1
-	}
-	for i := range segs {
-		s := &segs[i]
-		q := &s.quick[k]
-		if s.assert != 0 {
-			if at := t.assert(s.assert, pos); at < 0 {
-				return at, pos
-			}
-		}
-		if s.open >= 0 {
-			row[s.open].Off = uint32(pos)
-		}
-		if s.take != takeNone {
-			at := q.end(b, pos, end)
-			if at < 0 || s.take == takeUntil && !s.found(t, at) {
-				if at = s.end(t, pos); at < 0 {
-					return at, pos
+// short matches the segments from i on as long as their short cuts suffice. It returns the
+// segment that needs more, or len(quicks), where that begins, and how far its run was seen
+// to go or -1.
+//
+// It calls nothing, so that all it needs stays in registers: this loop is most of what a
+// line costs.
+func short(quicks []quick, i int, b []byte, pos, end int, row []record.Span) (seg, from, seen int) {
+	// Up to here 16 bytes can be read, and no run is followed beyond.
+	limit := min(end, len(b)-16)
+	for ; i < len(quicks); i++ {
+		q := &quicks[i]
+		at := pos
+		switch q.try {
+		case tryOne:
+			for {
+				if at > limit || at+16 > len(b) {
+					return i, pos, -1
 				}
+				y := binary.LittleEndian.Uint64(b[at:at+8]) ^ q.eq1
+				z := binary.LittleEndian.Uint64(b[at+8:at+16]) ^ q.eq1
+				m, m2 := (y-ones)&^y&tops, (z-ones)&^z&tops
+				if m|m2 == 0 {
+					at += 16
+					continue
+				}
+				next := at + 8
+				if m == 0 {
+					m = m2
+					at = next
+				}
+				at += bits.TrailingZeros64(m) >> 3
+				break
 			}
-			pos = at
+		case tryWords:
+			for {
+				if at > limit || at+16 > len(b) {
+					return i, pos, -1
+				}
+				x := binary.LittleEndian.Uint64(b[at : at+8])
+				y, z := x^q.eq1, x^q.eq2
+				m := ((x-q.less)&^x | (y-ones)&^y | (z-ones)&^z) & tops
+				x = binary.LittleEndian.Uint64(b[at+8 : at+16])
+				y, z = x^q.eq1, x^q.eq2
+				m2 := ((x-q.less)&^x | (y-ones)&^y | (z-ones)&^z) & tops
+				if m|m2 == 0 {
+					at += 16
+					continue
+				}
+				next := at + 8
+				if m == 0 {
+					m = m2
+					at = next
+				}
+				at += bits.TrailingZeros64(m) >> 3
+				break
+			}
+		case tryRange:
+			if at > limit || at+8 > len(b) {
+				return i, pos, -1
+			}
+			x := binary.LittleEndian.Uint64(b[at : at+8])
+			y := x & lows
+			m := (^(y + q.less) | (y + q.eq1) | x) & tops
+			if m == 0 {
+				return i, pos, -1
+			}
+			at += bits.TrailingZeros64(m) >> 3
+		case tryNone:
+			return i, pos, -1
 		}
-		if s.close >= 0 {
-			row[s.close].Len = uint32(pos) - row[s.close].Off
+		if at > limit || at-pos < q.min || at+q.n > end || q.n == 0 && at != end {
+			return i, pos, -1
 		}
-		if s.lit == nil {
-			continue
+		if (binary.LittleEndian.Uint64(b[at:at+8])^q.word0)&q.mask0 != 0 ||
+			q.n > 8 && (binary.LittleEndian.Uint64(b[at+8:at+16])^q.word1)&q.mask1 != 0 {
+			return i, pos, at
 		}
-		if n := pos + q.n; n <= end && pos+16 <= len(b) && q.n <= 16 &&
-			(binary.LittleEndian.Uint64(b[pos:])^q.word0)&q.mask0|(binary.LittleEndian.Uint64(b[pos+8:])^q.word1)&q.mask1 == 0 {
-			pos = n
-			continue
+		if q.slot >= 0 {
+			row[q.slot] = record.Span{Off: uint32(pos), Len: uint32(at - pos)}
 		}
-		at := s.lit.at(t, pos)
+		pos = at + q.n
+	}
+	return i, pos, -1
+}
+
+// finish is the rest of a short cut whose run goes from pos to at and there meets something
+// that may be an escape of one of its characters.
+func (q *quick) finish(t *text, pos, at int, row []record.Span) int {
+	for {
+		if at >= t.end || !t.escaped || t.b[at] != '\\' {
+			return failed
+		}
+		r, n := t.char(at)
+		if n == 0 || q.class == nil || !q.class.has(r) {
+			return failed
+		}
+		at = q.search.find(t.b, at+n, t.end)
+		if at+q.n <= t.end && at+16 <= len(t.b) && q.n > 0 &&
+			(binary.LittleEndian.Uint64(t.b[at:])^q.word0)&q.mask0|(binary.LittleEndian.Uint64(t.b[at+8:])^q.word1)&q.mask1 == 0 {
+			break
+		}
+	}
+	if q.slot >= 0 {
+		row[q.slot] = record.Span{Off: uint32(pos), Len: uint32(at - pos)}
+	}
+	return at + q.n
+}
+
+// match matches the segment at pos. It returns the end, or what went wrong, and where.
+func (s *segment) match(t *text, pos int, row []record.Span) (next, far int) {
+	if s.assert != 0 {
+		if at := t.assert(s.assert, pos); at < 0 {
+			return at, pos
+		}
+	}
+	if s.open >= 0 {
+		row[s.open].Off = uint32(pos)
+	}
+	if s.take != takeNone {
+		at := s.end(t, pos)
 		if at < 0 {
-			if s.rest && at == failed && pos == end {
-				clear(row[s.after:])
-				return end, end
-			}
 			return at, pos
 		}
 		pos = at
 	}
-	return pos, pos
-}
-
-// end returns the end of the run at pos, -1 if that takes a closer look.
-func (q *quick) end(b []byte, pos, end int) int {
-	if q.none {
-		return -1
+	if s.close >= 0 {
+		row[s.close].Len = uint32(pos) - row[s.close].Off
 	}
-	at := pos
-	switch q.how {
-	case byWords:
-		if pos+8 > len(b) {
-			return -1
-		}
-		x := binary.LittleEndian.Uint64(b[pos:])
-		y, z := x^q.eq1, x^q.eq2
-		if m := ((x-q.less)&^x | (y-ones)&^y | (z-ones)&^z | x&q.high) & tops; m != 0 {
-			at += bits.TrailingZeros64(m) >> 3
-		} else {
-			at = q.findWords(b, pos+8, end)
-		}
-	case byRange:
-		if pos+8 > len(b) {
-			return -1
-		}
-		x := binary.LittleEndian.Uint64(b[pos:])
-		y := x & lows
-		if m := (^(y + q.less) | (y + q.eq1) | x) & tops; m != 0 {
-			at += bits.TrailingZeros64(m) >> 3
-		} else {
-			at = q.find(b, pos+8, end)
-		}
-	default:
-		at = q.find(b, pos, end)
+	if s.lit == nil {
+		return pos, pos
 	}
-	if at >= end {
-		at = end
-	} else if c := b[at]; !q.sure[c] && !(q.quote && c == '\\' && at+1 < end && b[at+1] == '"') {
-		return -1
+	next = s.lit.at(t, pos)
+	if next == failed && s.rest && pos == t.end {
+		clear(row[s.after:])
+		return pos, pos
 	}
-	if at-pos < q.min {
-		return -1
-	}
-	return at
+	return next, pos
 }
 
 // end returns where the run that begins at pos ends, or what went wrong.
@@ -236,15 +334,6 @@ func (s *segment) end(t *text, pos int) int {
 		return s.list(t, pos)
 	}
 	return t.end
-}
-
-// found tells whether the literal is at i, in the form in which it is expected.
-func (s *segment) found(t *text, i int) bool {
-	f := &s.lit.plain
-	if t.escaped {
-		f = &s.lit.escaped
-	}
-	return f.at(t.b, i, t.end)
 }
 
 // until returns the first place from pos on where the literal is.

@@ -29,20 +29,18 @@ const maxChoices = 1 << 12
 // so the first way through is regexp's match.
 type machine struct {
 	prog []inst
-	t    *text
+	t    text
 	row  []record.Span
-	// choices are the ways not tried yet, last first.
+	// choices are the ways not tried yet, last first. Their memory is used again.
 	choices []choice
-	// large is the memory of choices, once there are many.
-	large *[maxChoices]choice
 	// work is how many characters may yet be looked at before regexp takes over.
 	work int
 	// far is how far an attempt has come.
 	far int
 }
 
-// stacks keeps the memory of choices between lines.
-var stacks = sync.Pool{New: func() any { return new([maxChoices]choice) }}
+// machines keeps the memory of machines between lines.
+var machines = sync.Pool{New: func() any { return new(machine) }}
 
 // attempt matches the program at pos. It returns the end, or what went wrong.
 func (m *machine) attempt(pos int) int {
@@ -86,15 +84,15 @@ func (m *machine) attempt(pos int) int {
 func (m *machine) step(in *inst, pc, pos int) int {
 	switch in.op {
 	case opLit:
-		return in.lit.at(m.t, pos)
+		return in.lit.at(&m.t, pos)
 	case opRun:
-		end := in.run(m.t, pos)
+		end := in.run(&m.t, pos)
 		m.work -= max(end-pos, 0)
 		return end
 	case opGreedy:
 		return m.greedy(in, pc, pos)
 	case opLazy:
-		end, n := in.class.count(m.t, pos, in.min)
+		end, n := in.class.count(&m.t, pos, in.min)
 		if end < 0 || n < in.min {
 			return min(end, failed)
 		}
@@ -151,10 +149,10 @@ func (in *inst) run(t *text, pos int) int {
 
 // way chooses between the two ways of the split at pc, or returns gaveUp.
 func (m *machine) way(in *inst, pc, pos int) int {
-	if !in.after.can(m.t, pos) {
+	if !in.after.can(&m.t, pos) {
 		return in.y
 	}
-	if in.other.can(m.t, pos) && !m.push(choice{pc: int32(pc), pos: uint32(pos)}) {
+	if in.other.can(&m.t, pos) && !m.push(choice{pc: int32(pc), pos: uint32(pos)}) {
 		return gaveUp
 	}
 	return in.x
@@ -163,15 +161,15 @@ func (m *machine) way(in *inst, pc, pos int) int {
 // greedy takes as much as it may at pos, down to the last place where what follows can
 // begin.
 func (m *machine) greedy(in *inst, pc, pos int) int {
-	lo, n := in.class.count(m.t, pos, in.min)
+	lo, n := in.class.count(&m.t, pos, in.min)
 	if lo < 0 || n < in.min {
 		return min(lo, failed)
 	}
 	end := lo
 	if in.max < 0 {
-		end = in.class.run(m.t, lo)
+		end = in.class.run(&m.t, lo)
 	} else {
-		end, _ = in.class.count(m.t, lo, in.max-in.min)
+		end, _ = in.class.count(&m.t, lo, in.max-in.min)
 	}
 	if end < 0 {
 		return end
@@ -183,7 +181,7 @@ func (m *machine) greedy(in *inst, pc, pos int) int {
 // retreat returns the last end of a greedy run that may do, from c.pos down to c.aux.
 func (m *machine) retreat(in *inst, c choice) int {
 	at, lo := int(c.pos), int(c.aux)
-	for !in.after.can(m.t, at) {
+	for !in.after.can(&m.t, at) {
 		if at <= lo {
 			return failed
 		}
@@ -201,20 +199,20 @@ func (m *machine) retreat(in *inst, c choice) int {
 // lazy returns the first end from at on that may do, of a run that may take left more.
 func (m *machine) lazy(in *inst, pc, at int, left uint32) int {
 	if left == endless {
-		end := in.skip.run(m.t, at)
+		end := in.skip.run(&m.t, at)
 		m.work -= max(end-at, 0)
 		if end < 0 {
 			return end
 		}
-		if at = end; !in.after.can(m.t, at) {
+		if at = end; !in.after.can(&m.t, at) {
 			return failed
 		}
 	}
-	for !in.after.can(m.t, at) {
+	for !in.after.can(&m.t, at) {
 		if left == 0 {
 			return failed
 		}
-		end, n := in.class.count(m.t, at, 1)
+		end, n := in.class.count(&m.t, at, 1)
 		if end < 0 || n == 0 {
 			return min(end, failed)
 		}
@@ -265,7 +263,7 @@ func (m *machine) again(in *inst, c choice) int {
 		c.pos = uint32(at)
 		return m.retreat(in, c)
 	}
-	end, n := in.class.count(m.t, int(c.pos), 1)
+	end, n := in.class.count(&m.t, int(c.pos), 1)
 	if end < 0 || n == 0 {
 		return min(end, failed)
 	}
@@ -283,21 +281,9 @@ func (m *machine) undo(slot int) bool {
 
 // push adds a choice. It is false when there are too many.
 func (m *machine) push(c choice) bool {
-	if len(m.choices) == cap(m.choices) {
-		if m.large != nil {
-			return false
-		}
-		m.large = stacks.Get().(*[maxChoices]choice)
-		m.choices = m.large[:copy(m.large[:], m.choices)]
+	if len(m.choices) == maxChoices {
+		return false
 	}
 	m.choices = append(m.choices, c)
 	return true
-}
-
-// close gives the memory back.
-func (m *machine) close() {
-	if m.large != nil {
-		stacks.Put(m.large)
-		m.large = nil
-	}
 }

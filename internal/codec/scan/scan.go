@@ -45,8 +45,8 @@ const (
 // Pattern is a compiled pattern.
 type Pattern struct {
 	names []string
-	// segs is the program if it has no choices, else insts; neither: regexp does all.
-	segs   []segment
+	// line is the program if it has no choices, else insts; neither: regexp does all.
+	line   *line
 	insts  []inst
 	starts starts
 	// why is the reason for regexp doing all.
@@ -84,7 +84,7 @@ func Compile(expr string) (*Pattern, error) {
 		return p, nil
 	}
 	p.starts = newStarts(c, tree)
-	if p.segs = newLinear(c.insts); p.segs == nil {
+	if p.line = newLinear(c.insts); p.line == nil {
 		p.insts = c.insts
 	}
 	return p, nil
@@ -105,10 +105,10 @@ func (p *Pattern) Match(row []record.Span, arena []byte, body record.Span, escap
 	t := text{b: arena, beg: int(body.Off), end: int(body.Off + body.Len), escaped: escaped}
 	end := failed
 	switch {
-	case p.segs != nil:
+	case p.line != nil:
 		end, _ = p.search(&t, row, nil)
 	case p.insts != nil:
-		end, _ = p.backtrack(&t, row)
+		end, _ = p.backtrack(t, row)
 	default:
 		if escaped && bytes.IndexByte(arena[t.beg:t.end], '\\') >= 0 {
 			return NeedPlain
@@ -127,11 +127,12 @@ func (p *Pattern) Match(row []record.Span, arena []byte, body record.Span, escap
 }
 
 // backtrack is search with the memory that a program with choices needs.
-func (p *Pattern) backtrack(t *text, row []record.Span) (end, far int) {
-	var few [16]choice
-	m := machine{prog: p.insts, t: t, row: row, choices: few[:0]}
-	end, far = p.search(t, row, &m)
-	m.close()
+func (p *Pattern) backtrack(t text, row []record.Span) (end, far int) {
+	m := machines.Get().(*machine)
+	m.prog, m.t, m.row = p.insts, t, row
+	end, far = p.search(&m.t, row, m)
+	m.prog, m.t, m.row = nil, text{}, nil
+	machines.Put(m)
 	if end < 0 {
 		return end, far
 	}
@@ -166,11 +167,11 @@ func (p *Pattern) Stopped(text []byte) int {
 	row := make([]record.Span, len(p.names))
 	t := newText(text)
 	switch far := 0; {
-	case p.segs != nil:
+	case p.line != nil:
 		_, far = p.search(&t, row, nil)
 		return far
 	case p.insts != nil:
-		_, far = p.backtrack(&t, row)
+		_, far = p.backtrack(t, row)
 		return far
 	}
 	return p.stoppedRegexp(text)

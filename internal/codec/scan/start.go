@@ -159,7 +159,7 @@ func (p *Pattern) search(t *text, row []record.Span, m *machine) (end, far int) 
 		}
 		reached := pos
 		if m == nil {
-			end, reached = linear(p.segs, t, pos, row)
+			end, reached = p.line.match(t, pos, row)
 			if work -= reached - pos + 8; work < 0 && end == failed {
 				end = gaveUp
 			}
