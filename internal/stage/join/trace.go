@@ -1,0 +1,269 @@
+package join
+
+import (
+	"bytes"
+
+	"github.com/weirlog/weir/internal/codec/severity"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// language is a set of languages.
+type language uint8
+
+const (
+	java language = 1 << iota
+	python
+	golang
+	ruby
+	dotnet
+	node
+)
+
+// presets are the languages by their names in the configuration.
+var presets = map[string]language{
+	"java":   java,
+	"python": python,
+	"go":     golang,
+	"ruby":   ruby,
+	"dotnet": dotnet,
+	"node":   node,
+	"auto":   java | python | golang | ruby | dotnet | node,
+}
+
+// phase is where in a trace the last line was.
+type phase uint8
+
+const (
+	outside  phase = iota
+	headline       // a line about trouble, which a trace may follow
+	within
+	closed  // behind the line that ends Python's traces
+	chained // behind the line that announces Python's next trace
+)
+
+// traces finds stack traces. A line that announces trouble, because a logger wrote it with
+// a trace, is part of the record; lines that do not are records of their own at once, so
+// that they need not wait.
+type traces struct {
+	languages language // that are looked for
+	of        language // that the present trace may be of
+	phase     phase
+}
+
+func (t *traces) reset() { t.phase = outside }
+
+// judged is how much of a line is looked at.
+const judged = 1024
+
+func (t *traces) next(line []byte) verdict {
+	line = bytes.TrimRight(line, "\r\n")
+	if t.phase > headline && t.goesOn(line) {
+		return goesOn
+	}
+	if of := t.languages.opens(line); of != 0 {
+		announced := t.phase == headline
+		t.phase, t.of = within, of
+		if announced {
+			return goesOn
+		}
+		return begins
+	}
+	if t.phase == headline && (indented(line) || t.languages&ruby != 0 && isRubyFrame(line)) {
+		t.phase, t.of = within, t.languages&(java|dotnet|ruby|node)
+		return goesOn
+	}
+	t.phase = outside
+	if t.languages.announces(line) {
+		t.phase = headline
+		return begins
+	}
+	return alone
+}
+
+// announces says whether a trace may follow the line, which does not belong to one.
+func (l language) announces(line []byte) bool {
+	if len(line) == 0 || indented(line) {
+		return false
+	}
+	if l&dotnet != 0 && len(line) > 6 && line[4] == ':' && line[5] == ' ' {
+		switch string(line[:4]) {
+		case "trce", "dbug", "info", "warn", "fail", "crit":
+			return true // the text is in the indented lines below
+		}
+	}
+	if l&golang != 0 && bytes.Contains(line, []byte(": panic serving ")) {
+		return true
+	}
+	return severity.FromLine(line) >= record.LevelWarn || bytes.Contains(line, []byte("xception"))
+}
+
+// opens returns the languages whose traces can begin with the line, 0 for none.
+func (l language) opens(line []byte) (of language) {
+	if l&(python|ruby) != 0 && isTraceback(line) {
+		return python // Ruby's, up to 2.7, look like it
+	}
+	if isException(bytes.TrimLeft(line, " \t")) {
+		of |= java | dotnet | ruby | node
+	}
+	if l&java != 0 && bytes.HasPrefix(line, []byte("Exception in thread ")) {
+		of |= java
+	}
+	if l&dotnet != 0 && (bytes.HasPrefix(line, []byte("Unhandled exception. ")) || bytes.HasPrefix(line, []byte("Unhandled Exception: "))) {
+		of |= dotnet
+	}
+	if l&ruby != 0 && (isRubyFrame(line) && bytes.HasSuffix(line, []byte(")")) || isRailsError(line)) {
+		of |= ruby
+	}
+	if l&golang != 0 && isGoCrash(line) {
+		of |= golang
+	}
+	return of & l
+}
+
+// goesOn says whether the line belongs to the present trace, and moves on in it.
+func (t *traces) goesOn(line []byte) bool {
+	switch t.phase {
+	case closed:
+		switch {
+		case len(line) == 0 || indented(line):
+			return true
+		case bytes.HasPrefix(line, []byte("During handling of the above exception")), bytes.HasPrefix(line, []byte("The above exception was the direct cause")):
+			t.phase = chained
+			return true
+		}
+		return false
+	case chained:
+		if isTraceback(line) {
+			t.phase = within
+			return true
+		}
+		return len(line) == 0
+	}
+	if len(line) == 0 {
+		return t.of&(golang|ruby) != 0 && t.of&java == 0
+	}
+	if indented(line) {
+		return true
+	}
+	if t.of&python != 0 && !isTraceback(line) && startsWithName(line) {
+		t.phase = closed
+		return true
+	}
+	return t.of&(java|dotnet) != 0 && isFurtherCause(line) ||
+		t.of&node != 0 && string(line) == "}" ||
+		t.of&ruby != 0 && isRubyFrame(line) ||
+		t.of&golang != 0 && isGoLine(line)
+}
+
+func indented(line []byte) bool {
+	return len(line) > 0 && (line[0] == ' ' || line[0] == '\t') && len(bytes.TrimSpace(line)) > 0
+}
+
+// isTraceback recognizes the first line of Python's traces, in exception groups as well.
+func isTraceback(line []byte) bool {
+	line = bytes.TrimLeft(line, " +|")
+	line = bytes.TrimPrefix(line, []byte("Exception Group "))
+	return bytes.HasPrefix(line, []byte("Traceback (most recent call last):"))
+}
+
+// startsWithName says whether a dotted name begins the line, up to a colon or its end: the
+// exception that closes Python's traces, or Ruby's old ones with a place before it.
+func startsWithName(line []byte) bool {
+	n := 0
+	for n < len(line) && (isNameByte(line[n]) || line[n] == '.') {
+		n++
+	}
+	return n > 0 && (n == len(line) || line[n] == ':') || isRubyFrame(line)
+}
+
+// isException says whether the line begins with the name of an exception's class:
+// java.lang.IllegalStateException: …, System.FormatException, TypeError: ….
+func isException(line []byte) bool {
+	n := 0
+	for n < len(line) && (isNameByte(line[n]) || line[n] == '.' || line[n] == '$' || line[n] == '/') {
+		n++
+	}
+	name, rest := line[:n], line[n:]
+	if i := bytes.LastIndexAny(name, ".$"); i >= 0 {
+		name = name[i+1:]
+	}
+	if len(name) == 0 || name[0] < 'A' || name[0] > 'Z' || len(rest) > 0 && rest[0] != ':' {
+		return false
+	}
+	for _, end := range [...]string{"Exception", "Error", "Throwable", "Failure", "Fault"} {
+		if bytes.HasSuffix(name, []byte(end)) {
+			return len(name) > len(end) || n > len(name) || len(rest) > 1
+		}
+	}
+	return false
+}
+
+// isFurtherCause recognizes the lines of Java's and .NET's traces that are not indented.
+func isFurtherCause(line []byte) bool {
+	for _, start := range [...]string{"Caused by: ", "Suppressed: ", "Wrapped by: ", "--- End of "} {
+		if bytes.HasPrefix(line, []byte(start)) {
+			return true
+		}
+	}
+	return false
+}
+
+// isRubyFrame recognizes app/models/user.rb:12:in `save'.
+func isRubyFrame(line []byte) bool {
+	i := bytes.Index(line, []byte(".rb:"))
+	if i <= 0 || bytes.IndexByte(line[:i], ' ') >= 0 {
+		return false
+	}
+	rest := bytes.TrimLeft(line[i+len(".rb:"):], "0123456789")
+	return bytes.HasPrefix(rest, []byte(":in "))
+}
+
+// isRailsError recognizes ActiveRecord::RecordNotFound (Couldn't find User):.
+func isRailsError(line []byte) bool {
+	n := 0
+	for n < len(line) && (isNameByte(line[n]) || line[n] == ':') {
+		n++
+	}
+	return n > 0 && line[0] >= 'A' && line[0] <= 'Z' && bytes.HasPrefix(line[n:], []byte(" (")) && bytes.HasSuffix(line, []byte("):"))
+}
+
+// isGoCrash recognizes what begins the report of a Go program's end, or a dump of goroutines.
+func isGoCrash(line []byte) bool {
+	for _, start := range [...]string{"panic: ", "fatal error: ", "SIGQUIT: ", "SIGABRT: ", "SIGSEGV: ", "unexpected fault address "} {
+		if bytes.HasPrefix(line, []byte(start)) {
+			return true
+		}
+	}
+	return isGoroutine(line)
+}
+
+// isGoroutine recognizes goroutine 1 [running]:.
+func isGoroutine(line []byte) bool {
+	rest, ok := bytes.CutPrefix(line, []byte("goroutine "))
+	return ok && bytes.HasSuffix(rest, []byte("]:")) && len(rest) > 0 && rest[0] >= '0' && rest[0] <= '9'
+}
+
+// isGoLine recognizes the lines of a Go report that are not indented: calls, further
+// panics, registers, and what go run adds.
+func isGoLine(line []byte) bool {
+	for _, start := range [...]string{"goroutine ", "created by ", "[signal ", "runtime: ", "runtime stack:", "panic: ", "exit status ", "...additional frames", "PC=", "[recovered", "[originating from "} {
+		if bytes.HasPrefix(line, []byte(start)) {
+			return true
+		}
+	}
+	if line[len(line)-1] == ')' {
+		open := bytes.IndexByte(line, '(')
+		name := line[:max(open, 0)]
+		return len(name) > 0 && bytes.IndexByte(name, ' ') < 0 && (bytes.IndexByte(name, '.') >= 0 || string(name) == "panic")
+	}
+	n := 0 // rax 0x0
+	for n < len(line) && isNameByte(line[n]) {
+		n++
+	}
+	value := bytes.TrimLeft(line[n:], " ")
+	return n > 0 && n <= len("rflags") && len(value) < len(line)-n && bytes.HasPrefix(value, []byte("0x"))
+}
+
+func isNameByte(c byte) bool {
+	return c == '_' || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' || c >= 0x80
+}
