@@ -23,8 +23,8 @@ var ErrSyntax = errors.New("not a line of Docker's json-file log")
 
 // Entry is one line. Log is a slice of the line it was parsed from.
 type Entry struct {
-	// Log is the inside of the JSON string, as it stands in the line, without the \n
-	// that ends it.
+	// Log is the inside of the JSON string, as it stands in the line, without the \n or,
+	// from a terminal, \r\n that ends it.
 	Log []byte
 	// Escaped says that Log has a backslash: without one it is plain text.
 	Escaped bool
@@ -90,12 +90,21 @@ func Parse(line []byte) (Entry, error) {
 
 // setLog cuts the line end off log.
 func (e *Entry) setLog(log []byte) {
-	text, ended := bytes.CutSuffix(log, []byte(`\n`))
-	if ended && jsontext.Escaped(text) {
-		text, ended = log, false // a backslash and an n
+	text, ended := cutEscape(log, 'n')
+	if ended {
+		text, _ = cutEscape(text, 'r')
 	}
 	e.Log, e.Partial = text, !ended
 	e.Escaped = bytes.IndexByte(text, '\\') >= 0
+}
+
+// cutEscape cuts a backslash and c off the end of s, unless the backslash is itself escaped.
+func cutEscape(s []byte, c byte) (rest []byte, found bool) {
+	n := len(s) - 2
+	if n < 0 || s[n+1] != c || s[n] != '\\' || jsontext.Escaped(s[:n]) {
+		return s, false
+	}
+	return s[:n], true
 }
 
 // Unescape appends the plain text of Entry.Log to dst.

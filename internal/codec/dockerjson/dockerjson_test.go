@@ -41,6 +41,10 @@ func TestParse(t *testing.T) {
 	good(`{"log":"\"q\" \\\"\n`+tail, dockerjson.Entry{Log: log(`\"q\" \\\"`), Escaped: true, Time: now})
 	good(`{"log":"\",\"stream\":\"stderr\",\"time\":\"\n`+tail, dockerjson.Entry{Log: log(`\",\"stream\":\"stderr\",\"time\":\"`), Escaped: true, Time: now})
 	good(`{"log":"ends with a backslash \\\\`+tail, dockerjson.Entry{Log: log(`ends with a backslash \\\\`), Escaped: true, Partial: true, Time: now})
+	good(`{"log":"of a terminal\r\n`+tail, dockerjson.Entry{Log: log(`of a terminal`), Time: now})
+	good(`{"log":"two\r\r\n`+tail, dockerjson.Entry{Log: log(`two\r`), Escaped: true, Time: now})
+	good(`{"log":"a backslash and r \\r\n`+tail, dockerjson.Entry{Log: log(`a backslash and r \\r`), Escaped: true, Time: now})
+	good(`{"log":"progress\r`+tail, dockerjson.Entry{Log: log(`progress\r`), Escaped: true, Partial: true, Time: now})
 	good(`{"log":"é\n","stream":"stderr","time":"2026-11-20T18:07:46Z"}`, dockerjson.Entry{Log: log("é"), Stderr: true, Time: at("2026-11-20T18:07:46Z")})
 	good(`{"log":"x\n","stream":"stdout","attrs":{"tag":"a\"b","n":{"m":[1,"]",{}]}},"time":"2024-02-29T23:59:59.5Z"}`, dockerjson.Entry{Log: log("x"), Time: at("2024-02-29T23:59:59.5Z")})
 	good(` { "time" : "1999-12-31T23:59:59.123456789+01:00" , "log" : "x\n" }`+"\r\n", dockerjson.Entry{Log: log("x"), Time: at("1999-12-31T23:59:59.123456789+01:00")})
@@ -142,7 +146,7 @@ func FuzzParse(f *testing.F) {
 		if bytes.Contains(line, []byte(`\u00`)) || !utf8.Valid(line) {
 			return // an escaped newline, or a key or name with escapes
 		}
-		want, ended := strings.CutSuffix(log, "\n")
+		want, ended := cutLineEnd(log)
 		if got := dockerjson.Unescape(nil, e.Log); string(got) != want || e.Partial == ended || e.Stderr != stderr || e.Time != ns {
 			t.Errorf("Parse(%s) = %+v\nwant %q, %v, %v, %d", line, e, want, !ended, stderr, ns)
 		}
@@ -150,6 +154,13 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("Parse(%s): escaped is %v", line, e.Escaped)
 		}
 	})
+}
+
+func cutLineEnd(log string) (text string, ended bool) {
+	if text, ended = strings.CutSuffix(log, "\n"); ended {
+		text = strings.TrimSuffix(text, "\r")
+	}
+	return text, ended
 }
 
 // FuzzRoundTrip writes messages as Docker does and reads them.
@@ -168,7 +179,7 @@ func FuzzRoundTrip(f *testing.F) {
 		if err != nil {
 			t.Fatalf("Parse(%s): %v", line, err)
 		}
-		want, ended := strings.CutSuffix(log, "\n")
+		want, ended := cutLineEnd(log)
 		want = string(bytes.ToValidUTF8([]byte(want), []byte("\uFFFD")))
 		ns := at.UnixNano()
 		if at.Year() < 1678 || at.Year() > 2261 {
