@@ -17,6 +17,8 @@ const (
 	Word
 	// Digits is one or more digits.
 	Digits
+	// Quoted is all up to the next double quote.
+	Quoted
 	// List is one or more words with ", " or " : " between them.
 	List
 )
@@ -84,6 +86,9 @@ func (s *segment) setTake(f Field) {
 		if f.Take == List {
 			s.take = takeList
 		}
+	case Quoted:
+		s.take = takeRun
+		s.run = inst{op: opRun, class: newClass(not([]rune{'"', '"'})), max: -1}
 	case Digits:
 		s.take = takeRun
 		s.run = inst{op: opRun, class: newClass([]rune{'0', '9'}), min: 1, max: -1}
