@@ -42,6 +42,9 @@ type File interface {
 // ErrLocked means that another process uses the directory.
 var ErrLocked = errors.New("in use by another process")
 
+// ErrFull means that the disk has no space left.
+const ErrFull = syscall.ENOSPC
+
 // OS returns the FS of a real directory. The directory is made with mode 0700, files with
 // 0600: logs are nobody else's business.
 func OS(dir string) (FS, error) {

@@ -1,13 +1,9 @@
 package disk
 
 import (
-	"errors"
 	"io"
 	"sync"
 )
-
-// ErrFull is what a Faulty disk returns when it has no space.
-var ErrFull = errors.New("no space left on device")
 
 // Faulty is a disk in memory for tests. It forgets what was not synced when Crash is
 // called, keeps torn halves of writes, and fails on demand. The zero value is a working,

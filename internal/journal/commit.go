@@ -1,11 +1,14 @@
 package journal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/weirlog/weir/internal/disk"
+	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -13,35 +16,44 @@ var fileNames = [2]string{"commit-0.weir", "commit-1.weir"}
 
 // commitLog is the two files. Nothing in it is locked: one goroutine at a time uses it.
 type commitLog struct {
-	files      [2]disk.File
-	sizes      [2]int64 // reserved
-	current    int      // the file that is appended to
-	generation uint64
-	sequence   uint64 // of the next frame
-	offset     int64  // where it goes
-	lastSync   time.Time
+	files    [2]disk.File
+	sizes    [2]int64 // reserved
+	current  int      // the file that is appended to
+	at       link     // of the next frame
+	offset   int64    // where it goes
+	lastSync time.Time
 	// stale is set by a failed write or sync: what the current file holds is in doubt, and
 	// the next commit is a snapshot in the other one.
 	stale bool
-	// unsynced are the deltas that were taken from pending and are not in the registry.
-	unsynced map[cell]float64
-	written  bool // something was written since the last sync
-	series   map[uint32]bool
-	taken    change // scratch
-	buf      []byte // scratch
+	// unsynced are the deltas that were taken from pending and are not in the registry, in
+	// the order in which recovery would add them: in another one the rounding of sums, and
+	// so what is shown, could differ from what comes back.
+	unsynced  []record.Delta
+	written   bool            // something was written since the last sync
+	series    map[uint32]bool // those that the current file defines
+	forgotten uint64          // how many the registry had forgotten at the last snapshot
+	taken     change          // scratch
+	buf       []byte          // scratch
 }
 
 // open recovers j's state and begins a new generation.
 func (l *commitLog) open(j *Journal) error {
-	l.unsynced = map[cell]float64{}
 	l.series = map[uint32]bool{}
 	best, err := l.recover(j)
 	if err != nil {
 		return err
 	}
 	l.current = best // begin writes the other one
-	if err := l.begin(j); err != nil {
+	switch err := l.begin(j); {
+	case errors.Is(err, disk.ErrFull):
+		// What was recovered stands. Reading and counting go on, commits once there is room.
+		_ = l.note(j, err)
+		return nil
+	case err != nil:
 		return fmt.Errorf("write the first commit: %w", err)
+	}
+	if err := l.prepare(j, 1-l.current, l.sizes[l.current]); err != nil && !errors.Is(err, disk.ErrFull) {
+		return err
 	}
 	return nil
 }
@@ -74,12 +86,16 @@ func (l *commitLog) tick(j *Journal, now time.Time) {
 // write appends one frame with what is pending, if anything is.
 func (l *commitLog) write(j *Journal) error {
 	if l.stale {
+		l.merge()
 		return l.note(j, l.begin(j))
+	}
+	if j.opts.Registry.Forgotten() != l.forgotten {
+		return l.note(j, l.begin(j)) // else a restart would bring them back
 	}
 	if !l.take(j, nil) {
 		return nil
 	}
-	l.buf = appendFrame(l.buf[:0], l.generation, l.sequence, &l.taken)
+	l.buf = appendFrame(l.buf[:0], l.at, &l.taken)
 	if l.offset+int64(len(l.buf)) > l.sizes[l.current] {
 		return l.note(j, l.begin(j))
 	}
@@ -88,7 +104,7 @@ func (l *commitLog) write(j *Journal) error {
 		return l.note(j, fmt.Errorf("write %s: %w", fileNames[l.current], err))
 	}
 	l.offset += int64(len(l.buf))
-	l.sequence++
+	l.at = l.at.next(l.buf)
 	l.written = true
 	return nil
 }
@@ -126,8 +142,8 @@ func (l *commitLog) take(j *Journal, all *change) bool {
 		if !l.series[d.Series] {
 			l.define(j, d.Series)
 		}
-		l.unsynced[cell{d.Series, d.Cell}] += d.Add
 	}
+	l.unsynced = append(l.unsynced, c.deltas...)
 	return len(c.positions)+len(c.deltas)+len(c.states) > 0
 }
 
@@ -144,9 +160,10 @@ func (l *commitLog) define(j *Journal, id uint32) {
 // new generation, and goes on there.
 func (l *commitLog) begin(j *Journal) error {
 	snapshot := l.snapshot(j)
-	buf := appendFrame(nil, l.generation+1, 0, snapshot)
+	first := link{generation: l.at.generation + 1}
+	buf := appendFrame(nil, first, snapshot)
 	next := 1 - l.current
-	if err := l.prepare(j, next, max(j.opts.FileBytes, 4*int64(len(buf)))); err != nil {
+	if err := l.prepare(j, next, int64(len(buf))); err != nil {
 		l.stale = true
 		return err
 	}
@@ -159,14 +176,15 @@ func (l *commitLog) begin(j *Journal) error {
 		l.stale = true
 		return fmt.Errorf("sync %s: %w", fileNames[next], err)
 	}
-	l.current, l.generation, l.sequence, l.offset = next, l.generation+1, 1, int64(len(buf))
+	l.current, l.at, l.offset = next, first.next(buf), int64(len(buf))
 	l.stale, l.written = false, false
 	l.raise(j)
 	return nil
 }
 
-// prepare opens file i and reserves its space.
-func (l *commitLog) prepare(j *Journal, i int, size int64) error {
+// prepare opens file i and reserves its space: room for commits behind a snapshot of that
+// many bytes, or, on a full disk, what the file has, as long as the snapshot fits.
+func (l *commitLog) prepare(j *Journal, i int, snapshot int64) error {
 	if l.files[i] == nil {
 		f, err := j.opts.FS.Open(fileNames[i])
 		if err != nil {
@@ -177,11 +195,18 @@ func (l *commitLog) prepare(j *Journal, i int, size int64) error {
 			return err
 		}
 	}
+	size := max(j.opts.FileBytes, 4*snapshot)
 	if l.sizes[i] >= size {
 		return nil
 	}
-	if err := l.files[i].Allocate(size); err != nil {
-		return fmt.Errorf("reserve %d bytes for %s: %w", size, fileNames[i], err)
+	err := l.files[i].Allocate(size)
+	if err != nil {
+		if has, sizeErr := l.files[i].Size(); sizeErr == nil && has >= snapshot {
+			size, err = has, l.files[i].Allocate(has) // it may be sparse
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("reserve space for %s: %w", fileNames[i], err)
 	}
 	l.sizes[i] = size
 	return nil
@@ -189,16 +214,23 @@ func (l *commitLog) prepare(j *Journal, i int, size int64) error {
 
 // raise gives the registry what was made durable.
 func (l *commitLog) raise(j *Journal) {
-	if len(l.unsynced) == 0 {
-		return
+	if len(l.unsynced) > 0 {
+		j.opts.Registry.Apply(l.unsynced)
+		l.unsynced = l.unsynced[:0]
 	}
-	deltas := l.taken.deltas[:0]
-	for k, v := range l.unsynced {
-		deltas = append(deltas, record.Delta{Series: k.series, Cell: k.cell, Add: v})
+}
+
+// merge adds up what waits for a disk that fails, so that it grows with the number of
+// cells and not with the time that takes. A snapshot comes next, so the order is free.
+func (l *commitLog) merge() {
+	sums := make(map[cell]float64, len(l.unsynced))
+	for _, d := range l.unsynced {
+		sums[cell{d.Series, d.Cell}] += d.Add
 	}
-	clear(l.unsynced)
-	j.opts.Registry.Apply(deltas)
-	l.taken.deltas = deltas[:0]
+	l.unsynced = l.unsynced[:0]
+	for k, v := range sums {
+		l.unsynced = append(l.unsynced, record.Delta{Series: k.series, Cell: k.cell, Add: v})
+	}
 }
 
 // snapshot takes what is pending and returns the whole state as one change: what the
@@ -206,13 +238,16 @@ func (l *commitLog) raise(j *Journal) {
 func (l *commitLog) snapshot(j *Journal) *change {
 	c := new(change)
 	l.take(j, c)
+	l.forgotten = j.opts.Registry.Forgotten() // before the series: at worst it is done again
 	c.series = j.opts.Registry.Snapshot()
 	clear(l.series)
 	for i := range c.series {
-		s := &c.series[i]
-		l.series[s.ID] = true
-		for k := range s.Cells {
-			s.Cells[k] += l.unsynced[cell{s.ID, uint32(k)}]
+		l.series[c.series[i].ID] = true
+	}
+	for _, d := range l.unsynced {
+		i, ok := slices.BinarySearchFunc(c.series, d.Series, func(s metric.Durable, id uint32) int { return cmp.Compare(s.ID, id) })
+		if ok && uint64(d.Cell) < uint64(len(c.series[i].Cells)) {
+			c.series[i].Cells[d.Cell] += d.Add
 		}
 	}
 	return c
