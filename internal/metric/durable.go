@@ -24,11 +24,11 @@ func (r *Registry) Apply(deltas []record.Delta) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, d := range deltas {
-		if int(d.Series) >= len(r.durable) || r.durable[d.Series] == nil {
+		if uint64(d.Series) >= uint64(len(r.durable)) || r.durable[d.Series] == nil {
 			continue
 		}
 		s := r.durable[d.Series]
-		if int(d.Cell) < len(s.cells) {
+		if uint64(d.Cell) < uint64(len(s.cells)) {
 			s.addCell(int(d.Cell), d.Add)
 			s.changed.Store(now)
 		}
@@ -40,10 +40,18 @@ func (r *Registry) Apply(deltas []record.Delta) {
 func (r *Registry) Describe(id uint32) (Durable, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if int(id) >= len(r.durable) || r.durable[id] == nil {
+	if uint64(id) >= uint64(len(r.durable)) || r.durable[id] == nil {
 		return Durable{}, false
 	}
 	return r.durable[id].stored(), true
+}
+
+// Forgotten returns how many durable series have gone since New. Whoever stores them stores
+// a new Snapshot when that has changed.
+func (r *Registry) Forgotten() uint64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.gone
 }
 
 // Snapshot returns all durable series, claimed or not, in order of their numbers.
@@ -115,7 +123,7 @@ func (r *Registry) DropUnclaimed() int {
 	defer r.mu.Unlock()
 	n := len(r.restored)
 	for _, s := range r.restored {
-		r.durable[s.id] = nil
+		r.dropLocked(s)
 	}
 	clear(r.restored)
 	return n
@@ -133,7 +141,7 @@ func (r *Registry) claimLocked(f *Family) {
 		}
 		delete(r.restored, key)
 		if r.adoptLocked(f, s) != nil {
-			r.durable[s.id] = nil // not ours after all
+			r.dropLocked(s) // not ours after all
 		}
 	}
 }

@@ -88,6 +88,7 @@ type Registry struct {
 	order    []*Family          // sorted by name
 	durable  []*Series          // by durable number; nil where one was dropped
 	restored map[string]*Series // durable series that no family has claimed yet
+	gone     uint64             // durable series that were forgotten
 	hooks    []func()           // append-only, see OnCollect
 }
 
@@ -227,12 +228,18 @@ func (r *Registry) Forget(name string) {
 	r.order = slices.DeleteFunc(r.order, func(o *Family) bool { return o == f })
 	r.retypeLocked(name)
 	for _, s := range f.series {
-		if s.id != 0 {
-			r.durable[s.id] = nil
-		}
+		r.dropLocked(s)
 	}
-	if f.overflow != nil && f.overflow.id != 0 {
-		r.durable[f.overflow.id] = nil
+	if f.overflow != nil {
+		r.dropLocked(f.overflow)
+	}
+}
+
+// dropLocked takes the number from a series that goes, if it has one.
+func (r *Registry) dropLocked(s *Series) {
+	if s.id != 0 {
+		r.durable[s.id] = nil
+		r.gone++
 	}
 }
 
