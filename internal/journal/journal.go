@@ -80,9 +80,11 @@ type Journal struct {
 	lock io.Closer
 	wake chan chan error // asks Run for a sync; the answer goes to the channel
 
+	end   sync.Once
+	ended chan struct{} // closed when Run has returned
+
 	mu      sync.Mutex // guards what was accepted and is not written yet
 	inputs  map[string]*input
-	byNum   map[uint32]*input
 	nextNum uint32
 	dirty   []*input
 	deltas  map[cell]float64
@@ -102,6 +104,7 @@ type input struct {
 	known    bool            // a written commit has its definition
 	dirty    bool
 	gone     bool
+	writer   *Writer // the last one; nobody else may forget the input
 }
 
 // Open locks the directory, recovers the state of the last good commit and begins a new
@@ -120,11 +123,11 @@ func Open(o Options) (*Journal, error) {
 	}
 	j := &Journal{
 		opts: o, lock: lock, wake: make(chan chan error),
-		inputs: map[string]*input{}, byNum: map[uint32]*input{}, nextNum: 1,
+		ended: make(chan struct{}), inputs: map[string]*input{}, nextNum: 1,
 		deltas: map[cell]float64{}, states: map[string][]byte{}, changed: map[string]bool{},
 	}
 	if err := j.commit.open(j); err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, j.commit.close(), lock.Close())
 	}
 	return j, nil
 }
@@ -149,14 +152,14 @@ func (j *Journal) Input(in flow.Input) *Writer {
 		st = &input{def: inputDef{number: j.nextNum, id: in.ID}}
 		j.nextNum++
 		j.inputs[key] = st
-		j.byNum[st.def.number] = st
 	}
 	if st.def.stream.ID == "" || !slices.Equal(st.def.stream.Labels, in.Stream.Labels) {
 		st.known = false // write it (again) with its present labels
 	}
 	st.def.stream = in.Stream
 	st.gone = false
-	return &Writer{journal: j, input: st}
+	st.writer = &Writer{journal: j, input: st}
+	return st.writer
 }
 
 // Known returns the inputs of a source that have a position.
@@ -208,13 +211,16 @@ func (w *Writer) Position() record.Position {
 }
 
 // Write accepts the batch's position and deltas for the next commit. It does not wait for
-// the disk; it fails only after Close.
+// the disk; it fails only after Close and after Forget.
 func (w *Writer) Write(_ context.Context, b *record.Batch) error {
 	j := w.journal
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed {
 		return errors.New("the journal is closed")
+	}
+	if w.input.gone {
+		return errors.New("the input is forgotten") // its counts would be committed without a position
 	}
 	w.input.position.Source = append(w.input.position.Source[:0], b.Position.Source...)
 	w.input.position.Resume = b.Position.Resume
@@ -225,10 +231,14 @@ func (w *Writer) Write(_ context.Context, b *record.Batch) error {
 	return nil
 }
 
-// Forget removes the input's position with the next commit. A later Input begins anew.
+// Forget removes the input's position with the next commit. A later Input begins anew; if
+// there was one already, Forget does nothing.
 func (w *Writer) Forget() {
 	w.journal.mu.Lock()
 	defer w.journal.mu.Unlock()
+	if w.input.writer != w {
+		return
+	}
 	w.input.gone = true
 	w.input.position = record.Position{}
 	w.journal.markLocked(w.input)
@@ -242,11 +252,13 @@ func (j *Journal) markLocked(st *input) {
 }
 
 // Sync commits what was accepted before the call, waits until it is durable and the
-// registry shows it. It needs a running Run.
+// registry shows it. It needs a running Run and fails when that has ended.
 func (j *Journal) Sync(ctx context.Context) error {
 	done := make(chan error, 1)
 	select {
 	case j.wake <- done:
+	case <-j.ended:
+		return errors.New("commits have ended")
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -261,6 +273,7 @@ func (j *Journal) Sync(ctx context.Context) error {
 // Run writes and syncs commits until ctx ends, then commits what is left and returns the
 // error of that, if any.
 func (j *Journal) Run(ctx context.Context) error {
+	defer j.end.Do(func() { close(j.ended) })
 	tick := time.NewTicker(j.opts.WriteEvery)
 	defer tick.Stop()
 	for {
@@ -317,10 +330,10 @@ func (j *Journal) takeLocked(c *change) {
 // copyLocked adds every input that has a position, and every state, to a snapshot.
 func (j *Journal) copyLocked(c *change) {
 	for _, st := range j.inputs {
-		if st.gone || len(st.position.Source) == 0 {
-			continue
+		st.known = !st.gone && len(st.position.Source) > 0
+		if !st.known {
+			continue // not in this generation: its first batch brings the definition
 		}
-		st.known = true
 		c.inputs = append(c.inputs, st.def)
 		p := positionDef{input: st.def.number, position: st.position}
 		p.position.Source = slices.Clone(p.position.Source)
@@ -333,7 +346,6 @@ func (j *Journal) copyLocked(c *change) {
 
 // removeLocked forgets a gone input, unless a writer has taken it up again.
 func (j *Journal) removeLocked(st *input) {
-	delete(j.byNum, st.def.number)
 	key := inputKey(flow.Input{Stream: st.def.stream, ID: st.def.id})
 	if j.inputs[key] == st {
 		delete(j.inputs, key)

@@ -35,11 +35,17 @@ func open(t *testing.T, fs disk.FS) *world {
 		t.Fatalf("Open: %v", err)
 	}
 	w.journal = j
-	w.lines, err = w.reg.Family(metric.Desc{Name: "lines_total", Labels: []string{"input"}, Durable: true, Owner: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.claim()
 	return w
+}
+
+// claim makes the family, as building a configuration does.
+func (w *world) claim() {
+	w.t.Helper()
+	var err error
+	if w.lines, err = w.reg.Family(metric.Desc{Name: "lines_total", Labels: []string{"input"}, Durable: true, Owner: "test"}); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func inputOf(name string) flow.Input {
@@ -370,9 +376,9 @@ func FuzzParseFrame(f *testing.F) {
 		deltas:    []record.Delta{{Series: 2, Cell: 1, Add: 4}},
 		states:    []stateDef{{"k", []byte("v")}},
 	}
-	f.Add(appendFrame(nil, 3, 4, &c))
+	f.Add(appendFrame(nil, link{generation: 3}, &c))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, _, payload, err := parseFrame(b)
+		_, payload, err := parseFrame(b, 0)
 		if err != nil {
 			payload = b
 		}

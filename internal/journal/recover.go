@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/weirlog/weir/internal/disk"
@@ -42,7 +43,7 @@ func (l *commitLog) recover(j *Journal) (best int, err error) {
 	if found[1].sound && (!found[0].sound || found[1].generation > found[0].generation) {
 		best = 1
 	}
-	l.generation = max(found[0].generation, found[1].generation)
+	l.at.generation = max(found[0].generation, found[1].generation)
 	if found[best].sound {
 		restore(j, found[best])
 	}
@@ -53,7 +54,7 @@ func (l *commitLog) recover(j *Journal) (best int, err error) {
 // report says what was damaged. A torn snapshot in the other file is what a crash leaves
 // while a generation begins: the present one was whole then, so nothing was lost.
 func (l *commitLog) report(j *Journal, found [2]*recovered, best int) {
-	r := found[best]
+	r, other := found[best], found[1-best]
 	if !r.sound && (found[0].used || found[1].used) {
 		for i, name := range fileNames {
 			if err := keepCopy(j.opts.FS, l.files[i], name+".damaged"); err != nil {
@@ -61,6 +62,9 @@ func (l *commitLog) report(j *Journal, found [2]*recovered, best int) {
 			}
 		}
 		r.damage = &CorruptError{File: fileNames[best], Err: errors.New("no whole snapshot; counters and positions begin anew, a copy is kept as " + fileNames[best] + ".damaged")}
+	}
+	if r.damage == nil && !other.sound {
+		r.damage = other.damage
 	}
 	if r.damage == nil {
 		return
@@ -91,7 +95,7 @@ func readFile(f disk.File, name string, size int64) *recovered {
 		series: map[uint32]metric.Durable{}, states: map[string][]byte{},
 	}
 	var buf []byte
-	offset, sequence := int64(0), uint64(0)
+	offset, at := int64(0), link{}
 	for {
 		frame, err := readFrame(f, &buf, offset, size)
 		if err != nil {
@@ -99,8 +103,8 @@ func readFile(f disk.File, name string, size int64) *recovered {
 			r.damage = &CorruptError{File: name, Offset: offset, Err: err}
 			return r
 		}
-		generation, got, payload, err := parseFrame(frame)
-		if err == nil && (got != sequence || sequence > 0 && generation != r.generation) {
+		got, payload, err := parseFrame(frame, at.before)
+		if err == nil && (got.sequence != at.sequence || at.sequence > 0 && got.generation != at.generation) {
 			return r // of an earlier use of the file: the end
 		}
 		var c *change
@@ -109,16 +113,33 @@ func readFile(f disk.File, name string, size int64) *recovered {
 		}
 		if err != nil {
 			r.used = r.used || slices.ContainsFunc(frame, func(b byte) bool { return b != 0 })
-			if r.endsTorn(frame, sequence) {
+			if r.endsTorn(frame, at.sequence) || at.sequence == 0 && wasWhole(f, frame, size) {
 				r.damage = &CorruptError{File: name, Offset: offset, Err: err}
 			}
 			return r
 		}
-		r.generation, r.used, r.sound = generation, true, true
+		r.generation, r.used, r.sound = got.generation, true, true
 		r.apply(c)
 		offset += int64(len(frame))
-		sequence++
+		at = got.next(frame)
 	}
+}
+
+// wasWhole tells whether a file's first frame, which is not sound, was so once: there is a
+// commit behind it. Else a crash may have torn the snapshot, which loses nothing.
+func wasWhole(f disk.File, first []byte, size int64) bool {
+	if len(first) < frameHeader || binary.LittleEndian.Uint64(first) != frameMagic {
+		return false
+	}
+	generation := binary.LittleEndian.Uint64(first[8:])
+	before := binary.LittleEndian.Uint32(first[28:])
+	var buf []byte
+	second, err := readFrame(f, &buf, int64(len(first)), size)
+	if err != nil {
+		return false
+	}
+	at, _, err := parseFrame(second, before)
+	return err == nil && at.generation == generation && at.sequence == 1
 }
 
 // endsTorn tells whether what stands at the end is a frame of this generation that did
@@ -165,7 +186,7 @@ func (r *recovered) apply(c *change) {
 		r.series[s.ID] = s
 	}
 	for _, d := range c.deltas {
-		if s, ok := r.series[d.Series]; ok && int(d.Cell) < len(s.Cells) {
+		if s, ok := r.series[d.Series]; ok && uint64(d.Cell) < uint64(len(s.Cells)) {
 			s.Cells[d.Cell] += d.Add
 		}
 	}
@@ -183,11 +204,14 @@ func restore(j *Journal, r *recovered) {
 	for number, def := range r.inputs {
 		st := &input{def: def, position: r.positions[number].position}
 		j.inputs[inputKey(flow.Input{Stream: def.stream, ID: def.id})] = st
-		j.byNum[number] = st
 		j.nextNum = max(j.nextNum, number+1)
 	}
-	for _, s := range r.series {
-		j.opts.Registry.Restore(s)
+	// The latest first: where a rule went and came back, its series may be there twice, and
+	// the one with the higher number is the one that counts.
+	for _, id := range slices.Backward(slices.Sorted(maps.Keys(r.series))) {
+		if err := j.opts.Registry.Restore(r.series[id]); err != nil {
+			j.opts.Log.Warn("a series was not restored", "error", err)
+		}
 	}
 	j.states = r.states
 }

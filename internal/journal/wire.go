@@ -17,10 +17,12 @@ import (
 //	8  generation, the same for all frames of a file's present use
 //	16 sequence number in the generation; frame 0 is a snapshot, the others are commits
 //	24 length of the payload
-//	28 CRC-32C of bytes 0-27 and the payload
+//	28 CRC-32C of bytes 0-27 and the payload, begun with the value of the frame before (0)
 //
 // A payload is a change: the empty state with the snapshot's change applied, then each
 // commit's, is the state. What follows the last good frame is of an earlier use of the file.
+// The checksums are a chain, so that such a frame is never taken for the next one, even if
+// damage had a generation's number used twice.
 const (
 	frameHeader = 32
 	frameMagic  = uint64(0x01_00_00_00_52_49_45_57) // "WEIR", 0, 0, 0, version 1
@@ -58,39 +60,51 @@ type stateDef struct {
 	value []byte // empty: removed
 }
 
+// link is a frame's place in its file.
+type link struct {
+	generation, sequence uint64
+	before               uint32 // the checksum of the frame before; 0 for the first
+}
+
+// next returns the place behind frame, which is at this one.
+func (at link) next(frame []byte) link {
+	return link{at.generation, at.sequence + 1, binary.LittleEndian.Uint32(frame[28:])}
+}
+
 // appendFrame appends a frame with c as its payload.
-func appendFrame(dst []byte, generation, sequence uint64, c *change) []byte {
+func appendFrame(dst []byte, at link, c *change) []byte {
 	start := len(dst)
 	dst = append(dst, make([]byte, frameHeader)...)
 	dst = appendChange(dst, c)
 	head := dst[start : start+frameHeader]
 	binary.LittleEndian.PutUint64(head[0:], frameMagic)
-	binary.LittleEndian.PutUint64(head[8:], generation)
-	binary.LittleEndian.PutUint64(head[16:], sequence)
+	binary.LittleEndian.PutUint64(head[8:], at.generation)
+	binary.LittleEndian.PutUint64(head[16:], at.sequence)
 	binary.LittleEndian.PutUint32(head[24:], uint32(len(dst)-start-frameHeader))
-	binary.LittleEndian.PutUint32(head[28:], frameSum(dst[start:]))
+	binary.LittleEndian.PutUint32(head[28:], frameSum(at.before, dst[start:]))
 	return dst
 }
 
-func frameSum(frame []byte) uint32 {
-	return crc32.Update(crc32.Checksum(frame[:28], castagnoli), castagnoli, frame[frameHeader:])
+func frameSum(before uint32, frame []byte) uint32 {
+	return crc32.Update(crc32.Update(before, castagnoli, frame[:28]), castagnoli, frame[frameHeader:])
 }
 
-// parseFrame returns the frame at the start of b: its generation, sequence, payload and
-// whole length. It fails with errTorn on anything that is not a whole, sound frame.
-func parseFrame(b []byte) (generation, sequence uint64, payload []byte, err error) {
+// parseFrame returns the place and the payload of the frame at the start of b, which
+// follows one with the checksum before. It fails with errTorn on anything that is not a
+// whole, sound frame.
+func parseFrame(b []byte, before uint32) (at link, payload []byte, err error) {
 	if len(b) < frameHeader || binary.LittleEndian.Uint64(b) != frameMagic {
-		return 0, 0, nil, errTorn
+		return link{}, nil, errTorn
 	}
 	n := binary.LittleEndian.Uint32(b[24:])
 	if n > maxPayload || len(b) < frameHeader+int(n) {
-		return 0, 0, nil, errTorn
+		return link{}, nil, errTorn
 	}
 	b = b[:frameHeader+int(n)]
-	if binary.LittleEndian.Uint32(b[28:]) != frameSum(b) {
-		return 0, 0, nil, errTorn
+	if binary.LittleEndian.Uint32(b[28:]) != frameSum(before, b) {
+		return link{}, nil, errTorn
 	}
-	return binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), b[frameHeader:], nil
+	return link{binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), before}, b[frameHeader:], nil
 }
 
 func appendChange(dst []byte, c *change) []byte {
@@ -145,7 +159,7 @@ func appendString[T string | []byte](dst []byte, s T) []byte {
 }
 
 // appendFloat writes small whole numbers, which nearly all counts are, in few bytes: an
-// even prefix is twice the number plus two, 1 is followed by the eight bytes of a float.
+// even prefix is twice the number, 1 is followed by the eight bytes of a float.
 func appendFloat(dst []byte, v float64) []byte {
 	if v >= 0 && v < 1<<50 && v == math.Trunc(v) && !math.Signbit(v) {
 		return binary.AppendUvarint(dst, uint64(v)<<1)
@@ -158,32 +172,32 @@ func appendFloat(dst []byte, v float64) []byte {
 func parseChange(b []byte) (*change, error) {
 	r := reader{b: b}
 	c := new(change)
-	for range r.count() {
+	for n := r.count(); n > 0 && !r.bad; n-- {
 		in := inputDef{number: r.uint32(), id: r.string()}
 		in.stream.ID, in.stream.Source = r.string(), r.string()
-		for range r.count() {
+		for n := r.count(); n > 0 && !r.bad; n-- {
 			in.stream.Labels = append(in.stream.Labels, record.Label{Name: r.string(), Value: r.string()})
 		}
 		c.inputs = append(c.inputs, in)
 	}
-	for range r.count() {
-		n := r.uvarint()
-		p := positionDef{input: uint32(n >> 1), gone: n&1 != 0}
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		number := r.uvarint()
+		p := positionDef{input: uint32(number >> 1), gone: number&1 != 0}
 		p.position.Resume[0], p.position.Resume[1] = r.varint(), r.varint()
 		p.position.Source = []byte(r.string())
 		c.positions = append(c.positions, p)
 	}
-	for range r.count() {
+	for n := r.count(); n > 0 && !r.bad; n-- {
 		s := metric.Durable{ID: r.uint32(), Created: time.UnixMilli(r.varint()), Key: r.string()}
-		for range r.count() {
+		for n := r.count(); n > 0 && !r.bad; n-- {
 			s.Cells = append(s.Cells, r.float())
 		}
 		c.series = append(c.series, s)
 	}
-	for range r.count() {
+	for n := r.count(); n > 0 && !r.bad; n-- {
 		c.deltas = append(c.deltas, record.Delta{Series: r.uint32(), Cell: r.uint32(), Add: r.float()})
 	}
-	for range r.count() {
+	for n := r.count(); n > 0 && !r.bad; n-- {
 		c.states = append(c.states, stateDef{key: r.string(), value: []byte(r.string())})
 	}
 	if r.bad || len(r.b) > 0 {
