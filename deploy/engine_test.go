@@ -5,7 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/weirlog/weir/internal/enginetest"
@@ -87,11 +89,13 @@ func settings(t *testing.T, d docker) {
 	}
 }
 
-// runs starts the image without any privilege, without a network and without an engine: it
-// is to be healthy nevertheless, to have made its token, and to end when it is told to.
+// runs starts the image without a network and without any privilege but the engine's
+// socket: it is to become healthy, to have made its token, and to end when it is told to.
 func runs(t *testing.T, d docker) {
 	t.Helper()
-	id := d.do(t, "run", "-d", "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges", image)
+	socket := strings.TrimPrefix(d.host, "unix://")
+	id := d.do(t, "run", "-d", "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges",
+		"-v", socket+":/var/run/docker.sock", "--group-add", group(t, socket), image)
 	t.Cleanup(func() {
 		if t.Failed() {
 			out, _ := d.try("logs", id)
@@ -110,4 +114,14 @@ func runs(t *testing.T, d docker) {
 	if code := d.do(t, "inspect", "--format={{.State.ExitCode}}", id); code != "0" {
 		t.Errorf("ended with %s", code)
 	}
+}
+
+// group is the number of a file's group.
+func group(t *testing.T, path string) string {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strconv.FormatUint(uint64(info.Sys().(*syscall.Stat_t).Gid), 10)
 }
