@@ -64,6 +64,19 @@ func (e *Engine) importImage(busybox string) {
 // Create makes a container without starting it, and returns its id.
 func (e *Engine) Create(c Container) string {
 	e.t.Helper()
+	return e.create(Image, c)
+}
+
+// RunImage makes a container of another image, which the test has imported, and starts it.
+func (e *Engine) RunImage(image string, c Container) string {
+	e.t.Helper()
+	id := e.create(image, c)
+	e.Begin(id)
+	return id
+}
+
+func (e *Engine) create(image string, c Container) string {
+	e.t.Helper()
 	labels := map[string]string{markLabel: e.mark}
 	for k, v := range c.Labels {
 		labels[k] = v
@@ -73,7 +86,7 @@ func (e *Engine) Create(c Container) string {
 		host["LogConfig"] = map[string]any{"Type": c.Driver, "Config": c.Options}
 	}
 	status, answer := e.Do("POST", "/containers/create?name="+url.QueryEscape(c.Name), map[string]any{
-		"Image": Image, "Cmd": c.Cmd, "Tty": c.TTY, "Labels": labels, "HostConfig": host,
+		"Image": image, "Cmd": c.Cmd, "Tty": c.TTY, "Labels": labels, "HostConfig": host,
 		"Env": []string{"PATH=/bin"}, "StopTimeout": 1,
 	})
 	var made struct{ Id string }

@@ -94,16 +94,20 @@ func Start(t testing.TB, o Options) *Weir {
 	if err := os.WriteFile(w.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	w.stopAtEnd()
+	w.Again()
+	return w
+}
+
+func (w *Weir) stopAtEnd() {
+	w.t.Cleanup(func() {
 		if w.cmd != nil {
 			w.Kill()
 		}
-		if t.Failed() {
-			t.Logf("weir said:\n%s", lastLines(w.log.String(), 40))
+		if w.t.Failed() {
+			w.t.Logf("weir said:\n%s", lastLines(w.log.String(), 40))
 		}
 	})
-	w.Again()
-	return w
 }
 
 func freeAddress(t testing.TB) string {
@@ -120,10 +124,30 @@ func lastLines(s string, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
+// Default runs weir without any configuration, but for its port and these variables, and
+// waits until it answers.
+func Default(t testing.TB, env ...string) *Weir {
+	t.Helper()
+	w := &Weir{t: t, address: freeAddress(t)}
+	_, port, err := net.SplitHostPort(w.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.env = append(env, "METRICS_EXPORTER_PORT="+port, "STATE_DIRECTORY="+t.TempDir(), "WEIR_CONFIG=")
+	w.stopAtEnd()
+	w.Again()
+	return w
+}
+
 // Launch starts the process without waiting for it.
 func (w *Weir) Launch() {
 	w.t.Helper()
-	cmd := exec.Command(Binary(w.t), "run", "-c", w.config)
+	cmd := exec.Command(Binary(w.t), "run")
+	if w.config != "" {
+		cmd.Args = append(cmd.Args, "-c", w.config)
+	} else {
+		cmd.Dir = w.t.TempDir() // where no weir.yaml is
+	}
 	cmd.Stdout, cmd.Stderr = &w.log, &w.log
 	cmd.Env = append(os.Environ(), w.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

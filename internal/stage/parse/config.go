@@ -130,7 +130,8 @@ func New(c Config, want []string) (*Parser, error) {
 	case "logfmt":
 		p.plain, p.names, p.each = logfmt.New(want), slices.Clone(want), logfmt.Each
 	case "syslog":
-		p.plain, p.names, p.each = syslog.New(want), slices.Clone(want), syslog.Each
+		p.plain, p.names = syslog.New(want), slices.Clone(want)
+		p.each = func(text []byte, visit func(string, []byte) bool) { syslog.Each(text, visit) }
 	default:
 		return nil, errors.New("no format is given")
 	}

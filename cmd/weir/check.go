@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weirlog/weir/internal/agent"
+)
+
+func newCheck(p *process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Find every mistake in a configuration",
+		Long: `check prints every mistake as file:line:col: path: remedy and exits 78. Without one it
+says what each rule's parser became and exits 0.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := p.load()
+			if err != nil {
+				return err
+			}
+			s, err := agent.Summarize(cfg)
+			if err != nil {
+				return failure(err)
+			}
+			if p.output == "json" {
+				return p.printJSON(s)
+			}
+			return p.printSummary(s)
+		},
+	}
+}
+
+func (p *process) printSummary(s agent.Summary) error {
+	var b strings.Builder
+	if len(s.Files) == 0 {
+		b.WriteString("no configuration file: the defaults apply\n")
+	} else {
+		fmt.Fprintf(&b, "%s: fine\n", strings.Join(s.Files, ", "))
+	}
+	for _, c := range s.Components {
+		fmt.Fprintf(&b, "%-6s %s (%s)\n", c.Kind, c.Name, c.Type)
+	}
+	for _, r := range s.Rules {
+		fmt.Fprintf(&b, "rule   %s for %s\n", r.Name, r.Match)
+		if r.Parser != "" {
+			fmt.Fprintf(&b, "         parses %s by %s\n", r.Parser, r.Engine)
+		}
+		for _, m := range r.Metrics {
+			fmt.Fprintf(&b, "         counts %s\n", m)
+		}
+	}
+	_, err := io.WriteString(p.out, b.String())
+	return err
+}
+
+func newConfig(p *process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "config",
+		Short: "Print the effective configuration, secrets masked",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := p.load()
+			if err != nil {
+				return err
+			}
+			text, err := agent.Effective(cfg, p.output == "json")
+			if err != nil {
+				return failure(err)
+			}
+			_, err = p.out.Write(text)
+			return err
+		},
+	}
+}
+
+func newSchema(p *process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of the configuration",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			book, err := agent.Reference()
+			if err != nil {
+				return failure(err)
+			}
+			if err := book.WriteSchema(p.out); err != nil {
+				return failure(err)
+			}
+			return nil
+		},
+	}
+}
+
+func newHealthcheck(p *process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "healthcheck",
+		Short: "Ask the running weir whether it is ready; exit 0 if so",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := p.load()
+			if err != nil {
+				return err
+			}
+			if cfg.HTTP.Listen == "" {
+				return failure(fmt.Errorf("http.listen is empty: there is nobody to ask"))
+			}
+			return p.askReady(contextOf(cmd.Context()), cfg)
+		},
+	}
+}
+
+// askReady asks /readyz of the weir that listens where cfg says.
+func (p *process) askReady(ctx context.Context, cfg agent.Config) error {
+	host, port, err := net.SplitHostPort(cfg.HTTP.Listen)
+	if err != nil {
+		return failure(err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	if err != nil {
+		return failure(err)
+	}
+	if token := cfg.HTTP.MetricsToken; token != "" {
+		req.Header.Set("Authorization", "Bearer "+string(token))
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return failure(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return failure(err)
+	}
+	fmt.Fprintln(p.out, strings.TrimSpace(string(text)))
+	if resp.StatusCode != http.StatusOK {
+		return exitError{code: exitFailure}
+	}
+	return nil
+}
+
+func (p *process) printJSON(v any) error {
+	enc := json.NewEncoder(p.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return failure(err)
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+// Command weir measures streams of logs: it follows containers and files, turns their
+// lines into exact numbers, shows them on /metrics and sends them to StatsD.
+//
+// Signals, exit codes and environment variables are handled here and nowhere else.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// The exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+	exitConfig  = 78 // sysexits' EX_CONFIG
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run executes one command line and returns its exit code.
+func run(args []string, in io.Reader, out, messages io.Writer) int {
+	root := newRoot(&process{in: in, out: out, messages: messages})
+	root.SetArgs(args)
+	err := root.Execute()
+	var status exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &status):
+		if status.err != nil {
+			fmt.Fprintf(messages, "weir: %v\n", status.err)
+		}
+		return status.code
+	default: // cobra's own: an unknown command or flag
+		fmt.Fprintf(messages, "weir: %v\nTry: weir --help\n", err)
+		return exitUsage
+	}
+}
+
+// exitError is an error with its exit code; without err everything has been said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprint("exit ", e.code)
+	}
+	return e.err.Error()
+}
+
+func failure(err error) error { return exitError{exitFailure, err} }

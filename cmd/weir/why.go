@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weirlog/weir/internal/agent"
+	"github.com/weirlog/weir/internal/match"
+	"github.com/weirlog/weir/internal/record"
+)
+
+func newWhy(p *process) *cobra.Command {
+	var stream string
+	cmd := &cobra.Command{
+		Use:   "why",
+		Short: "Explain what the rules make of lines on stdin",
+		Long: `why reads lines, of a log file, of Docker's json-file or of CRI, and says for each which
+rules apply, with which fields and level, and which series it adds to; or where the parser
+of a rule stopped fitting. Without --stream every rule is tried.`,
+		Example: `  tail -1 /var/log/nginx/access.log | weir why -c weir.yaml
+  docker logs --tail 3 shop | weir why --stream '{container="shop"}'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := p.load()
+			if err != nil {
+				return err
+			}
+			labels, err := streamLabels(stream)
+			if err != nil {
+				return exitError{exitUsage, err}
+			}
+			lines := bufio.NewReader(p.in)
+			for {
+				line, err := lines.ReadBytes('\n')
+				if text := trimLine(line); len(text) > 0 {
+					e, err := agent.Explain(contextOf(cmd.Context()), cfg, text, labels)
+					if err != nil {
+						return failure(err)
+					}
+					if err := p.printExplanation(e); err != nil {
+						return failure(err)
+					}
+				}
+				if errors.Is(err, io.EOF) {
+					return nil
+				}
+				if err != nil {
+					return failure(err)
+				}
+			}
+		},
+	}
+	cmd.Flags().StringVar(&stream, "stream", "", "`labels` of the stream that the lines come from, as {container=\"shop\"}")
+	return cmd
+}
+
+func streamLabels(text string) (record.Labels, error) {
+	if text == "" {
+		return nil, nil
+	}
+	s, err := match.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("--stream: %w", err)
+	}
+	labels, ok := s.Labels()
+	if !ok {
+		return nil, fmt.Errorf("--stream %s: give the labels of one stream, with = alone", text)
+	}
+	return labels, nil
+}
+
+func trimLine(line []byte) []byte {
+	return []byte(strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r"))
+}
+
+func (p *process) printExplanation(e agent.Explanation) error {
+	if p.output == "json" {
+		return p.printJSON(e)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "line   %s\n", printable(e.Text))
+	if e.Format != "raw" {
+		fmt.Fprintf(&b, "       unwrapped from %s\n", e.Format)
+	}
+	if len(e.Rules) == 0 {
+		b.WriteString("rule   none: the configuration has no rules\n")
+	}
+	for _, r := range e.Rules {
+		writeVerdict(&b, r, e.Text)
+	}
+	fmt.Fprintf(&b, "level  %s\n", e.Level)
+	for _, c := range e.Counts {
+		fmt.Fprintf(&b, "count  %s +%g\n", c.Series, c.Add)
+	}
+	if len(e.Counts) == 0 {
+		b.WriteString("count  nothing\n")
+	}
+	b.WriteByte('\n')
+	_, err := io.WriteString(p.out, b.String())
+	return err
+}
+
+func writeVerdict(b *strings.Builder, r agent.RuleVerdict, text string) {
+	if r.Applies {
+		fmt.Fprintf(b, "rule   %s applies", r.Name)
+		if r.Parser != "" {
+			fmt.Fprintf(b, " (%s, by %s)", r.Parser, r.Engine)
+		}
+		b.WriteByte('\n')
+		for _, f := range r.Fields {
+			fmt.Fprintf(b, "         %s = %s\n", f.Name, printable(f.Value))
+		}
+		return
+	}
+	fmt.Fprintf(b, "rule   %s does not apply: %s\n", r.Name, r.Reason)
+	if r.Stopped > 0 && r.Stopped <= len(text) {
+		fitted := printable(text[:r.Stopped])
+		fmt.Fprintf(b, "         fits   %s\n         not    %*s%s\n", fitted, len([]rune(fitted)), "", printable(text[r.Stopped:]))
+	}
+}
+
+// printable makes the control characters of log text harmless to a terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}

@@ -1,0 +1,63 @@
+package agent
+
+import (
+	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/journal"
+	"github.com/weirlog/weir/internal/ledger"
+	"github.com/weirlog/weir/internal/sink/statsd"
+	"github.com/weirlog/weir/internal/source/docker"
+	"github.com/weirlog/weir/internal/source/file"
+)
+
+// The catalogue: every component that a configuration can name.
+var (
+	sourceTypes = map[string]func(*config.Node, environment) (sourcePart, config.Mistakes){
+		"docker": sourceEntry(docker.Default, environment.docker, docker.New),
+		"file":   sourceEntry(file.Default, nil, file.New),
+	}
+	sinkTypes = map[string]func(*config.Node, environment) (sinkPart, config.Mistakes){
+		"statsd": sinkEntry(statsd.Default, newStatsd),
+	}
+)
+
+// sourceEntry is one line of the catalogue: the defaults, what the environment changes in
+// them, and how to build the source.
+func sourceEntry[C any](def func() C, environ func(environment, *C), build func(C, flow.Deps) (flow.Source, error)) func(*config.Node, environment) (sourcePart, config.Mistakes) {
+	return func(n *config.Node, env environment) (sourcePart, config.Mistakes) {
+		c := def()
+		if environ != nil {
+			environ(env, &c)
+		}
+		mistakes := config.Decode(n, &c)
+		return sourcePart{settings: c, build: func(d flow.Deps) (flow.Source, error) { return build(c, d) }}, mistakes
+	}
+}
+
+// sinkEntry is the same for a sink.
+func sinkEntry[C any](def func() C, build func(C, sinkDeps) (outlet, error)) func(*config.Node, environment) (sinkPart, config.Mistakes) {
+	return func(n *config.Node, _ environment) (sinkPart, config.Mistakes) {
+		c := def()
+		mistakes := config.Decode(n, &c)
+		return sinkPart{settings: c, build: func(d sinkDeps) (outlet, error) { return build(c, d) }}, mistakes
+	}
+}
+
+// sinkDeps is what a sink gets of the world.
+type sinkDeps struct {
+	name   string
+	ledger *ledger.Component
+	rules  []*rule
+	state  *journal.Journal
+}
+
+// newStatsd gives a StatsD sink the numbers of all rules.
+func newStatsd(c statsd.Config, d sinkDeps) (outlet, error) {
+	var exports []statsd.Export
+	for _, r := range d.rules {
+		for _, m := range r.metrics {
+			exports = append(exports, statsd.Export{Family: m.Family, Name: m.Name, As: m.As, Window: m.Window})
+		}
+	}
+	return statsd.New(c, exports, statsd.Deps{Name: d.name, Ledger: d.ledger, State: d.state})
+}

@@ -1,0 +1,256 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/metric"
+	"github.com/weirlog/weir/internal/stage/count"
+	"github.com/weirlog/weir/internal/stage/level"
+	"github.com/weirlog/weir/internal/stage/parse"
+	"github.com/weirlog/weir/internal/web"
+)
+
+// Config is the configuration of a node. The field comments of it and of what it holds are
+// the reference manual.
+type Config struct {
+	// Node is the name of this machine, the label `machine` of every series. Default:
+	// MACHINE_NAME, else the host name.
+	Node string `yaml:"node"`
+	// DataDir is where positions and counts are kept. Default: $STATE_DIRECTORY, else
+	// $XDG_STATE_HOME/weir, else ~/.local/state/weir.
+	DataDir string `yaml:"data_dir"`
+	// HTTP is the status page, /metrics and the APIs.
+	HTTP web.Config `yaml:"http"`
+	// Sources are what is read, by name; the type defaults to the name. Default: docker.
+	Sources map[string]config.Node `yaml:"sources"`
+	// Rules say what to do with the records; every rule that matches a stream applies, in
+	// order. Default: count the statuses of containers named like *nginx*.
+	Rules []Rule `yaml:"rules"`
+	// Sinks are where the numbers are sent, by name; the type defaults to the name.
+	// Default: a StatsD sink where the environment names a server (STATSD_HOST, or
+	// DD_AGENT_HOST, DD_DOGSTATSD_URL), else none.
+	Sinks map[string]config.Node `yaml:"sinks"`
+
+	// DefaultDataDir is set while neither the file nor a flag says where data is kept.
+	DefaultDataDir bool
+
+	tree    *config.Tree
+	parts   parts
+	mapping *level.Mapping
+}
+
+// Keep says how much of the text of a stream is kept.
+type Keep struct {
+	// None keeps no text, only counts.
+	None bool
+}
+
+// UnmarshalNode reads `none`.
+func (k *Keep) UnmarshalNode(n *config.Node) error {
+	if n.Kind() != config.Scalar || n.Text() != "none" {
+		return errors.New("only none can be kept yet: text is counted and let go; write keep: none, or leave it out")
+	}
+	k.None = true
+	return nil
+}
+
+// MarshalNode writes `none`.
+func (k Keep) MarshalNode() any { return "none" }
+
+// Schema says what the key accepts.
+func (k Keep) Schema() map[string]any {
+	return map[string]any{"title": "none", "type": "string", "enum": []any{"none"}}
+}
+
+// Files says where the configuration comes from.
+type Files struct {
+	// Paths are files and directories; see config.Load. None: the defaults alone.
+	Paths []string
+	// Env looks up an environment variable.
+	Env func(name string) (string, bool)
+	// Hostname is the name of this machine.
+	Hostname string
+	// Token is the token that was made for this installation; empty where none was.
+	Token string
+	// ReadFile reads the file that LOG_LEVELS_MAPPING_PATH names.
+	ReadFile func(path string) ([]byte, error)
+}
+
+// Load reads and checks a configuration whole. With mistakes it is not to be used.
+func Load(f Files) (Config, config.Mistakes) {
+	tree, mistakes := config.Load(config.Options{Env: f.Env, Whole: []string{"sources", "sinks"}}, f.Paths...)
+	env := environment{f.Env}
+	c := Config{Node: env.or(f.Hostname, "MACHINE_NAME"), DataDir: env.dataDir(), HTTP: env.web(f.Token), tree: tree}
+	mistakes = append(mistakes, config.Decode(tree.Root, &c)...)
+	c.parts, mistakes = c.decodeParts(env, mistakes)
+	c.DefaultDataDir = tree.Root.Get("data_dir") == nil
+	if tree.Root.Get("rules") == nil {
+		c.Rules = defaultRules()
+	}
+	if path := env.or("", "LOG_LEVELS_MAPPING_PATH"); path != "" {
+		if err := c.readMapping(path, f.ReadFile); err != nil {
+			mistakes = append(mistakes, config.Mistake{Position: config.Position{File: path}, Message: err.Error()})
+		}
+	}
+	return c, mistakes.Sort()
+}
+
+func (c *Config) readMapping(path string, read func(string) ([]byte, error)) error {
+	text, err := read(path)
+	if err != nil {
+		return fmt.Errorf("LOG_LEVELS_MAPPING_PATH: %w", err)
+	}
+	c.mapping, err = level.ParseMapping(text)
+	return err
+}
+
+// Validate returns what is wrong with the rules as a whole: names, and metrics that two of
+// them define differently. What is wrong with a part is said by the part.
+func (c Config) Validate() error {
+	_, err := compileRules(c.Rules, metric.New())
+	return errors.Join(err, unknownFields(c.Rules))
+}
+
+// Files returns the files that were read.
+func (c Config) Files() []string { return c.tree.Files }
+
+// Mask returns text without the configuration's secrets.
+func (c Config) Mask(text string) string { return c.tree.Mask(text) }
+
+// parts are the components of a configuration.
+type parts struct {
+	sources []sourcePart
+	sinks   []sinkPart
+}
+
+// sourcePart is a source whose settings were decoded and checked.
+type sourcePart struct {
+	name, typ string
+	settings  any
+	build     func(flow.Deps) (flow.Source, error)
+}
+
+// sinkPart is the same of a sink.
+type sinkPart struct {
+	name, typ string
+	settings  any
+	build     func(sinkDeps) (outlet, error)
+}
+
+// components returns the parts that Load decoded.
+func (c Config) components() (parts, error) {
+	if len(c.parts.sources) == 0 {
+		return c.parts, errors.New("no sources: name one under sources, or leave the key out to follow Docker")
+	}
+	return c.parts, nil
+}
+
+func (c *Config) decodeParts(env environment, mistakes config.Mistakes) (parts, config.Mistakes) {
+	var p parts
+	if c.Sources == nil {
+		c.Sources = map[string]config.Node{"docker": {}}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
+		node := c.Sources[name]
+		typ, rest, wrong := choose(&node, name, slices.Sorted(maps.Keys(sourceTypes)))
+		mistakes = append(mistakes, wrong...)
+		if t, ok := sourceTypes[typ]; ok {
+			part, wrong := t(rest, env)
+			part.name, part.typ = name, typ
+			mistakes = append(mistakes, wrong...)
+			p.sources = append(p.sources, part)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Sinks)) {
+		node := c.Sinks[name]
+		typ, rest, wrong := choose(&node, name, slices.Sorted(maps.Keys(sinkTypes)))
+		mistakes = append(mistakes, wrong...)
+		if t, ok := sinkTypes[typ]; ok {
+			part, wrong := t(rest, env)
+			part.name, part.typ = name, typ
+			mistakes = append(mistakes, wrong...)
+			p.sinks = append(p.sinks, part)
+		}
+	}
+	if part, ok := env.statsd(); ok && c.Sinks == nil {
+		p.sinks = append(p.sinks, part)
+	}
+	return p, mistakes
+}
+
+// choose returns the type of a component and its settings. A component without settings
+// is its type with defaults.
+func choose(n *config.Node, name string, known []string) (string, *config.Node, config.Mistakes) {
+	if n.Kind() == config.Null && slices.Contains(known, name) {
+		return name, n, nil
+	}
+	return n.Choose("type", known)
+}
+
+// defaultRules count what most people come for.
+func defaultRules() []Rule {
+	return []Rule{{
+		Name:  "nginx",
+		Match: `{container=~".*nginx.*"}`,
+		Parse: &parse.Config{Nginx: "combined"},
+		Count: []count.Config{{Name: "nginx.status_count", By: []string{"status"}}},
+	}}
+}
+
+// unknownFields finds counts by fields that nothing extracts: they would make series with
+// empty labels. It can only tell where every parser has a fixed list of fields.
+func unknownFields(rules []Rule) error {
+	known := []string{"level"}
+	for _, r := range rules {
+		if r.Parse == nil {
+			continue
+		}
+		names, fixed := parserFields(r)
+		if !fixed {
+			return nil
+		}
+		known = append(known, names...)
+	}
+	var problems []error
+	for i, r := range rules {
+		for k, c := range r.Count {
+			if r.Parse == nil {
+				continue
+			}
+			for _, field := range c.Fields() {
+				if slices.Contains(known, field) || isStreamLabel(field) || strings.Contains(r.Match, field) {
+					continue
+				}
+				problems = append(problems, &config.Problem{
+					Key:     fmt.Sprintf("rules[%d].count[%d]", i, k),
+					Message: fmt.Sprintf("no rule extracts the field %q%s", field, config.Suggest(field, known)),
+				})
+			}
+		}
+	}
+	return config.Join(problems...)
+}
+
+// parserFields returns the fields that a rule's parser has, and whether there are no others.
+func parserFields(r Rule) (names []string, fixed bool) {
+	p, err := parse.New(*r.Parse, nil)
+	if err != nil {
+		return nil, false
+	}
+	switch p.Format() {
+	case "nginx", "regex", "pattern":
+		return p.Names(), true
+	}
+	return nil, false
+}
+
+// isStreamLabel tells whether sources give streams a label of this name by themselves.
+func isStreamLabel(name string) bool {
+	return slices.Contains([]string{"source", "filename", "container", "image", "compose_project", "compose_service"}, name)
+}

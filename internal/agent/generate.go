@@ -1,0 +1,3 @@
+package agent
+
+//go:generate env WEIR_UPDATE=1 go test -count=1 -run TestReferenceIsCurrent .

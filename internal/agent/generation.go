@@ -1,0 +1,157 @@
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/ledger"
+	"github.com/weirlog/weir/internal/retry"
+	"github.com/weirlog/weir/internal/stage/level"
+)
+
+// generation is what one configuration makes and runs.
+type generation struct {
+	cfg     Config
+	rules   []*rule
+	sources []*source
+	sinks   []*sink
+
+	stop     context.CancelFunc // ends the sources
+	stopSink context.CancelCauseFunc
+	feeding  sync.WaitGroup
+	draining sync.WaitGroup
+}
+
+// source is a flow.Source with its lines.
+type source struct {
+	name, typ string
+	flow.Source
+	ledger  *ledger.Component
+	lines   *lines
+	settled sync.Once
+	ready   chan struct{} // closed once it has settled
+}
+
+// sink is a part that reads what is committed and sends it on.
+type sink struct {
+	name, typ string
+	outlet
+	ledger *ledger.Component
+}
+
+// outlet is what the agent needs of a sink.
+type outlet interface {
+	// Run sends until ctx ends, and then, unless that is for a reload, what is left.
+	Run(ctx context.Context) error
+	// LastFlush returns when all that was due had been sent.
+	LastFlush() time.Time
+}
+
+// build makes the parts of cfg without starting anything.
+func (a *Agent) build(cfg Config) (*generation, error) {
+	g := &generation{cfg: cfg}
+	var err error
+	if g.rules, err = compileRules(cfg.Rules, a.registry); err != nil {
+		return nil, err
+	}
+	parts, err := cfg.components()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range parts.sources {
+		if err := a.addSource(g, p, cfg.mapping); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range parts.sinks {
+		if err := a.addSink(g, p); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+func (a *Agent) addSource(g *generation, p sourcePart, mapping *level.Mapping) error {
+	c := a.ledger.Component("source", p.name, p.typ)
+	s := &source{name: p.name, typ: p.typ, ledger: c, ready: make(chan struct{})}
+	s.lines = &lines{
+		source: p.name, journal: a.journal, rules: g.rules, mapping: mapping,
+		tally: a.tallies.of(p.name), open: map[*line]bool{},
+		settled: func() {
+			s.settled.Do(func() {
+				a.journal.Store("settled/"+p.name, []byte{1})
+				close(s.ready)
+			})
+		},
+	}
+	var err error
+	s.Source, err = p.build(flow.Deps{
+		Name: p.name, Log: a.opts.Log.With("source", p.name), Ledger: c, Batches: a.batches,
+		Once: a.opts.Once, First: len(a.journal.Load("settled/"+p.name)) == 0,
+	})
+	if err != nil {
+		return err
+	}
+	g.sources = append(g.sources, s)
+	return nil
+}
+
+func (a *Agent) addSink(g *generation, p sinkPart) error {
+	c := a.ledger.Component("sink", p.name, p.typ)
+	out, err := p.build(sinkDeps{name: p.name, ledger: c, rules: g.rules, state: a.journal})
+	if err != nil {
+		return err
+	}
+	g.sinks = append(g.sinks, &sink{name: p.name, typ: p.typ, outlet: out, ledger: c})
+	return nil
+}
+
+// start runs the sinks, then the sources. Sources end with feed, sinks with background or
+// stopSinks.
+func (g *generation) start(feed, background context.Context) {
+	var sinking context.Context
+	sinking, g.stopSink = context.WithCancelCause(background)
+	for _, s := range g.sinks {
+		g.draining.Go(func() { keep(sinking, s.ledger, s.Run) })
+	}
+	feed, g.stop = context.WithCancel(feed)
+	for _, s := range g.sources {
+		g.feeding.Go(func() {
+			keep(feed, s.ledger, func(ctx context.Context) error { return s.Run(ctx, s.lines) })
+		})
+	}
+}
+
+// keep runs a part until it ends without an error or ctx does. A part that fails is
+// degraded and runs again after a pause; it stops no other.
+func keep(ctx context.Context, c *ledger.Component, run func(context.Context) error) {
+	pause := retry.Backoff{Min: time.Second, Max: 30 * time.Second}
+	for {
+		err := run(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		c.Degraded(err.Error(), "weir tries again by itself; the problem says what it waits for")
+		if pause.Wait(ctx) != nil {
+			return
+		}
+	}
+}
+
+// stopSources ends the sources and waits for them.
+func (g *generation) stopSources() {
+	if g.stop != nil {
+		g.stop()
+	}
+	g.feeding.Wait()
+}
+
+// stopSinks ends the sinks for a cause, flow.ErrReload or nil, and waits for them.
+func (g *generation) stopSinks(cause error) {
+	if g.stopSink != nil {
+		g.stopSink(cause)
+	}
+	g.draining.Wait()
+}

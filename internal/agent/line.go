@@ -1,0 +1,217 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/journal"
+	"github.com/weirlog/weir/internal/metric"
+	"github.com/weirlog/weir/internal/record"
+	"github.com/weirlog/weir/internal/stage/count"
+	"github.com/weirlog/weir/internal/stage/filter"
+	"github.com/weirlog/weir/internal/stage/join"
+	"github.com/weirlog/weir/internal/stage/level"
+	"github.com/weirlog/weir/internal/stage/parse"
+	"github.com/weirlog/weir/internal/stage/redact"
+)
+
+// tallies are the durable numbers about what sources read.
+type tallies struct{ records, bytes, cut, gaps, gapBytes *metric.Family }
+
+func newTallies(reg *metric.Registry) (t tallies, err error) {
+	family := func(name, help string, labels ...string) *metric.Family {
+		made, e := reg.Family(metric.Desc{Name: name, Help: help, Labels: append([]string{"source"}, labels...), Owner: "sources", Durable: true})
+		err = errors.Join(err, e)
+		return made
+	}
+	t.records = family("weir_source_records_total", "Records read, each once over restarts.")
+	t.bytes = family("weir_source_bytes_total", "Bytes of the records' text as it was read.")
+	t.cut = family("weir_source_cut_records_total", "Records that were over the limit and lost their end.")
+	t.gaps = family("weir_source_gaps_total", "Times that something was lost before weir could read it.", "reason")
+	t.gapBytes = family("weir_source_gap_bytes_total", "Bytes known to be lost in gaps.", "reason")
+	return t, err
+}
+
+func (t tallies) of(source string) count.Tally {
+	return count.Tally{
+		Records: t.records.Series(source).ID(),
+		Bytes:   t.bytes.Series(source).ID(),
+		Cut:     t.cut.Series(source).ID(),
+		Gap: func(reason string) (gaps, bytes uint32) {
+			return t.gaps.Series(source, reason).ID(), t.gapBytes.Series(source, reason).ID()
+		},
+	}
+}
+
+// lines is the flow.Lines of one source.
+type lines struct {
+	source  string
+	journal *journal.Journal
+	rules   []*rule
+	mapping *level.Mapping
+	tally   count.Tally
+	settled func()
+
+	mu   sync.Mutex // guards open
+	open map[*line]bool
+}
+
+// line is the flow.Line of one input, and what the status page shows of it.
+type line struct {
+	head   flow.Sink
+	writer *journal.Writer
+	lines  *lines
+	input  flow.Input
+	rules  []string
+
+	records atomic.Uint64 // since it was opened, before joining
+	bytes   atomic.Uint64
+	gaps    atomic.Uint64
+	last    atomic.Int64 // Unix nanoseconds of the last batch with records
+}
+
+// Open composes the line from the sink backwards: join, parse, level, redact, count,
+// filter, journal. Secrets are neither counted nor kept, and counts do not depend on what
+// is dropped later.
+func (l *lines) Open(in flow.Input) (flow.Line, error) {
+	rules := matching(l.rules, in.Stream.Labels)
+	if len(rules) > parse.MaxRules {
+		return nil, fmt.Errorf("stream %s: %d rules match, at most %d can", in.Stream.ID, len(rules), parse.MaxRules)
+	}
+	made := &line{writer: l.journal.Input(in), lines: l, input: in}
+	for _, r := range rules {
+		made.rules = append(made.rules, r.Name)
+	}
+	stages, err := l.stages(in.Stream, rules)
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", in.Stream.ID, err)
+	}
+	made.head = made.writer
+	for _, stage := range slices.Backward(stages) {
+		made.head = stage(made.head)
+	}
+	l.mu.Lock()
+	l.open[made] = true
+	l.mu.Unlock()
+	return made, nil
+}
+
+// stages returns the stages of a stream, in order.
+func (l *lines) stages(s record.Stream, rules []*rule) ([]flow.Stage, error) {
+	joining := join.Default()
+	leveling := level.Config{}
+	wants := reads(rules)
+	var parsers []parse.Rule
+	var counts []count.Rule
+	var redactions []flow.Stage
+	var filters []flow.Stage
+	for i, r := range rules {
+		if r.Join != nil {
+			joining = *r.Join
+		}
+		if r.Level != nil {
+			leveling = *r.Level
+		}
+		p := parse.Rule{Matched: r.matched.ID(), Unmatched: r.unmatched.ID(), Samples: r.samples}
+		if r.Parse != nil {
+			made, err := parse.New(*r.Parse, wants)
+			if err != nil {
+				return nil, err
+			}
+			p.Parser = made
+		}
+		parsers = append(parsers, p)
+		if len(r.metrics) > 0 {
+			counts = append(counts, count.Rule{Bit: i, Metrics: r.metrics})
+		}
+		if len(r.Redact) > 0 {
+			stage, err := redact.New(r.Redact, ids(r.redacted))
+			if err != nil {
+				return nil, err
+			}
+			redactions = append(redactions, stage)
+		}
+		if r.Filter != nil {
+			stage, err := filter.New(*r.Filter)
+			if err != nil {
+				return nil, err
+			}
+			filters = append(filters, stage)
+		}
+	}
+	joined, err := join.New(joining)
+	if err != nil {
+		return nil, err
+	}
+	parsed, slots := parse.Stage(parsers)
+	stages := []flow.Stage{joined, parsed}
+	if readsLevel(rules) || l.mapping != nil && l.mapping.Applies(s.Labels.Get("container")) {
+		stages = append(stages, level.New(leveling, l.mapping, slots, s.Labels))
+	}
+	stages = append(stages, redactions...)
+	stages = append(stages, l.tally.Stage(), count.Stage(counts, slots, s.Labels))
+	return append(stages, filters...), nil
+}
+
+func ids(series []*metric.Series) []uint32 {
+	var n []uint32
+	for _, s := range series {
+		n = append(n, s.ID())
+	}
+	return n
+}
+
+// Known implements flow.Lines.
+func (l *lines) Known() []flow.Input { return l.journal.Known(l.source) }
+
+// Settle implements flow.Lines.
+func (l *lines) Settle() { l.settled() }
+
+// all returns the open lines by stream and input.
+func (l *lines) all() []*line {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]*line, 0, len(l.open))
+	for x := range l.open {
+		all = append(all, x)
+	}
+	slices.SortFunc(all, func(a, b *line) int {
+		return strings.Compare(a.input.Stream.ID+"\x00"+a.input.ID, b.input.Stream.ID+"\x00"+b.input.ID)
+	})
+	return all
+}
+
+// Write implements flow.Sink.
+func (l *line) Write(ctx context.Context, b *record.Batch) error {
+	if n := len(b.Records); n > 0 {
+		l.records.Add(uint64(n))
+		size := uint64(0)
+		for i := range b.Records {
+			size += uint64(b.Records[i].Body.Len)
+		}
+		l.bytes.Add(size)
+		l.last.Store(time.Now().UnixNano())
+	}
+	l.gaps.Add(uint64(len(b.Gaps)))
+	return l.head.Write(ctx, b)
+}
+
+// Position implements flow.Line.
+func (l *line) Position() record.Position { return l.writer.Position() }
+
+// Close implements flow.Line.
+func (l *line) Close(forget bool) {
+	if forget {
+		l.writer.Forget()
+	}
+	l.lines.mu.Lock()
+	defer l.lines.mu.Unlock()
+	delete(l.lines.open, l)
+}

@@ -1,0 +1,83 @@
+package agent_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/weirlog/weir/internal/agent"
+	"github.com/weirlog/weir/internal/config/reference"
+)
+
+const manualHead = `# Configuration
+
+Made from the comments of the code by ` + "`make docs`" + `; ` + "`weir schema`" + ` prints the same as a JSON Schema, which editors can use.
+
+No file is needed: weir then follows the local Docker engine. A file that names sources replaces that. ` + "`-c`" + ` names files or
+directories; a ` + "`conf.d`" + ` directory beside a file is read as well. Text may have ` + "`${VAR}`, `${VAR:-default}` and `${file:/run/secrets/x}`" + `,
+which are put in after the YAML was read, so they never become structure. Mistakes are all reported at once, with their place.
+
+`
+
+// TestReferenceIsCurrent compares what is committed with what the code says now; with
+// WEIR_UPDATE=1 it writes it.
+func TestReferenceIsCurrent(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dirs := []string{"internal/agent", "internal/web"}
+	for _, pattern := range []string{"internal/stage/*", "internal/source/*", "internal/sink/*"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range found {
+			rel, err := filepath.Rel(root, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dirs = append(dirs, rel)
+		}
+	}
+	t.Chdir(root)
+	comments, err := reference.Comments(dirs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := agent.Reference()
+	if err != nil {
+		t.Fatal(err)
+	}
+	book.Comments = comments
+	if missing := book.Missing(); len(missing) > 0 {
+		t.Errorf("no comment on %v", missing)
+	}
+	text, err := json.MarshalIndent(comments, "", "\t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, "internal/agent/comments.json", append(text, '\n'))
+	var manual bytes.Buffer
+	manual.WriteString(manualHead)
+	if err := book.WriteMarkdown(&manual); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, "docs/config.md", manual.Bytes())
+}
+
+func compare(t *testing.T, name string, want []byte) {
+	t.Helper()
+	if os.Getenv("WEIR_UPDATE") != "" {
+		if err := os.WriteFile(name, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(name)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s is not current (%v): run make docs", name, err)
+	}
+}

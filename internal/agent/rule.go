@@ -1,0 +1,216 @@
+package agent
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/match"
+	"github.com/weirlog/weir/internal/metric"
+	"github.com/weirlog/weir/internal/record"
+	"github.com/weirlog/weir/internal/stage/count"
+	"github.com/weirlog/weir/internal/stage/filter"
+	"github.com/weirlog/weir/internal/stage/join"
+	"github.com/weirlog/weir/internal/stage/level"
+	"github.com/weirlog/weir/internal/stage/parse"
+	"github.com/weirlog/weir/internal/stage/redact"
+)
+
+// Rule says what to do with the records of the streams that it matches. Every rule that
+// matches a stream applies, in the order of the file.
+type Rule struct {
+	// Name is how the rule appears on the page, in metrics and in messages. Default: the
+	// name of its first count, else its place in the list.
+	Name string `yaml:"name"`
+	// Match is a stream selector, as in {container="nginx"}. {} is every stream.
+	Match string `yaml:"match"`
+	// Join puts lines together that are one record, such as stack traces. Of several
+	// rules on one stream the last that says something is used.
+	Join *join.Config `yaml:"join"`
+	// Parse takes fields from the text. A rule that parses applies only to the records
+	// that fit; the others are counted as unmatched.
+	Parse *parse.Config `yaml:"parse"`
+	// Level says where the severity of a record stands. Of several rules the last is used.
+	Level *level.Config `yaml:"level"`
+	// Redact replaces secrets in the text and in all fields, before anything is counted.
+	Redact []redact.Pattern `yaml:"redact"`
+	// Count makes numbers of the records.
+	Count []count.Config `yaml:"count"`
+	// Filter takes records out after they were counted.
+	Filter *filter.Config `yaml:"filter"`
+	// Keep bounds the text that is kept. Of several rules the last is used. The journal
+	// keeps no text yet: every rule counts and lets the text go, as with keep: none.
+	Keep *Keep `yaml:"keep"`
+}
+
+// rule is a Rule ready for use.
+type rule struct {
+	Rule
+	selector  match.Selector
+	metrics   []*count.Metric
+	matched   *metric.Series
+	unmatched *metric.Series
+	invalid   *metric.Series
+	redacted  []*metric.Series // one a pattern
+	samples   *parse.Samples
+	engine    string
+}
+
+// ruleFamilies are the durable numbers about rules.
+type ruleFamilies struct{ matched, unmatched, invalid, redacted *metric.Family }
+
+func newRuleFamilies(reg *metric.Registry) (f ruleFamilies, err error) {
+	family := func(name, help string, labels ...string) *metric.Family {
+		made, e := reg.Family(metric.Desc{Name: name, Help: help, Labels: append([]string{"rule"}, labels...), Owner: "rules", MaxSeries: 10000, Durable: true})
+		err = errors.Join(err, e)
+		return made
+	}
+	f.matched = family("weir_rule_matched_records_total", "Records that a rule applied to.")
+	f.unmatched = family("weir_rule_unmatched_records_total", "Records that a rule's parser did not fit.")
+	f.invalid = family("weir_rule_invalid_values_total", "Values of numeric fields that were not numbers.")
+	f.redacted = family("weir_rule_redactions_total", "Pieces of text that a rule replaced.", "pattern")
+	return f, err
+}
+
+// compileRules makes rules ready, with their families in reg. Each problem names the rule
+// by its place, as in rules[2].count[0].name.
+func compileRules(rules []Rule, reg *metric.Registry) ([]*rule, error) {
+	families, err := newRuleFamilies(reg)
+	if err != nil {
+		return nil, err
+	}
+	owners := metricOwners(rules)
+	var problems []error
+	compiled := make([]*rule, len(rules))
+	names := map[string]int{}
+	for i, r := range rules {
+		c := &rule{Rule: r, samples: &parse.Samples{}}
+		c.Name = ruleName(r, i)
+		if first, ok := names[c.Name]; ok {
+			c.Name = fmt.Sprintf("%s#%d", c.Name, i+1)
+			if r.Name != "" {
+				problems = append(problems, &config.Problem{Key: fmt.Sprintf("rules[%d].name", i), Message: fmt.Sprintf("%q is the name of rules[%d] already", r.Name, first)})
+			}
+		}
+		names[c.Name] = i
+		if c.selector, err = match.Parse(r.Match); err != nil {
+			problems = append(problems, &config.Problem{Key: fmt.Sprintf("rules[%d].match", i), Message: err.Error()})
+		}
+		c.matched, c.unmatched = families.matched.Series(c.Name), families.unmatched.Series(c.Name)
+		c.invalid = families.invalid.Series(c.Name)
+		for _, p := range r.Redact {
+			c.redacted = append(c.redacted, families.redacted.Series(c.Name, p.Name))
+		}
+		if r.Parse != nil && r.Parse.Validate() == nil {
+			p, err := parse.New(*r.Parse, nil)
+			if err != nil {
+				return nil, fmt.Errorf("rule %s: %w", c.Name, err)
+			}
+			c.engine = p.Engine()
+		}
+		for k, cfg := range r.Count {
+			if cfg.Validate() != nil {
+				continue // it says so itself
+			}
+			m, err := count.New(reg, cfg, owners[cfg.MetricName()])
+			if err != nil {
+				problems = append(problems, &config.Problem{Key: fmt.Sprintf("rules[%d].count[%d].name", i, k), Message: err.Error()})
+				continue
+			}
+			m.Invalid = c.invalid.ID()
+			c.metrics = append(c.metrics, m)
+		}
+		compiled[i] = c
+	}
+	return compiled, config.Join(problems...)
+}
+
+func ruleName(r Rule, i int) string {
+	switch {
+	case r.Name != "":
+		return r.Name
+	case len(r.Count) > 0 && r.Count[0].Name != "":
+		return r.Count[0].Name
+	}
+	return fmt.Sprintf("rules[%d]", i)
+}
+
+// metricOwners returns, for each metric name, a digest of all that decides what it counts,
+// over every rule that feeds it. When that changes the series begin anew: an old value
+// plus new meaning would be a number about nothing.
+func metricOwners(rules []Rule) map[string]string {
+	parts := map[string][]string{}
+	for _, r := range rules {
+		for _, c := range r.Count {
+			meaning, err := json.Marshal(struct {
+				Match, Parse, Level, By, Sum, Histogram, Unit any
+			}{r.Match, r.Parse, r.Level, c.By, c.Sum, c.Histogram, c.Unit})
+			if err != nil {
+				panic("agent: a rule does not marshal: " + err.Error())
+			}
+			parts[c.MetricName()] = append(parts[c.MetricName()], string(meaning))
+		}
+	}
+	owners := map[string]string{}
+	for name, p := range parts {
+		slices.Sort(p)
+		sum := sha256.Sum256([]byte(strings.Join(p, "\n")))
+		owners[name] = "rule " + hex.EncodeToString(sum[:8])
+	}
+	return owners
+}
+
+// reads returns the fields that rules use of what any of their parsers finds.
+func reads(rules []*rule) []string {
+	var fields []string
+	add := func(names ...string) {
+		for _, n := range names {
+			if n != "" && !slices.Contains(fields, n) {
+				fields = append(fields, n)
+			}
+		}
+	}
+	for _, r := range rules {
+		for _, c := range r.Count {
+			add(c.Fields()...)
+		}
+		if r.Level != nil {
+			add(r.Level.Field)
+		}
+	}
+	if readsLevel(rules) {
+		add(level.Fields()...)
+	}
+	return fields
+}
+
+// readsLevel tells whether anything asks for the severity of records.
+func readsLevel(rules []*rule) bool {
+	for _, r := range rules {
+		if r.Level != nil || r.Filter != nil && len(r.Filter.DropLevels) > 0 {
+			return true
+		}
+		for _, c := range r.Count {
+			if slices.Contains(c.By, "level") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// matching returns the rules that apply to a stream.
+func matching(rules []*rule, labels record.Labels) []*rule {
+	var m []*rule
+	for _, r := range rules {
+		if r.selector.Matches(labels) {
+			m = append(m, r)
+		}
+	}
+	return m
+}

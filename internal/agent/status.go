@@ -1,0 +1,108 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/weirlog/weir/internal/web"
+)
+
+// shownSeries is how many series of a metric the page lists.
+const shownSeries = 20
+
+// serve opens the listener and answers until ctx ends.
+func (a *Agent) serve(ctx context.Context, serving *sync.WaitGroup) error {
+	cfg := a.current().cfg.HTTP
+	if cfg.Listen == "" {
+		return nil
+	}
+	h := web.Handler(cfg, web.Deps{Metrics: a.registry, Status: a, Log: a.opts.Log})
+	srv, err := web.Listen(cfg, h, a.opts.Log)
+	if err != nil {
+		return err
+	}
+	a.opts.Log.Info("listening", "page", "http://"+srv.Addr().String()+"/")
+	serving.Go(func() {
+		if err := srv.Run(ctx); err != nil {
+			a.opts.Log.Error("stopped listening", "error", err)
+		}
+	})
+	return nil
+}
+
+// Reloaded notes how a reload went, for the log, the page and the metrics.
+func (a *Agent) Reloaded(err error) {
+	c := a.ledger.Component("config", "reload", "config")
+	if err != nil {
+		c.Event("refused")
+		c.Degraded("the new configuration was refused and the old one stays: "+err.Error(), "run weir check, mend what it names, and send SIGHUP again")
+		return
+	}
+	c.Event("reloaded")
+	c.Healthy()
+	a.opts.Log.Info("reloaded the configuration")
+}
+
+// NotReady implements web.Status: weir is ready once every source has had its first look.
+func (a *Agent) NotReady() []string {
+	var waiting []string
+	g := a.current()
+	for _, s := range g.sources {
+		select {
+		case <-s.ready:
+		default:
+			why := "has not had its first look yet"
+			if st := s.ledger.State(); !st.Healthy {
+				why = st.Problem
+			}
+			waiting = append(waiting, fmt.Sprintf("source %s: %s", s.name, why))
+		}
+	}
+	return waiting
+}
+
+// Snapshot implements web.Status.
+func (a *Agent) Snapshot() web.Snapshot {
+	g := a.current()
+	s := web.Snapshot{Node: a.node, Version: a.opts.Version, Now: time.Now(), Started: a.started}
+	s.Components = web.Components(a.ledger, a.registry)
+	s.Problems = web.Problems(s.Components)
+	byID := map[string]web.Component{}
+	for _, c := range s.Components {
+		byID[c.ID] = c
+	}
+	for _, src := range g.sources {
+		s.Sources = append(s.Sources, web.Source{Component: byID["source/"+src.name], Streams: src.streams()})
+	}
+	for _, sink := range g.sinks {
+		shown := byID["sink/"+sink.name]
+		shown.LastFlush = sink.LastFlush()
+		s.Sinks = append(s.Sinks, shown)
+	}
+	for _, r := range g.rules {
+		shown := web.Rule{Name: r.Name, Match: r.selector.String(), Matched: r.matched.Value(), Unmatched: r.unmatched.Value()}
+		for _, m := range r.metrics {
+			shown.Counters = append(shown.Counters, web.CounterOf(m.Family.Desc().Name, m.Family, shownSeries))
+		}
+		s.Rules = append(s.Rules, shown)
+	}
+	return s
+}
+
+// streams returns what the page shows of a source's open lines.
+func (s *source) streams() []web.Stream {
+	var streams []web.Stream
+	for _, l := range s.lines.all() {
+		st := web.Stream{
+			ID: l.input.Stream.ID, Labels: l.input.Stream.Labels, State: "reading",
+			Lines: float64(l.records.Load()), Bytes: float64(l.bytes.Load()), Gaps: float64(l.gaps.Load()),
+		}
+		if last := l.last.Load(); last != 0 {
+			st.Last = time.Unix(0, last)
+		}
+		streams = append(streams, st)
+	}
+	return streams
+}

@@ -1,0 +1,133 @@
+package agent
+
+import (
+	"bytes"
+	_ "embed" // for comments.json
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/config/reference"
+	"github.com/weirlog/weir/internal/metric"
+	"github.com/weirlog/weir/internal/web"
+)
+
+// Summary is what a good configuration amounts to.
+type Summary struct {
+	Files      []string      `json:"files"`
+	Components []PartSummary `json:"components"`
+	Rules      []RuleSummary `json:"rules"`
+}
+
+// PartSummary is one source or sink.
+type PartSummary struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// RuleSummary is one rule: what it parses with, and the metrics it makes.
+type RuleSummary struct {
+	Name    string   `json:"name"`
+	Match   string   `json:"match"`
+	Parser  string   `json:"parser,omitempty"`
+	Engine  string   `json:"engine,omitempty"`
+	Metrics []string `json:"metrics,omitempty"`
+}
+
+// Summarize returns the summary of a configuration without mistakes.
+func Summarize(cfg Config) (Summary, error) {
+	s := Summary{Files: cfg.Files()}
+	rules, err := compileRules(cfg.Rules, metric.New())
+	if err != nil {
+		return s, err
+	}
+	for _, p := range cfg.parts.sources {
+		s.Components = append(s.Components, PartSummary{"source", p.name, p.typ})
+	}
+	for _, p := range cfg.parts.sinks {
+		s.Components = append(s.Components, PartSummary{"sink", p.name, p.typ})
+	}
+	for _, r := range rules {
+		sum := RuleSummary{Name: r.Name, Match: r.selector.String(), Engine: r.engine}
+		if r.Parse != nil {
+			sum.Parser = r.Parse.Format()
+		}
+		for _, m := range r.metrics {
+			d := m.Family.Desc()
+			sum.Metrics = append(sum.Metrics, d.Name+labelList(d.Labels))
+		}
+		s.Rules = append(s.Rules, sum)
+	}
+	return s, nil
+}
+
+func labelList(names []string) string {
+	b := []byte("{machine")
+	for _, n := range names {
+		b = append(append(b, ", "...), n...)
+	}
+	return string(append(b, '}'))
+}
+
+// component is a source or sink as the effective configuration shows it.
+type component struct {
+	Type     string `yaml:"type"`
+	Settings any    `yaml:",inline"`
+}
+
+// Effective returns the configuration with every default filled in and secrets masked, as
+// YAML or JSON. weir reads it again.
+func Effective(cfg Config, asJSON bool) ([]byte, error) {
+	sources, sinks := map[string]component{}, map[string]component{}
+	for _, p := range cfg.parts.sources {
+		sources[p.name] = component{p.typ, p.settings}
+	}
+	for _, p := range cfg.parts.sinks {
+		sinks[p.name] = component{p.typ, p.settings}
+	}
+	plain := config.Plain(struct {
+		Node    string               `yaml:"node"`
+		DataDir string               `yaml:"data_dir"`
+		HTTP    web.Config           `yaml:"http"`
+		Sources map[string]component `yaml:"sources"`
+		Rules   []Rule               `yaml:"rules"`
+		Sinks   map[string]component `yaml:"sinks"`
+	}{cfg.Node, cfg.DataDir, cfg.HTTP, sources, cfg.Rules, sinks}, cfg.tree)
+	var b bytes.Buffer
+	if !asJSON {
+		err := config.WriteYAML(&b, plain)
+		return b.Bytes(), err
+	}
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(plain)
+	return b.Bytes(), err
+}
+
+// comments are the doc comments of the configuration's structs; go generate writes them.
+//
+//go:embed comments.json
+var comments []byte
+
+// Reference returns the book of the configuration, for the JSON Schema and the manual.
+func Reference() (*reference.Book, error) {
+	book := &reference.Book{
+		Root:     Config{HTTP: environment{unset}.web("")},
+		Variants: map[string][]reference.Variant{},
+	}
+	for _, typ := range slices.Sorted(maps.Keys(sourceTypes)) {
+		p, _ := sourceTypes[typ](&config.Node{}, environment{unset})
+		book.Variants["sources"] = append(book.Variants["sources"], reference.Variant{Type: typ, Default: p.settings})
+	}
+	for _, typ := range slices.Sorted(maps.Keys(sinkTypes)) {
+		p, _ := sinkTypes[typ](&config.Node{}, environment{unset})
+		book.Variants["sinks"] = append(book.Variants["sinks"], reference.Variant{Type: typ, Default: p.settings})
+	}
+	err := json.Unmarshal(comments, &book.Comments)
+	return book, err
+}
+
+func unset(string) (string, bool) { return "", false }
