@@ -138,7 +138,8 @@ func newMessage(text []byte, cut bool) Message {
 		m.Time, text = ns, text[n:]
 	}
 	if n := len(text); n > 0 && text[n-1] == '\n' {
-		text = text[:n-1]
+		// A terminal, and many a program, puts a \r before it.
+		text = bytes.TrimSuffix(text[:n-1], []byte{'\r'})
 	} else {
 		m.Partial = !cut
 	}
@@ -159,7 +160,7 @@ func (d *decoder) nextLine() (Message, error) {
 	}
 	if err != nil || line[len(line)-1] == '\n' {
 		d.used = len(line)
-		return trimReturn(newMessage(line, false)), nil
+		return newMessage(line, false), nil
 	}
 	return d.longLine()
 }
@@ -196,7 +197,7 @@ func (d *decoder) longLine() (Message, error) {
 			return Message{}, err
 		}
 		if ended {
-			return trimReturn(newMessage(d.long, total > maxMessageBytes)), nil
+			return newMessage(d.long, total > maxMessageBytes), nil
 		}
 	}
 }
@@ -213,12 +214,4 @@ func nextPiece(line []byte) int {
 		return -1
 	}
 	return n + at
-}
-
-// trimReturn takes off what a terminal puts before the line end.
-func trimReturn(m Message) Message {
-	if n := len(m.Text); !m.Partial && n > 0 && m.Text[n-1] == '\r' {
-		m.Text = m.Text[:n-1]
-	}
-	return m
 }

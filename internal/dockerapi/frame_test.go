@@ -241,7 +241,7 @@ func FuzzFrames(f *testing.F) {
 					text = time.Unix(0, m.Time).UTC().Format("2006-01-02T15:04:05.000000000Z ") + text
 				}
 				if !m.Partial {
-					text += "\n"
+					text += "\r\n"
 				}
 				stream := byte(1)
 				if m.Stderr {

@@ -60,7 +60,7 @@ func (x *follower) readAPI(ctx context.Context) error {
 		return err
 	}
 	r := &apiReader{x: x, client: c, logs: logs, skip: p.skip, heard: time.Now()}
-	arrivals, next := make(chan arrival), make(chan struct{})
+	arrivals, next := make(chan arrival), make(chan struct{}, 1) // one: the pump may have left
 	var pumping sync.WaitGroup
 	defer pumping.Wait()
 	defer logs.Close()
@@ -185,7 +185,6 @@ func (r *apiReader) take(ctx context.Context, m dockerapi.Message) error {
 		return err
 	}
 	x := r.x
-	before := x.cursor
 	b, err := x.fleet.deps.Batches.Get(ctx, &x.stream)
 	if err != nil {
 		return err
@@ -202,7 +201,6 @@ func (r *apiReader) take(ctx context.Context, m dockerapi.Message) error {
 	}
 	x.setPosition(b)
 	if writeErr := x.write(ctx, b); writeErr != nil {
-		x.cursor = before
 		return writeErr
 	}
 	return err

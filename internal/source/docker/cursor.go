@@ -55,6 +55,14 @@ func (c *cursor) add(time int64, m mark) {
 	c.n = min(c.n+1, maxMarks)
 }
 
+// grow moves the cursor over what is no record, and belongs to the one before.
+func (c *cursor) grow(size int64) {
+	c.pos += size
+	if c.n > 0 {
+		c.marks[(c.head-1+maxMarks)%maxMarks].size += size
+	}
+}
+
 // back returns the i-th last mark; 0 is the last.
 func (c *cursor) back(i int) mark {
 	return c.marks[(c.head-1-i+2*maxMarks)%maxMarks]

@@ -65,6 +65,7 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 	}
 	var watching sync.WaitGroup
 	watching.Go(func() { f.watcher.Run(ctx) })
+	watching.Go(func() { f.measure(ctx) })
 	defer watching.Wait()
 	defer cancel()
 	defer f.running.Wait()

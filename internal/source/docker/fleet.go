@@ -217,6 +217,29 @@ func (f *fleet) forget(x *follower) {
 	f.health.set(x.id, "", "")
 }
 
+// measurePeriod is how often is said how far the files are behind.
+const measurePeriod = 5 * time.Second
+
+// measure tells the ledger how much of the files was not read, until ctx ends.
+func (f *fleet) measure(ctx context.Context) {
+	tick := time.NewTicker(measurePeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			bytes := int64(0)
+			for _, x := range f.all() {
+				if t := x.tail.Load(); t != nil {
+					bytes += t.Behind()
+				}
+			}
+			f.deps.Ledger.BehindBytes(bytes)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // errNoEngine is the error of a run with Once that found no engine.
 var errNoEngine = errors.New("no docker engine")
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/weirlog/weir/internal/dockerapi"
 	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/logfile"
 	"github.com/weirlog/weir/internal/record"
 	"github.com/weirlog/weir/internal/retry"
 )
@@ -26,10 +27,11 @@ type follower struct {
 	fleet *fleet
 	id    string
 
-	wake     chan struct{} // holds a token when something happened to the container; anyone's
-	opened   chan struct{} // closed once it has a line, or will have none
-	once     sync.Once     // closes opened
-	mayWrite atomic.Bool   // the container's last known state; read by anyone
+	wake     chan struct{}                // holds a token when something happened to the container; anyone's
+	opened   chan struct{}                // closed once it has a line, or will have none
+	once     sync.Once                    // closes opened
+	mayWrite atomic.Bool                  // the container's last known state; read by anyone
+	tail     atomic.Pointer[logfile.Tail] // while the log is read from its file; read by anyone
 
 	details dockerapi.Details
 	line    flow.Line // nil until the container is known to be wanted
@@ -140,8 +142,12 @@ func (x *follower) pass(ctx context.Context) error {
 	switch {
 	case errors.Is(err, dockerapi.ErrNotFound):
 		return x.bury(ctx)
-	case err != nil && x.readable():
-		return x.readFile(ctx) // the engine is away, but the file is here
+	case err != nil && x.offline(ctx):
+		x.mayWrite.Store(true) // the engine is away, but the file is here
+		if err := x.readFile(ctx, x.cursor.path); err != nil {
+			return err
+		}
+		return errAgain
 	case err != nil:
 		return err
 	}
@@ -157,12 +163,15 @@ func (x *follower) pass(ctx context.Context) error {
 	if d.Running {
 		x.cursor.ended, x.drained = false, false
 	}
+	if d.Status == "created" {
+		return x.rest(ctx) // it never ran: there is no log
+	}
 	path, err := x.choose()
 	if err != nil {
 		return err
 	}
 	if path != "" {
-		err = x.readFile(ctx)
+		err = x.readFile(ctx, path)
 	} else {
 		err = x.readAPI(ctx)
 	}
@@ -226,15 +235,15 @@ func (x *follower) bury(ctx context.Context) error {
 	defer x.once.Do(func() { close(x.opened) })
 	x.mayWrite.Store(false)
 	if x.line == nil {
-		known := x.fleet.known[x.id]
-		if len(known) == 0 {
+		in, c, ok := x.lastKnown()
+		if !ok {
 			return errGone
 		}
-		if err := x.open(ctx, known[0].Stream); err != nil {
+		if err := x.open(ctx, in.Stream); err != nil {
 			return err
 		}
-		if x.readable() {
-			if err := x.readFile(ctx); err != nil {
+		if c.path != "" && canOpen(c.path) == nil {
+			if err := x.readFile(ctx, c.path); err != nil {
 				return err
 			}
 		}

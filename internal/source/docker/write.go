@@ -35,6 +35,7 @@ func (x *follower) setPosition(b *record.Batch) {
 
 func (x *follower) write(ctx context.Context, b *record.Batch) error {
 	if err := x.line.Write(ctx, b); err != nil {
+		x.closeLine(false) // what its stages have of b is not known: begin at the position
 		return err
 	}
 	x.held, x.wrote = b.Held, time.Now()
