@@ -119,7 +119,7 @@ func TestDocker(t *testing.T) {
 			}
 			t.Run(test.name+"/"+read, func(t *testing.T) {
 				w := faulttest.Start(t, faulttest.Options{Config: fmt.Sprintf(
-					"sources: {docker: {host: %q, read: %s, reconcile: 2s}}\n%s", e.Host, read, dockerRules)})
+					"sources: {docker: {host: %q, read: %s, start: end, reconcile: 2s}}\n%s", e.Host, read, dockerRules)})
 				faulttest.WaitFor(t, "weir to have had its first look", func() bool { return w.Ready() })
 				s := said{}
 				faults := test.run(t, e, w, s)
