@@ -158,27 +158,27 @@ func (s *segment) quick(escaped bool) (q quick) {
 	return q
 }
 
-// match matches the segments at pos. It returns the end, or what went wrong, and how far
-// it came.
-func (l *line) match(t *text, pos int, row []record.Span) (next, far int) {
+// match matches the segments at pos. It returns the end, or what went wrong, and where that
+// was.
+func (l *line) match(t *text, pos int, row []record.Span) (next int, at place) {
 	quicks := l.quick[0]
 	if t.escaped {
 		quicks = l.quick[1]
 	}
 	for i := 0; ; i++ {
-		var at int
-		if i, pos, at = short(quicks, i, t.b, pos, t.end, row); i == len(quicks) {
-			return pos, pos
+		var seen int
+		if i, pos, seen = short(quicks, i, t.b, pos, t.end, row); i == len(quicks) {
+			return pos, place{i, pos}
 		}
-		if at >= 0 {
-			if at = quicks[i].finish(t, pos, at, row); at >= 0 {
-				pos = at
+		if seen >= 0 {
+			if next = quicks[i].finish(t, pos, seen, row); next >= 0 {
+				pos = next
 				continue
 			}
 		}
 		next, far := l.segs[i].match(t, pos, row)
 		if next < 0 || l.segs[i].rest && far == t.end {
-			return next, far
+			return next, place{i, far}
 		}
 		pos = next
 	}

@@ -35,8 +35,8 @@ type machine struct {
 	choices []choice
 	// work is how many characters may yet be looked at before regexp takes over.
 	work int
-	// far is how far an attempt has come.
-	far int
+	// far is the deepest place in the program where something did not fit.
+	far place
 }
 
 // machines keeps the memory of machines between lines.
@@ -69,9 +69,9 @@ func (m *machine) attempt(pos int) int {
 			if pc >= 0 {
 				continue
 			}
-			next = pc
+			return pc
 		}
-		if m.far = max(m.far, pos); next != failed {
+		if m.far = m.far.deeper(place{pc, pos}); next != failed {
 			return next
 		}
 		if pc, pos = m.pop(); pc < 0 {

@@ -199,7 +199,7 @@ func (g *grammar) text() []byte {
 }
 
 func TestSameAsRegexp(t *testing.T) {
-	tries := 6000
+	tries := 3000
 	if testing.Short() {
 		tries = 1000
 	}

@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 
 	"github.com/weirlog/weir/internal/record"
 )
@@ -59,7 +60,7 @@ type Pattern struct {
 
 // Compile returns the pattern of a regular expression in RE2 syntax. Its fields are the
 // groups that have names. It matches where regexp would: anywhere in the line, unless ^
-// binds it. The error is that of package regexp.
+// binds it. The error is that of package regexp, or that two groups have the same name.
 func Compile(expr string) (*Pattern, error) {
 	re, err := regexp.Compile(expr)
 	if err != nil {
@@ -68,6 +69,9 @@ func Compile(expr string) (*Pattern, error) {
 	p := &Pattern{re: re}
 	slots := map[int]int{}
 	for i, name := range re.SubexpNames() {
+		if slices.Contains(p.names, name) {
+			return nil, fmt.Errorf("error parsing regexp: duplicate group name: `%s`", name)
+		}
 		if name != "" {
 			slots[i] = len(p.names)
 			p.names = append(p.names, name)
@@ -127,7 +131,7 @@ func (p *Pattern) Match(row []record.Span, arena []byte, body record.Span, escap
 }
 
 // backtrack is search with the memory that a program with choices needs.
-func (p *Pattern) backtrack(t text, row []record.Span) (end, far int) {
+func (p *Pattern) backtrack(t text, row []record.Span) (end int, far place) {
 	m := machines.Get().(*machine)
 	m.prog, m.t, m.row = p.insts, t, row
 	end, far = p.search(&m.t, row, m)
@@ -162,19 +166,21 @@ func (p *Pattern) regexp(row []record.Span, t *text) Result {
 }
 
 // Stopped returns how much of text, which is plain and does not match, the pattern fits:
-// where the attempt that came furthest failed. It is an estimate for people to look at.
+// where the attempt that came furthest in the pattern failed. It is an estimate for people
+// to look at.
 func (p *Pattern) Stopped(text []byte) int {
 	row := make([]record.Span, len(p.names))
 	t := newText(text)
-	switch far := 0; {
+	var far place
+	switch {
 	case p.line != nil:
 		_, far = p.search(&t, row, nil)
-		return far
 	case p.insts != nil:
 		_, far = p.backtrack(t, row)
-		return far
+	default:
+		return p.stoppedRegexp(text)
 	}
-	return p.stoppedRegexp(text)
+	return far.pos
 }
 
 // stoppedRegexp finds the longest beginning of the expression that matches.

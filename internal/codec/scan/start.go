@@ -141,12 +141,24 @@ func (s *starts) possible(t *text, i int) bool {
 	}
 }
 
-// search finds the leftmost match in t. It returns its end, or what went wrong, and how
-// far the attempts came.
-func (p *Pattern) search(t *text, row []record.Span, m *machine) (end, far int) {
+// place is a step of a program and where in the text it was tried.
+type place struct{ step, pos int }
+
+// deeper returns the place that is deeper in the program, or further in the text.
+func (p place) deeper(q place) place {
+	if q.step > p.step || q.step == p.step && q.pos > p.pos {
+		return q
+	}
+	return p
+}
+
+// search finds the leftmost match in t. It returns its end, or what went wrong, and the
+// deepest place where an attempt failed.
+func (p *Pattern) search(t *text, row []record.Span, m *machine) (end int, far place) {
 	s := &p.starts
+	far.pos = t.beg
 	if s.some && t.beg == t.end {
-		return failed, 0
+		return failed, far
 	}
 	pos, checked := t.beg, false
 	// What each attempt looks at is bounded together, so that no line takes for ever.
@@ -157,18 +169,18 @@ func (p *Pattern) search(t *text, row []record.Span, m *machine) (end, far int) 
 				return pos, far
 			}
 		}
-		reached := pos
 		if m == nil {
-			end, reached = p.line.match(t, pos, row)
-			if work -= reached - pos + 8; work < 0 && end == failed {
+			var at place
+			end, at = p.line.match(t, pos, row)
+			if work -= at.pos - pos + 8; work < 0 && end == failed {
 				end = gaveUp
 			}
+			far = far.deeper(at)
 		} else {
-			m.work, m.far = work, pos
-			end, reached = m.attempt(pos), m.far
-			work = m.work - 8
+			m.work, m.far = work, far
+			end = m.attempt(pos)
+			work, far = m.work-8, m.far
 		}
-		far = max(far, reached)
 		if end != failed || s.anchored || pos >= t.end {
 			return end, far
 		}
