@@ -100,7 +100,7 @@ func (f osFile) Size() (int64, error) {
 }
 
 func (f osFile) Allocate(size int64) error {
-	err := syscall.Fallocate(int(f.Fd()), 0, 0, size)
+	err := uninterrupted(func() error { return syscall.Fallocate(int(f.Fd()), 0, 0, size) })
 	if err == nil || !errors.Is(err, syscall.EOPNOTSUPP) {
 		return err
 	}
@@ -125,4 +125,16 @@ func (f osFile) fill(size int64) error {
 	return nil
 }
 
-func (f osFile) Sync() error { return syscall.Fdatasync(int(f.Fd())) }
+func (f osFile) Sync() error {
+	return uninterrupted(func() error { return syscall.Fdatasync(int(f.Fd())) })
+}
+
+// uninterrupted repeats a system call while a signal comes in between, as package os does:
+// the runtime sends itself many.
+func uninterrupted(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}

@@ -34,7 +34,8 @@ func (d *Faulty) Limit(bytes int64) {
 
 // Crash forgets what was not synced, but for the writes that keep says survived: of the
 // i-th unsynced write since the last sync of its file, keep returns how many bytes reached
-// the disk. It releases the lock. Open files must not be used any more.
+// the disk. A sync that fails leaves its writes to the next crash; a later one that works
+// does not make them durable, because systems take them for written. It releases the lock. Open files must not be used any more.
 func (d *Faulty) Crash(keep func(i, size int) int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -130,8 +131,9 @@ type faultyFile struct {
 }
 
 type pendingWrite struct {
-	at   int64
-	data []byte
+	at     int64
+	data   []byte
+	failed bool // its sync failed: a later sync leaves it out
 }
 
 func (f *faultyFile) ReadAt(p []byte, at int64) (int, error) {
@@ -161,7 +163,7 @@ func (f *faultyFile) WriteAt(p []byte, at int64) (int, error) {
 		n = max(0, n-int(max(0, grow-f.disk.roomLocked(grow))))
 	}
 	f.data = writeAt(f.data, p[:n], at)
-	f.pending = append(f.pending, pendingWrite{at, append([]byte(nil), p[:n]...)})
+	f.pending = append(f.pending, pendingWrite{at: at, data: append([]byte(nil), p[:n]...)})
 	if n < len(p) {
 		return n, ErrFull
 	}
@@ -200,7 +202,7 @@ func (f *faultyFile) Allocate(size int64) error {
 		return ErrFull
 	}
 	f.data = append(f.data, make([]byte, grow)...)
-	f.pending = append(f.pending, pendingWrite{int64(len(f.data)) - grow, make([]byte, grow)})
+	f.pending = append(f.pending, pendingWrite{at: int64(len(f.data)) - grow, data: make([]byte, grow)})
 	return nil
 }
 
@@ -208,9 +210,16 @@ func (f *faultyFile) Sync() error {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	if err := f.disk.checkLocked("sync"); err != nil {
+		for i := range f.pending {
+			f.pending[i].failed = true
+		}
 		return err
 	}
-	f.synced = append(f.synced[:0:0], f.data...)
+	for _, w := range f.pending {
+		if !w.failed {
+			f.synced = writeAt(f.synced, w.data, w.at)
+		}
+	}
 	f.pending = nil
 	return nil
 }

@@ -33,7 +33,7 @@ type commitLog struct {
 	series    map[uint32]bool // those that the current file defines
 	forgotten uint64          // how many the registry had forgotten at the last snapshot
 	taken     change          // scratch
-	buf       []byte          // scratch
+	buf       []byte          // scratch: a frame
 }
 
 // open recovers j's state and begins a new generation.
@@ -130,8 +130,7 @@ func (l *commitLog) sync(j *Journal) error {
 // Where all is given it gets, in the same instant, every position and state.
 func (l *commitLog) take(j *Journal, all *change) bool {
 	c := &l.taken
-	c.inputs, c.positions, c.series = c.inputs[:0], c.positions[:0], c.series[:0]
-	c.deltas, c.states = c.deltas[:0], c.states[:0]
+	c.reset()
 	j.mu.Lock()
 	j.takeLocked(c)
 	if all != nil {
@@ -161,14 +160,14 @@ func (l *commitLog) define(j *Journal, id uint32) {
 func (l *commitLog) begin(j *Journal) error {
 	snapshot := l.snapshot(j)
 	first := link{generation: l.at.generation + 1}
-	buf := appendFrame(nil, first, snapshot)
+	l.buf = appendFrame(l.buf[:0], first, snapshot)
 	next := 1 - l.current
-	if err := l.prepare(j, next, int64(len(buf))); err != nil {
+	if err := l.prepare(j, next, int64(len(l.buf))); err != nil {
 		l.stale = true
 		return err
 	}
 	f := l.files[next]
-	if _, err := f.WriteAt(buf, 0); err != nil {
+	if _, err := f.WriteAt(l.buf, 0); err != nil {
 		l.stale = true
 		return fmt.Errorf("write %s: %w", fileNames[next], err)
 	}
@@ -176,7 +175,7 @@ func (l *commitLog) begin(j *Journal) error {
 		l.stale = true
 		return fmt.Errorf("sync %s: %w", fileNames[next], err)
 	}
-	l.current, l.at, l.offset = next, first.next(buf), int64(len(buf))
+	l.current, l.at, l.offset = next, first.next(l.buf), int64(len(l.buf))
 	l.stale, l.written = false, false
 	l.raise(j)
 	return nil

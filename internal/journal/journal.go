@@ -308,9 +308,8 @@ func (j *Journal) takeLocked(c *change) {
 			c.inputs = append(c.inputs, st.def)
 			st.known = true
 		}
-		p := positionDef{input: st.def.number, gone: st.gone}
-		p.position.Resume = st.position.Resume
-		p.position.Source = slices.Clone(st.position.Source)
+		p := positionDef{input: st.def.number, gone: st.gone, position: st.position}
+		p.position.Source = c.keep(st.position.Source)
 		c.positions = append(c.positions, p)
 		if st.gone {
 			j.removeLocked(st)
@@ -322,7 +321,7 @@ func (j *Journal) takeLocked(c *change) {
 	}
 	clear(j.deltas)
 	for key := range j.changed {
-		c.states = append(c.states, stateDef{key, slices.Clone(j.states[key])})
+		c.states = append(c.states, stateDef{key, c.keep(j.states[key])})
 	}
 	clear(j.changed)
 }
@@ -336,11 +335,11 @@ func (j *Journal) copyLocked(c *change) {
 		}
 		c.inputs = append(c.inputs, st.def)
 		p := positionDef{input: st.def.number, position: st.position}
-		p.position.Source = slices.Clone(p.position.Source)
+		p.position.Source = c.keep(st.position.Source)
 		c.positions = append(c.positions, p)
 	}
 	for key, value := range j.states {
-		c.states = append(c.states, stateDef{key, slices.Clone(value)})
+		c.states = append(c.states, stateDef{key, c.keep(value)})
 	}
 }
 

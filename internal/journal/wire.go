@@ -41,6 +41,18 @@ type change struct {
 	series    []metric.Durable // new ones, with their values before deltas
 	deltas    []record.Delta
 	states    []stateDef
+	arena     []byte // of what keep returns
+}
+
+// keep returns a copy of b that lasts as long as c.
+func (c *change) keep(b []byte) []byte {
+	c.arena = append(c.arena, b...)
+	return c.arena[len(c.arena)-len(b):]
+}
+
+// reset empties c and keeps its memory.
+func (c *change) reset() {
+	*c = change{c.inputs[:0], c.positions[:0], c.series[:0], c.deltas[:0], c.states[:0], c.arena[:0]}
 }
 
 type inputDef struct {

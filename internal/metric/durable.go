@@ -43,7 +43,8 @@ func (r *Registry) Describe(id uint32) (Durable, bool) {
 	if uint64(id) >= uint64(len(r.durable)) || r.durable[id] == nil {
 		return Durable{}, false
 	}
-	return r.durable[id].stored(), true
+	s := r.durable[id]
+	return s.stored(make([]float64, len(s.cells))), true
 }
 
 // Forgotten returns how many durable series have gone since New. Whoever stores them stores
@@ -58,21 +59,29 @@ func (r *Registry) Forgotten() uint64 {
 func (r *Registry) Snapshot() []Durable {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	var all []Durable
+	series, cells := 0, 0
 	for _, s := range r.durable {
 		if s != nil {
-			all = append(all, s.stored())
+			series, cells = series+1, cells+len(s.cells)
+		}
+	}
+	all, room := make([]Durable, 0, series), make([]float64, cells)
+	for _, s := range r.durable {
+		if s != nil {
+			n := len(s.cells)
+			all = append(all, s.stored(room[:n:n]))
+			room = room[n:]
 		}
 	}
 	return all
 }
 
-func (s *Series) stored() Durable {
-	d := Durable{ID: s.id, Key: s.key, Created: s.created, Cells: make([]float64, len(s.cells))}
-	for i := range s.cells {
-		d.Cells[i] = s.Cell(i)
+// stored fills cells, one for each cell of s.
+func (s *Series) stored(cells []float64) Durable {
+	for i := range cells {
+		cells[i] = s.Cell(i)
 	}
-	return d
+	return Durable{ID: s.id, Key: s.key, Created: s.created, Cells: cells}
 }
 
 // Restore puts back a stored series under its number, for the family that has it or will
