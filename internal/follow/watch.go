@@ -2,13 +2,11 @@ package follow
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 )
 
 // Periods of a watcher.
@@ -17,14 +15,10 @@ const (
 	repairPeriod = 2 * time.Second
 	// pollPeriod is how often files are looked at that cannot be notified of.
 	pollPeriod = 250 * time.Millisecond
-	// pause is how long a watcher rests after it rang: a busy file is rung for ten times a
-	// second, while the kernel folds its events into one.
-	pause = 100 * time.Millisecond
-	// hotPause is the same while files are being rotated, for that many may be in a second.
-	hotPause = 5 * time.Millisecond
-	hotTime  = time.Second
-	// grace is how long a watcher waits for the next of the events that happened together.
-	grace = 200 * time.Microsecond
+	// writePause is how long a watcher rests after writes: a busy file is rung for four
+	// times a second, while the kernel folds its events into one. Rotation is not subject
+	// to it.
+	writePause = 250 * time.Millisecond
 )
 
 // WatchOptions say how a Watcher watches.
@@ -38,23 +32,25 @@ type WatchOptions struct {
 
 // A Watcher rings bells when files change. One watcher serves all logs of a source.
 type Watcher struct {
-	opt     WatchOptions
-	changed chan struct{} // holds a token when directories were added or are free to go
-	notify  *fsnotify.Watcher
-	hot     time.Time // when a file was last created, renamed or removed
-	said    bool      // Polling was told
+	opt           WatchOptions
+	changed       chan struct{} // holds a token when directories were added or are free to go
+	moves, writes *inotify      // nil if nothing is notified
+	said          sync.Once     // Polling was told
 
 	mu   sync.Mutex // guards below
 	dirs map[string]*watchedDir
+	wds  map[int32]*watchedDir // by watch of moves, and negated of writes
 }
 
 // watchedDir is a directory with files that bells wait for.
 type watchedDir struct {
-	path  string
-	names map[string][]*Bell
-	whole []*Bell // of the directory itself
-	state dirState
-	was   info // belongs to Run: the last state that was seen
+	path     string
+	names    map[string][]*Bell
+	whole    []*Bell // of the directory itself
+	state    dirState
+	moveWD   int32
+	writeWD  int32
+	lastSeen info // belongs to Run: the last state that was seen
 }
 
 type dirState uint8
@@ -68,302 +64,178 @@ const (
 
 // NewWatcher returns a watcher that does nothing until Run.
 func NewWatcher(opt WatchOptions) *Watcher {
-	return &Watcher{opt: opt, changed: make(chan struct{}, 1), dirs: map[string]*watchedDir{}}
-}
-
-// Bell is rung when a file or directory may have changed.
-type Bell struct {
-	w     *Watcher
-	path  string
-	rung  chan struct{} // holds a token when it was rung
-	timer *time.Timer   // belongs to Wait
-
-	at     []*watchedDir // guarded by w.mu
-	target string        // guarded by w.mu: the name of the file where it lies
-
-	was info // belongs to Run: the last state that was seen
-}
-
-// File returns a bell for the file at path, which need not exist.
-func (w *Watcher) File(path string) *Bell {
-	b := &Bell{w: w, path: path, rung: make(chan struct{}, 1)}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	b.addLocked(path)
-	return b
-}
-
-// Dirs returns a bell for the entries of directories: it is rung when one is created,
-// removed or renamed.
-func (w *Watcher) Dirs(paths ...string) *Bell {
-	b := &Bell{w: w, rung: make(chan struct{}, 1)}
-	b.SetDirs(paths...)
-	return b
-}
-
-// SetDirs replaces the directories of a bell made by Dirs.
-func (b *Bell) SetDirs(paths ...string) {
-	dirs := make([]string, len(paths))
-	for i, p := range paths {
-		dirs[i] = canonical(p)
-	}
-	b.w.mu.Lock()
-	defer b.w.mu.Unlock()
-	old := b.at
-	b.at = nil
-	for _, path := range dirs {
-		d := b.w.dirLocked(path)
-		b.at = append(b.at, d)
-		if !slices.Contains(d.whole, b) {
-			d.whole = append(d.whole, b)
-		}
-	}
-	for _, d := range old {
-		if !slices.Contains(b.at, d) {
-			d.whole = slices.DeleteFunc(d.whole, func(o *Bell) bool { return o == b })
-			b.w.wake()
-		}
-	}
-}
-
-// canonical is dir without symbolic links: one directory must have one name, because the
-// kernel has one watch for it.
-func canonical(dir string) string {
-	if d, err := filepath.EvalSymlinks(dir); err == nil {
-		return d
-	}
-	return filepath.Clean(dir)
-}
-
-func (b *Bell) addLocked(path string) {
-	d := b.w.dirLocked(canonical(filepath.Dir(path)))
-	name := filepath.Base(path)
-	d.names[name] = append(d.names[name], b)
-	b.at = append(b.at, d)
-}
-
-func (w *Watcher) dirLocked(path string) *watchedDir {
-	d := w.dirs[path]
-	if d == nil {
-		d = &watchedDir{path: path, names: map[string][]*Bell{}}
-		w.dirs[path] = d
-		w.wake()
-	}
-	return d
-}
-
-func (w *Watcher) wake() {
-	select {
-	case w.changed <- struct{}{}:
-	default:
-	}
-}
-
-// Target adds the file that the bell's path leads to, if that is a symbolic link.
-func (b *Bell) Target(path string) {
-	b.w.mu.Lock()
-	defer b.w.mu.Unlock()
-	if path == b.path || path == b.target {
-		return
-	}
-	b.removeLocked()
-	b.target = path
-	b.addLocked(b.path)
-	b.addLocked(path)
-}
-
-// Close ends the bell.
-func (b *Bell) Close() {
-	b.w.mu.Lock()
-	defer b.w.mu.Unlock()
-	b.removeLocked()
-	b.w.wake()
-}
-
-func (b *Bell) removeLocked() {
-	is := func(o *Bell) bool { return o == b }
-	for _, d := range b.at {
-		d.whole = slices.DeleteFunc(d.whole, is)
-		for _, path := range []string{b.path, b.target} {
-			name := filepath.Base(path)
-			if rest := slices.DeleteFunc(d.names[name], is); len(rest) > 0 {
-				d.names[name] = rest
-			} else {
-				delete(d.names, name)
-			}
-		}
-	}
-	b.at = nil
-}
-
-// Ring wakes who waits for the bell, now or next.
-func (b *Bell) Ring() {
-	select {
-	case b.rung <- struct{}{}:
-	default:
-	}
-}
-
-// Wait returns when the bell was rung since the last Wait, after at most that long unless
-// most is zero, or with ctx's error.
-func (b *Bell) Wait(ctx context.Context, most time.Duration) error {
-	var over <-chan time.Time
-	if most > 0 {
-		if b.timer == nil {
-			b.timer = time.NewTimer(most)
-		} else {
-			b.timer.Reset(most)
-		}
-		defer b.timer.Stop()
-		over = b.timer.C
-	}
-	select {
-	case <-b.rung:
-	case <-over:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	return nil
+	return &Watcher{opt: opt, changed: make(chan struct{}, 1), dirs: map[string]*watchedDir{}, wds: map[int32]*watchedDir{}}
 }
 
 // Run watches until ctx ends.
 func (w *Watcher) Run(ctx context.Context) error {
-	var events chan fsnotify.Event
-	var errs chan error
+	var readers sync.WaitGroup
+	defer readers.Wait()
 	if w.opt.Poll == 0 {
-		n, err := fsnotify.NewWatcher()
-		if err == nil {
-			w.notify, events, errs = n, n.Events, n.Errors
-			defer n.Close()
-		} else {
+		if err := w.open(); err != nil {
 			w.sayPolling(err.Error())
+		} else {
+			defer w.moves.close()
+			defer w.writes.close()
+			readers.Go(w.readMoves)
+			readers.Go(func() { w.readWrites(ctx) })
 		}
 	}
 	repair := time.NewTicker(repairPeriod)
 	defer repair.Stop()
-	poll := time.NewTicker(cmpOr(w.opt.Poll, pollPeriod))
+	poll := time.NewTicker(pollPeriod)
 	defer poll.Stop()
-	if w.notify != nil {
+	switch {
+	case w.moves != nil:
 		poll.Stop() // until a directory needs it
+	case w.opt.Poll > 0:
+		poll.Reset(w.opt.Poll)
 	}
 	for {
+		polled := false
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-w.changed:
-			if w.update() {
-				poll.Reset(pollPeriod)
-			}
-		case ev := <-events:
-			w.handle(ev)
-			w.drain(events)
-			if !w.rest(ctx) {
-				return nil
-			}
-		case err := <-errs:
-			if !errors.Is(err, fsnotify.ErrEventOverflow) {
-				w.sayPolling(err.Error())
-			}
-			w.look(func(*watchedDir) bool { return true })
+			polled = w.update()
 		case <-repair.C:
-			if w.retry() {
-				poll.Reset(pollPeriod)
-			}
+			polled = w.retry()
 			w.look(func(d *watchedDir) bool { return d.state != dirPolled })
 		case <-poll.C:
 			w.look(func(d *watchedDir) bool { return d.state == dirPolled })
 		}
-	}
-}
-
-func cmpOr(a, b time.Duration) time.Duration {
-	if a > 0 {
-		return a
-	}
-	return b
-}
-
-// rest waits until the kernel has folded what happens now.
-func (w *Watcher) rest(ctx context.Context) bool {
-	d := pause
-	if time.Since(w.hot) < hotTime {
-		d = hotPause
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
-}
-
-// drain handles the events that are there already. They come one by one, so a moment
-// without one tells that there are no more.
-func (w *Watcher) drain(events <-chan fsnotify.Event) {
-	t := time.NewTimer(grace)
-	defer t.Stop()
-	for range 10000 {
-		select {
-		case ev := <-events:
-			w.handle(ev)
-			t.Reset(grace)
-		case <-t.C:
-			return
+		if polled && w.moves != nil {
+			poll.Reset(pollPeriod)
 		}
 	}
 }
 
-// handle rings the bells of an event.
-func (w *Watcher) handle(ev fsnotify.Event) {
-	dir, name := filepath.Split(ev.Name)
+func (w *Watcher) open() error {
+	moves, err := newInotify()
+	if err != nil {
+		return err
+	}
+	writes, err := newInotify()
+	if err != nil {
+		moves.close()
+		return err
+	}
+	w.moves, w.writes = moves, writes
+	return nil
+}
+
+// readMoves rings for what is created, removed and renamed, at once.
+func (w *Watcher) readMoves() {
+	for w.moves.read(w.moved) == nil {
+	}
+}
+
+// readWrites rings for what is written to, and lets events pile up in between.
+func (w *Watcher) readWrites(ctx context.Context) {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-pause.C:
+		}
+		if w.writes.read(w.written) != nil {
+			return
+		}
+		pause.Reset(writePause)
+	}
+}
+
+func (w *Watcher) written(e event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if d := w.dirs[ev.Name]; d != nil && ev.Op&(fsnotify.Remove|fsnotify.Rename) != 0 {
-		d.state = dirMissing
+	if e.mask&syscall.IN_Q_OVERFLOW != 0 {
+		w.ringAllLocked()
+	} else if d := w.wds[-e.wd]; d != nil {
+		d.ringName(e.name)
 	}
-	d := w.dirs[filepath.Clean(dir)]
+}
+
+func (w *Watcher) moved(e event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if e.mask&syscall.IN_Q_OVERFLOW != 0 {
+		w.ringAllLocked()
+		return
+	}
+	d := w.wds[e.wd]
 	if d == nil {
 		return
 	}
-	bells := d.names[name]
-	for _, b := range bells {
+	if e.mask&(syscall.IN_DELETE_SELF|syscall.IN_MOVE_SELF|syscall.IN_UNMOUNT|syscall.IN_IGNORED) != 0 {
+		d.state = dirMissing
+	}
+	d.ringName(e.name)
+	if e.mask&syscall.IN_ATTRIB == 0 {
+		for _, b := range d.whole {
+			b.Ring()
+		}
+	}
+}
+
+func (d *watchedDir) ringName(name []byte) {
+	for _, b := range d.names[string(name)] {
 		b.Ring()
 	}
-	if ev.Op&(fsnotify.Create|fsnotify.Remove|fsnotify.Rename) == 0 {
-		return
-	}
-	if len(bells) > 0 {
-		w.hot = time.Now()
-	}
-	for _, b := range d.whole {
-		b.Ring()
+}
+
+func (w *Watcher) ringAllLocked() {
+	for _, d := range w.dirs {
+		for _, b := range d.whole {
+			b.Ring()
+		}
+		for _, bells := range d.names {
+			for _, b := range bells {
+				b.Ring()
+			}
+		}
 	}
 }
 
 // update begins to watch new directories and ends it for those without bells. It returns
 // whether any has to be polled.
 func (w *Watcher) update() (polled bool) {
+	var fresh, gone []*watchedDir
 	w.mu.Lock()
-	var fresh []*watchedDir
-	var gone []string
 	for path, d := range w.dirs {
 		switch {
 		case len(d.names) == 0 && len(d.whole) == 0:
 			delete(w.dirs, path)
-			if d.state == dirNotified {
-				gone = append(gone, path)
-			}
+			gone = append(gone, d)
 		case d.state == dirNew:
 			fresh = append(fresh, d)
 		}
 	}
+	for _, d := range gone {
+		w.unlinkLocked(d)
+	}
 	w.mu.Unlock()
-	for _, path := range gone {
-		w.notify.Remove(path) // it may be gone itself
+	for _, d := range gone {
+		w.end(d)
 	}
 	return w.begin(fresh)
+}
+
+func (w *Watcher) unlinkLocked(d *watchedDir) {
+	if w.wds[d.moveWD] == d {
+		delete(w.wds, d.moveWD)
+	}
+	if w.wds[-d.writeWD] == d {
+		delete(w.wds, -d.writeWD)
+	}
+}
+
+func (w *Watcher) end(d *watchedDir) {
+	if w.moves != nil && d.moveWD != 0 {
+		w.moves.remove(d.moveWD)
+		w.writes.remove(d.writeWD)
+	}
 }
 
 // retry tries again to watch the directories that were not there.
@@ -373,50 +245,60 @@ func (w *Watcher) retry() (polled bool) {
 	for _, d := range w.dirs {
 		if d.state == dirMissing {
 			missing = append(missing, d)
+			w.unlinkLocked(d)
 		}
 	}
 	w.mu.Unlock()
+	for _, d := range missing {
+		w.end(d)
+	}
 	return w.begin(missing)
 }
 
 func (w *Watcher) begin(dirs []*watchedDir) (polled bool) {
 	for _, d := range dirs {
-		state := w.beginOne(d.path)
-		polled = polled || state == dirPolled
+		moveWD, writeWD, state := w.beginOne(d.path)
 		w.mu.Lock()
-		d.state = state
-		w.mu.Unlock()
+		d.state, d.moveWD, d.writeWD = state, moveWD, writeWD
 		if state == dirNotified {
-			w.look(func(o *watchedDir) bool { return o == d }) // what happened before
+			w.wds[moveWD] = d
+			w.wds[-writeWD] = d
 		}
+		w.mu.Unlock()
+		polled = polled || state == dirPolled
+		w.look(func(o *watchedDir) bool { return o == d }) // what happened before
 	}
 	return polled
 }
 
-func (w *Watcher) beginOne(path string) dirState {
-	if w.notify == nil {
-		return dirPolled
+func (w *Watcher) beginOne(path string) (moveWD, writeWD int32, state dirState) {
+	if w.moves == nil {
+		return 0, 0, dirPolled
 	}
 	if name := remoteFS(path); name != "" {
 		w.sayPolling(path + " is on " + name + ", which does not tell of changes")
-		return dirPolled
+		return 0, 0, dirPolled
 	}
-	err := w.notify.Add(path)
-	switch {
-	case err == nil:
-		return dirNotified
-	case absent(err):
-		return dirMissing
+	moveWD, err := w.moves.add(path, moveMask)
+	if err == nil {
+		if writeWD, err = w.writes.add(path, writeMask); err == nil {
+			return moveWD, writeWD, dirNotified
+		}
+		w.moves.remove(moveWD)
+	}
+	if absent(err) {
+		return 0, 0, dirMissing
 	}
 	w.sayPolling("watch " + path + ": " + err.Error())
-	return dirPolled
+	return 0, 0, dirPolled
 }
 
 func (w *Watcher) sayPolling(reason string) {
-	if !w.said && w.opt.Polling != nil {
-		w.opt.Polling(reason)
-	}
-	w.said = true
+	w.said.Do(func() {
+		if w.opt.Polling != nil {
+			w.opt.Polling(reason)
+		}
+	})
 }
 
 // look rings the bells of files in the chosen directories that are not as they were.
@@ -437,14 +319,14 @@ func (w *Watcher) look(chosen func(*watchedDir) bool) {
 	}
 	w.mu.Unlock()
 	for _, b := range bells {
-		if is, _ := stat(b.path); is != b.was {
-			b.was = is
+		if is, _ := stat(b.path); is != b.lastSeen {
+			b.lastSeen = is
 			b.Ring()
 		}
 	}
 	for _, d := range dirs {
-		if is, _ := stat(d.path); is != d.was {
-			d.was = is
+		if is, _ := stat(d.path); is != d.lastSeen {
+			d.lastSeen = is
 			w.ringWhole(d)
 		}
 	}
@@ -456,4 +338,35 @@ func (w *Watcher) ringWhole(d *watchedDir) {
 	for _, b := range d.whole {
 		b.Ring()
 	}
+}
+
+// canonical is dir without symbolic links: one directory must have one name, because the
+// kernel has one watch for it.
+func canonical(dir string) string {
+	if d, err := filepath.EvalSymlinks(dir); err == nil {
+		return d
+	}
+	return filepath.Clean(dir)
+}
+
+func (w *Watcher) dirLocked(path string) *watchedDir {
+	d := w.dirs[path]
+	if d == nil {
+		d = &watchedDir{path: path, names: map[string][]*Bell{}}
+		w.dirs[path] = d
+		w.wake()
+	}
+	return d
+}
+
+func (w *Watcher) wake() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// without removes b from bells.
+func without(bells []*Bell, b *Bell) []*Bell {
+	return slices.DeleteFunc(bells, func(o *Bell) bool { return o == b })
 }

@@ -79,6 +79,8 @@ func TestBellFollowsLink(t *testing.T) {
 	rung(d)
 	d.SetDirs(b)
 	d.SetDirs()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if n := len(w.dirs); n > 2 {
 		t.Errorf("%d directories", n)
 	}

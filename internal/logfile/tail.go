@@ -217,7 +217,7 @@ func (t *Tail) pass(ctx context.Context, line flow.Line) (time.Duration, error) 
 	}
 	t.report(err)
 	switch {
-	case wrote:
+	case wrote && (err != nil || t.log.Unread()):
 		return 0, nil
 	case err != nil:
 		return problemPeriod, nil
@@ -233,7 +233,7 @@ func (t *Tail) pass(ctx context.Context, line flow.Line) (time.Duration, error) 
 func (t *Tail) rest(now time.Time) (time.Duration, error) {
 	wait := sooner(0, t.log.Pace(now))
 	if t.held {
-		wait = sooner(wait, max(heldPeriod-now.Sub(t.wrote), 1))
+		wait = sooner(wait, min(max(heldPeriod-now.Sub(t.wrote), 1), heldPeriod))
 	}
 	if absent := t.log.Absent(now); t.opt.Gone > 0 && absent > 0 {
 		left := max(t.opt.Gone-now.Sub(t.log.LastWrite()), min(t.opt.Gone, time.Minute)-absent)

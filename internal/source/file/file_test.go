@@ -55,7 +55,11 @@ func (l *fakeLines) Open(in flow.Input) (flow.Line, error) {
 	return line, nil
 }
 
-func (l *fakeLines) Known() []flow.Input { return l.inputs }
+func (l *fakeLines) Known() []flow.Input {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.inputs)
+}
 
 func (l *fakeLines) Settle() {
 	l.mu.Lock()

@@ -33,6 +33,7 @@ func (r *run) first(ctx context.Context, l logs) {
 			begin.Since = time.Now().Add(-r.start.back)
 		}
 	}
+	known := r.lines.Known()
 	var begun sync.WaitGroup
 	for path := range l.files {
 		b := begin
@@ -40,7 +41,7 @@ func (r *run) first(ctx context.Context, l logs) {
 		begun.Add(1)
 		r.follow(ctx, path, b, begun.Done)
 	}
-	for _, in := range r.lines.Known() {
+	for _, in := range known {
 		path, ok := strings.CutPrefix(in.Stream.ID, r.deps.Name+"/")
 		switch {
 		case !ok || r.followed(path):
