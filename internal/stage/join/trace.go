@@ -111,7 +111,7 @@ func (l language) opens(line []byte) (of language) {
 	if l&dotnet != 0 && (bytes.HasPrefix(line, []byte("Unhandled exception. ")) || bytes.HasPrefix(line, []byte("Unhandled Exception: "))) {
 		of |= dotnet
 	}
-	if l&ruby != 0 && (isRubyFrame(line) && bytes.HasSuffix(line, []byte(")")) || isRailsError(line)) {
+	if l&ruby != 0 && (bytes.HasSuffix(line, []byte(")")) && isRubyFrame(line) || isRailsError(line)) {
 		of |= ruby
 	}
 	if l&golang != 0 && isGoCrash(line) {
