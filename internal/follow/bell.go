@@ -52,6 +52,7 @@ func (b *Bell) SetDirs(paths ...string) {
 		b.at = append(b.at, d)
 		if !slices.Contains(d.whole, b) {
 			d.whole = append(d.whole, b)
+			b.Ring() // something may have appeared before
 		}
 	}
 	for _, d := range old {

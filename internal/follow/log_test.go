@@ -251,7 +251,7 @@ func TestCompressed(t *testing.T) {
 		for _, restart := range []bool{false, true} {
 			t.Run(fmt.Sprint(unread, restart), func(t *testing.T) {
 				w := newWorld(t)
-				w.write(2000)
+				w.write(500)
 				w.read()
 				w.write(unread)
 				if restart {
@@ -407,7 +407,7 @@ func TestAppearsLater(t *testing.T) {
 }
 
 // seeds is how many random histories TestRandom tries.
-const seeds = 100
+const seeds = 60
 
 // TestRandom does what administrators do, in random order, with looks and restarts in
 // between. As long as nothing is deleted nothing may be lost or doubled.
