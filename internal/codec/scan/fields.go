@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Take says what a field is made of.
@@ -47,6 +48,9 @@ func CompileFields(before string, fields []Field) (*Pattern, error) {
 		segs[0].lit = newLiteral([]rune(before), false)
 	}
 	for i, f := range fields {
+		if !utf8.ValidString(before + f.After) {
+			return nil, errors.New("the text between the fields is not UTF-8")
+		}
 		if f.After == "" && i < len(fields)-1 && f.Take == Until {
 			return nil, fmt.Errorf("the fields %s and %s have nothing between them", f.Name, fields[i+1].Name)
 		}
@@ -101,6 +105,9 @@ func (s *segment) setTake(f Field) {
 // if that never occurs the field takes the rest of the line, the fields after it are
 // absent, and the line fits all the same; so does the last field without text after it.
 func CompilePattern(expr string) (*Pattern, error) {
+	if !utf8.ValidString(expr) {
+		return nil, errors.New("the pattern is not UTF-8")
+	}
 	before, fields := splitPattern([]rune(expr))
 	if len(fields) == 0 {
 		return nil, errors.New("name at least one field, as in <status>")

@@ -99,7 +99,8 @@ func (l *literal) at(t *text, i int) int {
 		if n == 0 {
 			return malformed
 		}
-		if r != want && !(l.fold && sameFold(r, want)) {
+		// Only U+FFFD itself is that, not a byte taken for it.
+		if r != want && !(l.fold && sameFold(r, want)) || r == utf8.RuneError && n == 1 {
 			return failed
 		}
 		i += n
