@@ -18,6 +18,9 @@ const (
 	tickEvery    = 50 * time.Millisecond
 	reportEvery  = 2 * time.Second
 	stopDeadline = 20 * time.Second
+	// What was written last is committed, and so seen, within a second or so.
+	settleEvery    = 200 * time.Millisecond
+	settleDeadline = 3 * time.Second
 )
 
 // Options say where the traffic goes.
@@ -59,12 +62,14 @@ func Run(ctx context.Context, o Options) error {
 	}
 	w := newWriter(log, o.rate(), o.Seed)
 	lastReport := time.Now()
-	return w.run(ctx, func(now time.Time) {
+	err = w.run(ctx, func(now time.Time) {
 		if now.Sub(lastReport) >= reportEvery {
 			lastReport = now
 			o.report(ctx, now, w)
 		}
 	})
+	o.settle(ctx, w)
+	return err
 }
 
 // Emit writes traffic to out until ctx ends: what the demo's container does.
@@ -115,6 +120,31 @@ func (o *Options) report(ctx context.Context, now time.Time, w *writer) {
 		return
 	}
 	fmt.Fprintf(o.Out, "          counted %s\n", counted.String())
+}
+
+// settle reports once more when everything that was written is counted, if that can be
+// seen: who stops counting only after Run has returned shows equal numbers at the end.
+func (o *Options) settle(ctx context.Context, w *writer) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleDeadline)
+	defer cancel()
+	again := time.NewTicker(settleEvery)
+	defer again.Stop()
+	for o.Metrics != "" {
+		counted, err := readCounts(ctx, o.Metrics, o.Series)
+		if err != nil {
+			return // nobody counts any more
+		}
+		if counted.total() >= w.tally.total() {
+			break
+		}
+		select {
+		case <-again.C:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	o.report(ctx, time.Now(), w)
 }
 
 // writer makes lines at a pace and counts them.
@@ -170,14 +200,22 @@ func (t *tally) add(status, n int) {
 	}
 }
 
+// total returns the lines of all statuses.
+func (t *tally) total() int {
+	sum := 0
+	for _, n := range t {
+		sum += n
+	}
+	return sum
+}
+
 // String writes the total and the statuses that occur.
 func (t *tally) String() string {
-	total, parts := 0, bytes.Buffer{}
+	var parts bytes.Buffer
 	for status, n := range t {
 		if n > 0 {
-			total += n
 			parts.WriteString("  " + strconv.Itoa(status) + ":" + strconv.Itoa(n))
 		}
 	}
-	return fmt.Sprintf("%6d lines%s", total, parts.Bytes())
+	return fmt.Sprintf("%6d lines%s", t.total(), parts.Bytes())
 }

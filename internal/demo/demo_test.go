@@ -155,8 +155,8 @@ func TestRunReports(t *testing.T) {
 				t.Errorf("the report lacks %q:\n%s", want, out.String())
 			}
 		}
-		if n := strings.Count(out.String(), "written "); n != 2 {
-			t.Errorf("%d reports in 5 s, want 2:\n%s", n, out.String())
+		if n := strings.Count(out.String(), "written "); n != 3 {
+			t.Errorf("%d reports in 5 s and at the end, want 3:\n%s", n, out.String())
 		}
 	})
 }

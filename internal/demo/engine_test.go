@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -169,6 +170,30 @@ func TestReadCounts(t *testing.T) {
 	o.report(t.Context(), time.Unix(0, 0), newWriter(io.Discard, 50, 1))
 	if !strings.Contains(out.String(), "counted      4 lines  200:4") {
 		t.Errorf("report: %s", out.String())
+	}
+}
+
+func TestSettleWaitsForTheLastLine(t *testing.T) {
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		io.WriteString(w, "n_total{status=\"200\"} "+strconv.Itoa(asked)+"\n")
+	}))
+	defer server.Close()
+	var out bytes.Buffer
+	w := newWriter(io.Discard, 50, 1)
+	w.tally.add(200, 3)
+	o := Options{Out: &out, Metrics: server.URL, Series: "n_total"}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	o.settle(ended, w)
+	if asked < 3 || !strings.Contains(out.String(), "written      3 lines") {
+		t.Errorf("asked %d times, report: %s", asked, out.String())
+	}
+	server.Close()
+	out.Reset()
+	if o.settle(ended, w); out.Len() > 0 {
+		t.Errorf("a report though nobody counts: %s", out.String())
 	}
 }
 
