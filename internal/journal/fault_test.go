@@ -10,8 +10,10 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/metric"
@@ -315,4 +317,95 @@ func TestHostilePayload(t *testing.T) {
 	if got := after.TotalAlloc - before.TotalAlloc; got > n {
 		t.Errorf("%d bytes allocated for a payload of %d", got, len(payload))
 	}
+}
+
+// TestNumbersStaySmall: a number is an index in memory, so rules that come and go must not
+// make them grow for ever.
+func TestNumbersStaySmall(t *testing.T) {
+	var fs disk.Faulty
+	w := open(t, &fs)
+	for range 50 {
+		w.reg.Forget("lines_total")
+		w.claim()
+		w.read("a", 1)
+		w.read("b", 1)
+		w.sync()
+	}
+	if w.lines.Series("b").ID() < 50 {
+		t.Fatal("numbers do not grow: the test is for nothing")
+	}
+	w = reopen(t, &fs, w)
+	if a, b := w.lines.Series("a"), w.lines.Series("b"); a.ID() > 2 || b.ID() > 2 || a.Value() != 1 || b.Value() != 1 {
+		t.Errorf("after a restart a is %d = %v, b is %d = %v", a.ID(), a.Value(), b.ID(), b.Value())
+	}
+}
+
+// TestTogether uses everything at once, for the race detector, and ends in the middle.
+func TestTogether(t *testing.T) {
+	var fs disk.Faulty
+	w := open(t, &fs)
+	w.journal.opts.WriteEvery, w.journal.opts.SyncEvery = time.Millisecond, 2*time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- w.journal.Run(ctx) }()
+	var busy sync.WaitGroup
+	for i := range 4 {
+		busy.Go(func() {
+			name := fmt.Sprint("input", i)
+			for k := range 200 {
+				w.read(name, 1)
+				w.journal.Store("state/"+name, binary.AppendUvarint(nil, uint64(k)))
+				w.journal.Load("state/" + name)
+				w.journal.Known("test")
+				w.reg.Each(func(*metric.Family, *metric.Series) bool { return true })
+				if k%50 == 49 {
+					if err := w.journal.Sync(ctx); err != nil {
+						t.Error(err)
+					}
+					if got := w.lines.Series(name).Value(); got != float64(k+1) {
+						t.Errorf("%s: %v lines are shown after Sync, want %d", name, got, k+1)
+					}
+					w.journal.Input(inputOf("short/" + name)).Forget()
+				}
+			}
+		})
+	}
+	busy.Wait()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	w = reopen(t, &fs, w)
+	for i := range 4 {
+		if got := w.check(fmt.Sprint("input", i)); got != 200 {
+			t.Errorf("%d lines, want 200", got)
+		}
+	}
+}
+
+// FuzzOpen has a sound frame with any payload: whatever it says, Open works, and what it
+// makes of it does not change any more.
+func FuzzOpen(f *testing.F) {
+	c := change{
+		inputs:    []inputDef{{1, "id", record.Stream{ID: "s", Source: "x"}}, {1 << 31, "id", record.Stream{ID: "s", Source: "x"}}},
+		positions: []positionDef{{input: 1, position: record.Position{Source: []byte("p")}}, {input: 9}},
+		series:    []metric.Durable{{ID: 1 << 31, Key: "k", Cells: []float64{1, 2}}, {ID: 2, Key: "k"}, {}},
+		deltas:    []record.Delta{{Series: 2, Cell: 1 << 31, Add: 4}, {Series: 1 << 31, Cell: 1, Add: 1}},
+		states:    []stateDef{{"k", []byte("v")}, {"k", nil}},
+	}
+	f.Add(appendChange(nil, &c))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		frame := appendFrame(nil, link{generation: 7}, new(change))
+		frame = append(frame[:frameHeader], payload...)
+		binary.LittleEndian.PutUint32(frame[24:], uint32(len(payload)))
+		binary.LittleEndian.PutUint32(frame[28:], frameSum(0, frame))
+		var fs disk.Faulty
+		fs.SetBytes(fileNames[0], frame)
+		once := open(t, &fs)
+		series := once.reg.Snapshot()
+		again := reopen(t, &fs, once)
+		if got := again.reg.Snapshot(); len(got) != len(series) {
+			t.Errorf("%d series, and after another restart %d", len(series), len(got))
+		}
+	})
 }

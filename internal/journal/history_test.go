@@ -174,7 +174,7 @@ func (h *history) step() {
 }
 
 func TestHistories(t *testing.T) {
-	for seed := range uint64(400) {
+	for seed := range uint64(200) {
 		h := &history{world: &world{t: t}, rnd: rand.New(rand.NewPCG(seed, 2)), shown: map[string]float64{}}
 		h.open()
 		for i := range 120 {

@@ -206,12 +206,28 @@ func restore(j *Journal, r *recovered) {
 		j.inputs[inputKey(flow.Input{Stream: def.stream, ID: def.id})] = st
 		j.nextNum = max(j.nextNum, number+1)
 	}
-	// The latest first: where a rule went and came back, its series may be there twice, and
-	// the one with the higher number is the one that counts.
-	for _, id := range slices.Backward(slices.Sorted(maps.Keys(r.series))) {
-		if err := j.opts.Registry.Restore(r.series[id]); err != nil {
+	restoreSeries(j, r.series)
+	j.states = r.states
+}
+
+// restoreSeries gives the registry its series back. They are numbered anew, so that numbers
+// do not grow with every rule that ever was: the generation that begins has no others.
+func restoreSeries(j *Journal, series map[uint32]metric.Durable) {
+	numbers := slices.Sorted(maps.Keys(series))
+	latest := make(map[string]uint32, len(series))
+	for _, n := range numbers {
+		latest[series[n].Key] = n // a rule that went and came back may have left two
+	}
+	next := uint32(1)
+	for _, n := range numbers {
+		s := series[n]
+		if latest[s.Key] != n {
+			continue
+		}
+		s.ID = next
+		next++
+		if err := j.opts.Registry.Restore(s); err != nil {
 			j.opts.Log.Warn("a series was not restored", "error", err)
 		}
 	}
-	j.states = r.states
 }
