@@ -125,7 +125,8 @@ func (o *Options) report(ctx context.Context, now time.Time, w *writer) {
 // settle reports once more when everything that was written is counted, if that can be
 // seen: who stops counting only after Run has returned shows equal numbers at the end.
 func (o *Options) settle(ctx context.Context, w *writer) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleDeadline)
+	ctx = context.WithoutCancel(ctx)
+	patience, cancel := context.WithTimeout(ctx, settleDeadline)
 	defer cancel()
 	again := time.NewTicker(settleEvery)
 	defer again.Stop()
@@ -140,7 +141,7 @@ func (o *Options) settle(ctx context.Context, w *writer) {
 		select {
 		case <-again.C:
 			continue
-		case <-ctx.Done():
+		case <-patience.Done():
 		}
 		break
 	}
