@@ -33,16 +33,16 @@ func (x *follower) changeOver(ctx context.Context, path string) (beginning, erro
 	if ctx.Err() != nil {
 		return beginning{}, ctx.Err()
 	}
+	err = nil
 	at, ok := s.best()
 	if !ok {
 		c.shift = c.pos
 		if s.matcher.seen > 0 {
 			err = x.writeGap(ctx, record.Gap{Bytes: -1, Reason: "rotated away"})
-			return beginning{start: logfile.Start{Rotated: true}}, err
 		}
-		return beginning{start: logfile.Start{Rotated: true}}, nil
+		return beginning{start: logfile.Start{Rotated: true}}, err
 	}
-	c.shift = c.pos - at
+	c.anchor(at, s.starts)
 	b := beginning{position: record.Position{Source: s.source, Resume: [2]int64{at, at}}}
 	for sub, n := range held {
 		if n = min(n, len(s.starts)); n > 0 {

@@ -63,6 +63,23 @@ func (c *cursor) grow(size int64) {
 	}
 }
 
+// anchor sets the cursor on position at of the file, where the last records begin at starts.
+// Those are going to be read again; they get positions behind all that were given out.
+func (c *cursor) anchor(at int64, starts []int64) {
+	begin := at
+	if len(starts) > 0 {
+		begin = starts[0]
+	}
+	c.shift = c.pos - begin
+	c.pos = at + c.shift
+	end := at
+	for i := range min(c.n, len(starts)) {
+		start := starts[len(starts)-1-i]
+		c.marks[(c.head-1-i+2*maxMarks)%maxMarks].size = end - start
+		end = start
+	}
+}
+
 // back returns the i-th last mark; 0 is the last.
 func (c *cursor) back(i int) mark {
 	return c.marks[(c.head-1-i+2*maxMarks)%maxMarks]
