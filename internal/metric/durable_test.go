@@ -87,6 +87,27 @@ func TestNumbersAreNotUsedTwice(t *testing.T) {
 	}
 }
 
+// TestForgottenFamily: who still holds a family that was forgotten cannot make series that
+// are stored, let alone beside those of its successor.
+func TestForgottenFamily(t *testing.T) {
+	r := metric.New()
+	former := family(t, r, plainDesc)
+	status := family(t, r, statusDesc)
+	status.Series("200", "/")
+	r.Forget(plainDesc.Name)
+	r.Forget(statusDesc.Name)
+	if n := r.Forgotten(); n != 1 {
+		t.Errorf("%d series have gone, want 1", n)
+	}
+	present := family(t, r, plainDesc).Series()
+	if s := former.Series(); s.ID() != 0 || present.ID() == 0 {
+		t.Errorf("the forgotten family's series has number %d, its successor's %d", s.ID(), present.ID())
+	}
+	if all := r.Snapshot(); len(all) != 1 || all[0].ID != present.ID() {
+		t.Errorf("stored: %v", all)
+	}
+}
+
 func TestChangedRuleStartsNewSeries(t *testing.T) {
 	for name, change := range map[string]func(*metric.Desc){
 		"owner":   func(d *metric.Desc) { d.Owner = "rule 1 abd" },

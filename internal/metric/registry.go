@@ -317,7 +317,7 @@ func (f *Family) overflowLocked() *Series {
 func (f *Family) newSeriesLocked(values []string) *Series {
 	s := &Series{family: f, values: values, text: f.labelText(values), cells: make([]atomic.Uint64, f.cellCount()), created: time.Now()}
 	s.changed.Store(s.created.Unix())
-	if f.desc.Durable {
+	if f.desc.Durable && f.reg.families[f.desc.Name] == f { // a forgotten family is not stored
 		s.key = durableKey(f.desc, values)
 		s.id = uint32(len(f.reg.durable))
 		f.reg.durable = append(f.reg.durable, s)
@@ -338,7 +338,8 @@ func (s *Series) Values() []string { return s.values }
 // Family returns the family of s; nil while a restored series is not claimed.
 func (s *Series) Family() *Family { return s.family }
 
-// ID returns the durable number of s, for a record.Delta; 0 when it is volatile.
+// ID returns the durable number of s, for a record.Delta; 0 when it is volatile, or made
+// after its family was forgotten.
 func (s *Series) ID() uint32 { return s.id }
 
 // Add adds v to a volatile counter or gauge.
