@@ -8,6 +8,7 @@ import (
 
 // advance compares the survey with the newest known file and appends what came after it.
 func (l *Log) advance(s *survey) error {
+	unproved := l.newest() != nil && l.newest().blank()
 	for _, f := range l.files {
 		if f.open && f.blank() {
 			f.identify() // it may have been written, rotated and compressed in one go
@@ -31,18 +32,20 @@ func (l *Log) advance(s *survey) error {
 		return l.supersede(known, s)
 	}
 	if s.live.open && s.is.id == known.id && (known.open || s.live.continues(known)) {
-		return l.resumeLive(known, s)
+		return l.resumeLive(known, s, unproved)
 	}
 	return l.succeed(known, s)
 }
 
-// resumeLive goes on with the known file where it always was.
-func (l *Log) resumeLive(known *file, s *survey) error {
+// resumeLive goes on with the known file where it always was. It is unproved when nothing
+// of it was read: then it may have been written, copied and truncated since, and whatever
+// was written later than it was is such a copy.
+func (l *Log) resumeLive(known *file, s *survey, unproved bool) error {
 	var before []*file
-	if known.blank() {
-		// Nothing of it was read, so nothing proves that it was not copied and truncated
-		// since: whatever was written later than it is such a copy.
-		newer := slices.DeleteFunc(s.newerThan(known, place{}), func(e entry) bool { return e.mtime == known.mtime || l.isKnown(e) })
+	if unproved {
+		newer := slices.DeleteFunc(s.newerThan(known, place{}), func(e entry) bool {
+			return e.mtime == known.mtime || l.isKnown(e) || e.copies(s)
+		})
 		opened, err := l.openAll(newer)
 		if err != nil {
 			return err
@@ -59,6 +62,22 @@ func (l *Log) resumeLive(known *file, s *survey) error {
 	l.files = slices.Insert(l.files, len(l.files)-1, before...)
 	l.lost = false
 	return nil
+}
+
+// copies tells whether e is a copy of what is still at the path: the truncation comes next.
+func (e *entry) copies(s *survey) bool {
+	var head [headBytes]byte
+	n, err := s.live.readAt(head[:], 0)
+	if err != nil || n == 0 {
+		return false
+	}
+	c, _, err := openContent(e.path, e.id, e.packed)
+	if err != nil {
+		return false
+	}
+	defer c.close()
+	d, ok := c.digestAt(0, n)
+	return ok && d == digestOf(head[:n])
 }
 
 // supersede forgets a resumed file of which nothing was read, for its inode is no proof:
