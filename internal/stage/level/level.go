@@ -3,11 +3,13 @@
 //
 //	line := level.New(cfg, mapping, slots, labels)(next)
 //
-// A stage belongs to one line. It sets Record.Level and nothing else; a level that a source
-// has set already stays unless the configuration names a field.
+// A stage belongs to one line and is called by one goroutine at a time. It sets Record.Level
+// and nothing else; a level that a source has set already stays unless the configuration
+// names a field. That a record is of standard error says nothing about its level.
 package level
 
 import (
+	"bytes"
 	"context"
 	"slices"
 
@@ -21,8 +23,8 @@ import (
 type Config struct {
 	// Field is the extracted field that holds the level: a word, a number of pino or
 	// bunyan, or a syslog severity. Default: the first of level, severity, lvl,
-	// log.level, loglevel, levelname, priority that a record has, else the words of its
-	// line.
+	// log.level, loglevel, levelname, priority that a record has. The words of the line
+	// decide where a record has no such field.
 	Field string `yaml:"field"`
 }
 
@@ -68,7 +70,7 @@ type stage struct {
 func (s *stage) set(b *record.Batch, i int) {
 	r := &b.Records[i]
 	if s.words != nil {
-		r.Level = s.words.level(s.text(b, r))
+		r.Level = s.fromWords(b, r)
 		return
 	}
 	if r.Level != record.LevelUnknown && !s.named {
@@ -76,25 +78,54 @@ func (s *stage) set(b *record.Batch, i int) {
 	}
 	row := b.Row(i)
 	for _, slot := range s.slots {
-		if l := severity.FromValue(b.Bytes(row[slot])); l != record.LevelUnknown {
+		v := b.Bytes(row[slot])
+		if l := severity.FromValue(v); l != record.LevelUnknown || s.named && len(v) > 0 {
 			r.Level = l
 			return
 		}
 	}
-	if !s.named {
-		// The words of a level need no unescaping, wherever they stand.
-		r.Level = severity.FromLine(b.Bytes(r.Body))
-	}
+	r.Level = severity.FromLine(s.beginning(b, r))
 }
 
-// text returns the plain text of r, valid until the next call.
-func (s *stage) text(b *record.Batch, r *record.Record) []byte {
+// fromWords asks the collector's mapping. Escaped text is made plain only if it holds a
+// keyword at all.
+func (s *stage) fromWords(b *record.Batch, r *record.Record) record.Level {
+	text := b.Bytes(r.Body)
+	if r.Flags&record.Escaped == 0 {
+		return s.words.level(text)
+	}
+	if !s.words.mayMatch(text) {
+		return record.LevelInfo
+	}
+	s.plain = dockerjson.Unescape(s.plain[:0], text)
+	l := s.words.level(s.plain)
+	if cap(s.plain) > maxScratch {
+		s.plain = nil
+	}
+	return l
+}
+
+// maxScratch is how much memory a line keeps for its next long record.
+const maxScratch = 16 << 10
+
+// searched is how much of escaped text is made plain for severity.FromLine, which does not
+// look at more.
+const searched = 4096
+
+// beginning returns the text of r for severity.FromLine, valid until the next call. Words
+// and quotes need no unescaping, but tabs and the colors of terminals do, which stand as
+// \u0009 and \u001b right before a level.
+func (s *stage) beginning(b *record.Batch, r *record.Record) []byte {
 	text := b.Bytes(r.Body)
 	if r.Flags&record.Escaped == 0 {
 		return text
 	}
-	s.plain = dockerjson.Unescape(s.plain[:0], text)
-	return s.plain
+	text = text[:min(len(text), searched)]
+	if bytes.Contains(text[:min(len(text), searched/8)], []byte(`\u00`)) {
+		s.plain = dockerjson.Unescape(s.plain[:0], text)
+		return s.plain
+	}
+	return text
 }
 
 // FromText returns the level that the words of a plain line say.

@@ -2,8 +2,10 @@ package level_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
+	"github.com/weirlog/weir/internal/codec/dockerjson"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/record"
 	"github.com/weirlog/weir/internal/stage/level"
@@ -12,11 +14,28 @@ import (
 const mapping = `{"default_mapping":{"warning_keywords":["WARNING","WARN"],"error_keywords":["ERROR"]},
 "mappings":[{"container_keywords":["some-custom-app"],"warning_keywords":["WARN"],"error_keywords":["ERROR","Exception"],"messages_to_ignore_errors":["TODO"]}]}`
 
-// levelOf runs one line, with fields as slots, through a stage.
+// levelOf runs one line, with fields as slots, through a stage: as it is, and escaped.
 func levelOf(t *testing.T, c level.Config, m *level.Mapping, container, line string, fields ...string) record.Level {
 	t.Helper()
+	got := run(t, c, m, container, record.Record{}, line, fields)
+	if l := run(t, c, m, container, record.Record{Flags: record.Escaped}, line, fields); l != got {
+		t.Errorf("%q: %v, but escaped %v", line, got, l)
+	}
+	if l := run(t, c, m, container, record.Record{Flags: record.Stderr}, line, fields); l != got {
+		t.Errorf("%q: %v, but on stderr %v", line, got, l)
+	}
+	return got
+}
+
+func run(t *testing.T, c level.Config, m *level.Mapping, container string, r record.Record, line string, fields []string) record.Level {
+	t.Helper()
 	b := new(record.Batch)
-	b.Records = []record.Record{{Body: b.Append([]byte(line))}}
+	text := []byte(line)
+	if r.Flags&record.Escaped != 0 {
+		text = dockerjson.Escape(nil, text)
+	}
+	r.Body = b.Append(text)
+	b.Records = []record.Record{r}
 	for i := 0; i < len(fields); i += 2 {
 		b.Slots = append(b.Slots, fields[i])
 		b.Values = append(b.Values, b.Append([]byte(fields[i+1])))
@@ -45,7 +64,13 @@ func TestLevel(t *testing.T) {
 		{level.Config{}, "WARN slow", []string{"level", "error"}, record.LevelError},
 		{level.Config{}, "WARN slow", []string{"level", "", "severity", "50"}, record.LevelError},
 		{level.Config{Field: "sev"}, "WARN slow", []string{"level", "error", "sev", "debug"}, record.LevelDebug},
-		{level.Config{Field: "sev"}, "WARN slow", []string{"sev", ""}, record.LevelUnknown},
+		{level.Config{Field: "sev"}, "WARN slow", []string{"sev", ""}, record.LevelWarn}, // as if absent
+		{level.Config{Field: "sev"}, "WARN slow", []string{"sev", "custom"}, record.LevelUnknown},
+		{level.Config{Field: "sev"}, "WARN slow", []string{"level", "error"}, record.LevelWarn},
+		{level.Config{}, "WARN slow", []string{"level", "custom"}, record.LevelWarn},
+		{level.Config{}, "2026-11-20T17:56:45.088Z\terror\tmain.go:7", nil, record.LevelError},
+		{level.Config{}, "\x1b[31mERROR\x1b[0m \"red\"", nil, record.LevelError},
+		{level.Config{}, `{"level":"info","msg":"ERROR"}`, nil, record.LevelInfo},
 		{level.Config{}, "hello", nil, record.LevelUnknown},
 	} {
 		if got := levelOf(t, test.config, none, "", test.line, test.fields...); got != test.want {
@@ -70,16 +95,65 @@ func TestMapping(t *testing.T) {
 		{"shop", "WARN: slow", record.LevelWarn},
 		{"my-some-custom-app-1", "TODO: ERROR WARN", record.LevelInfo},
 		{"my-some-custom-app-1", "java.lang.Exception: x", record.LevelError},
+		{"my-some-custom-app-1", "java.lang.NullPointerException: x", record.LevelError},
+		{"my-some-custom-app-1", "ExceptionHandler is up, NO_Exception, NOException, Exceptions", record.LevelInfo},
+		{"my-some-custom-app-1", "a real ERROR", record.LevelError},
+		{"shop", "ERROR_COUNT 0, 5ERROR, ERROR5, then an ERROR", record.LevelError},
+		{"shop", "\tERROR\t\"x\"", record.LevelError},
+		{"shop", "WARN and ERROR", record.LevelError},
 		{"", "WARN a file, not a container", record.LevelWarn},
 	} {
 		if got := levelOf(t, level.Config{}, m, test.container, test.line); got != test.want {
 			t.Errorf("%s: %q: %v, want %v", test.container, test.line, got, test.want)
 		}
 	}
-	for _, bad := range []string{``, `5`, `{}`, `{"default_mapping":{}}`, `{"default_mapping":{"warning_keywords":[],"error_keywords":[]},"x":1}`,
+	for _, bad := range []string{``, `5`, `{}`, mapping + "x", mapping[:40], `{"default_mapping":{"container_keywords":["x"],"warning_keywords":[],"error_keywords":[]}}`, `{"default_mapping":{}}`, `{"default_mapping":{"warning_keywords":[],"error_keywords":[]},"x":1}`,
 		`{"default_mapping":{"warning_keywords":[],"error_keywords":[]},"mappings":[{"warning_keywords":[],"error_keywords":[]}]}`} {
 		if _, err := level.ParseMapping([]byte(bad)); err == nil {
 			t.Errorf("ParseMapping(%s) found nothing wrong", bad)
+		}
+	}
+}
+
+func TestMappingSaysWhere(t *testing.T) {
+	_, err := level.ParseMapping([]byte("{\n\"default_mapping\": {\n\"warning_keyword\": []}}"))
+	if err == nil || !strings.Contains(err.Error(), "line 3") || !strings.Contains(err.Error(), "warning_keyword") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSourcesLevelStays(t *testing.T) {
+	given := record.Record{Level: record.LevelDebug}
+	if l := run(t, level.Config{}, nil, "", given, "ERROR", []string{"level", "warn"}); l != record.LevelDebug {
+		t.Errorf("it became %v", l)
+	}
+	if l := run(t, level.Config{Field: "level"}, nil, "", given, "ERROR", []string{"level", "warn"}); l != record.LevelWarn {
+		t.Errorf("the named field made it %v", l)
+	}
+}
+
+func TestNoAllocations(t *testing.T) {
+	m, err := level.ParseMapping([]byte(mapping))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, container := range []string{"", "some-custom-app"} {
+		b := &record.Batch{Slots: []string{"level"}}
+		line := dockerjson.Escape(nil, []byte("\tERROR \"x\""))
+		for range 10 {
+			b.Records = append(b.Records, record.Record{Body: b.Append(line), Flags: record.Escaped})
+			b.Values = append(b.Values, record.Span{})
+		}
+		end := flow.SinkFunc(func(context.Context, *record.Batch) error { return nil })
+		sink := level.New(level.Config{}, m, b.Slots, record.NewLabels(map[string]string{"container": container}))(end)
+		ctx := t.Context()
+		if n := testing.AllocsPerRun(10, func() {
+			for i := range b.Records {
+				b.Records[i].Level = record.LevelUnknown
+			}
+			_ = sink.Write(ctx, b)
+		}); n > 0 {
+			t.Errorf("%v allocations", n)
 		}
 	}
 }

@@ -3,7 +3,9 @@ package level
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/weirlog/weir/internal/record"
@@ -24,6 +26,8 @@ type containerWords struct {
 // words are matched as they stand, anywhere in a line.
 type words struct {
 	warnings, errors, ignored [][]byte
+	// odd is set when a keyword may look different in escaped text.
+	odd bool
 }
 
 type mappingFile struct {
@@ -43,11 +47,19 @@ func ParseMapping(text []byte) (*Mapping, error) {
 	var f mappingFile
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&f); err != nil {
-		return nil, fmt.Errorf("level mapping: %w", err)
+	err := dec.Decode(&f)
+	if err == nil && dec.More() {
+		err = errors.New("something follows the object")
+	}
+	if err != nil {
+		line := 1 + bytes.Count(text[:min(int(dec.InputOffset()), len(text))], []byte("\n"))
+		return nil, fmt.Errorf("level mapping: line %d: %w", line, err)
 	}
 	if f.Default == nil {
-		return nil, fmt.Errorf("level mapping: default_mapping is missing")
+		return nil, errors.New(`level mapping: default_mapping is missing; it needs "warning_keywords" and "error_keywords"`)
+	}
+	if f.Default.Containers != nil {
+		return nil, errors.New("level mapping: default_mapping is for all containers; move container_keywords to an entry of mappings")
 	}
 	m := &Mapping{}
 	standard, err := f.Default.words("default_mapping")
@@ -58,7 +70,7 @@ func ParseMapping(text []byte) (*Mapping, error) {
 	for i, e := range f.Mappings {
 		name := fmt.Sprintf("mappings[%d]", i)
 		if len(e.Containers) == 0 {
-			return nil, fmt.Errorf("level mapping: %s.container_keywords is missing", name)
+			return nil, fmt.Errorf("level mapping: %s.container_keywords is missing: without it the entry is for no container", name)
 		}
 		w, err := e.words(name)
 		if err != nil {
@@ -74,7 +86,30 @@ func (e mappingEntry) words(name string) (w words, err error) {
 		return w, fmt.Errorf("level mapping: %s needs warning_keywords and error_keywords", name)
 	}
 	w.warnings, w.errors, w.ignored = texts(e.Warnings), texts(e.Errors), texts(e.Ignored)
+	w.odd = slices.ContainsFunc(slices.Concat(w.warnings, w.errors), isOdd)
 	return w, nil
+}
+
+// isOdd says whether a keyword has bytes that a JSON string may hold in another form.
+func isOdd(keyword []byte) bool {
+	return bytes.ContainsFunc(keyword, func(r rune) bool {
+		return r != ' ' && r != ':' && r != '-' && r != '.' && (r >= 0x80 || !wordByte(byte(r)))
+	})
+}
+
+// mayMatch says whether escaped text can hold a keyword.
+func (w *words) mayMatch(escaped []byte) bool {
+	if w.odd {
+		return true
+	}
+	for _, list := range [...][][]byte{w.errors, w.warnings} {
+		for _, k := range list {
+			if bytes.Contains(escaped, k) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func texts(list []string) [][]byte {
@@ -107,8 +142,8 @@ func (m *Mapping) of(container string) *words {
 }
 
 // level classifies one line. An error keyword makes an error, unless a message to ignore is
-// in the same line: then it is info. A keyword that is part of a longer word, as in
-// NO_ERRORS, says nothing.
+// in the same line: then it is info. A keyword that is part of another word, as in
+// NO_ERRORS or ERROR_COUNT, says nothing.
 func (w *words) level(line []byte) record.Level {
 	switch {
 	case contains(line, w.errors):
@@ -131,8 +166,8 @@ func contains(line []byte, keywords [][]byte) bool {
 			if i < 0 {
 				break
 			}
-			at, end := from+i, from+i+len(k)
-			if !joined(line, at-1, k[0]) && !joined(line, end, k[len(k)-1]) {
+			at := from + i
+			if !goesOn(line, at-1, k[0]) && !goesOn(line, at+len(k), k[len(k)-1]) || endsName(line, at, k) {
 				return true
 			}
 			from = at + 1
@@ -141,11 +176,21 @@ func contains(line []byte, keywords [][]byte) bool {
 	return false
 }
 
-// joined says whether the byte at place i goes on the word that edge, the keyword's byte
+// goesOn says whether the byte at place i is of the word that edge, the keyword's byte
 // beside it, belongs to.
-func joined(line []byte, i int, edge byte) bool {
+func goesOn(line []byte, i int, edge byte) bool {
 	return i >= 0 && i < len(line) && wordByte(line[i]) && wordByte(edge)
 }
+
+// endsName says whether the keyword at place at is the last part of a name in mixed case:
+// the Exception of NullPointerException, which people look for.
+func endsName(line []byte, at int, keyword []byte) bool {
+	first := keyword[0]
+	return at > 0 && isLower(line[at-1]) && first >= 'A' && first <= 'Z' &&
+		len(keyword) > 1 && isLower(keyword[1]) && !goesOn(line, at+len(keyword), keyword[len(keyword)-1])
+}
+
+func isLower(c byte) bool { return c >= 'a' && c <= 'z' }
 
 func wordByte(c byte) bool {
 	return c == '_' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
