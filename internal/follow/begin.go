@@ -2,6 +2,7 @@ package follow
 
 import (
 	"io"
+	"slices"
 	"time"
 )
 
@@ -21,7 +22,7 @@ type Start struct {
 // with the first byte of the file at its path. It does nothing when there is no file.
 func (l *Log) Begin(start Start, now time.Time) error {
 	l.now = now
-	s, err := takeSurvey(l.opt.Path, "")
+	s, err := takeSurvey(l.opt.Path, "", start.Older)
 	if err != nil {
 		return err
 	}
@@ -47,7 +48,10 @@ func (l *Log) beginOlder(start Start, s *survey) error {
 	if !start.Since.IsZero() {
 		since = start.Since.UnixNano()
 	}
-	older := s.newerThan(&file{mtime: since}, place{})
+	live := s.live
+	s.live = l.files[0].content // to compare with
+	older := slices.DeleteFunc(s.newerThan(&file{mtime: since}, place{}), func(e entry) bool { return e.copies(s) })
+	s.live = live
 	files, err := l.openAll(older)
 	if err != nil {
 		return err

@@ -258,7 +258,7 @@ func (l *Log) survey() error {
 		return nil // the rest is found by walking on from the newest of these
 	}
 	for try := 1; ; try++ {
-		s, err := takeSurvey(l.opt.Path, l.previous())
+		s, err := takeSurvey(l.opt.Path, l.previous(), l.newest() != nil)
 		if err != nil {
 			return err
 		}

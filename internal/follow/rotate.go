@@ -64,20 +64,24 @@ func (l *Log) resumeLive(known *file, s *survey, unproved bool) error {
 	return nil
 }
 
-// copies tells whether e is a copy of what is still at the path: the truncation comes next.
+// copies tells whether e is a copy of what still is at the path, whole or in the making:
+// the truncation comes next, and until then the path's file has it all.
 func (e *entry) copies(s *survey) bool {
-	var head [headBytes]byte
-	n, err := s.live.readAt(head[:], 0)
-	if err != nil || n == 0 {
+	if !s.live.open || e.packed || e.size == 0 {
 		return false
 	}
-	c, _, err := openContent(e.path, e.id, e.packed)
+	c, _, err := openContent(e.path, e.id, false)
 	if err != nil {
 		return false
 	}
 	defer c.close()
-	d, ok := c.digestAt(0, n)
-	return ok && d == digestOf(head[:n])
+	same := func(off int64, n int) bool {
+		a, ok := c.digestAt(off, n)
+		b, there := s.live.digestAt(off, n)
+		return ok && there && a == b
+	}
+	n := int(min(e.size, beforeBytes))
+	return same(0, int(min(e.size, headBytes))) && same(e.size-int64(n), n)
 }
 
 // supersede forgets a resumed file of which nothing was read, for its inode is no proof:
@@ -285,6 +289,21 @@ func (l *Log) isKnown(e entry) bool {
 	return false
 }
 
+// hasRead tells whether the copy at a place is being read, or was, as a file of its own.
+func (l *Log) hasRead(at *place) bool {
+	for _, f := range l.files {
+		if f.open && f.id == at.id {
+			return true
+		}
+	}
+	for _, m := range l.retired[:min(l.retires, len(l.retired))] {
+		if head, ok := at.digestAt(0, m.head.n); m.id == at.id && m.head.n > 0 && ok && head == m.head {
+			return true
+		}
+	}
+	return false
+}
+
 // place is where a known file was found.
 type place struct {
 	content // open, unless the file was found by a descriptor that is held
@@ -456,7 +475,7 @@ func (l *Log) truncated(f *file) error {
 		return nil
 	}
 	for try := 1; ; try++ {
-		s, err := takeSurvey(l.opt.Path, l.previous())
+		s, err := takeSurvey(l.opt.Path, l.previous(), true)
 		if err != nil {
 			return err
 		}
@@ -471,6 +490,14 @@ func (l *Log) truncated(f *file) error {
 // restart puts the rest of f's old content, and what was written and copied after that, in
 // front of its present content.
 func (l *Log) restart(f *file, s *survey) error {
+	in, err := fstat(f.fd)
+	if err != nil {
+		return err
+	}
+	// What is there now is identified first: if it is copied and truncated while we look,
+	// its own copy is found by that.
+	fresh := l.newFile(f.content, in, f.path)
+	fresh.wary = true
 	was := *f
 	was.content = content{}
 	at, err := s.find(&was)
@@ -478,16 +505,13 @@ func (l *Log) restart(f *file, s *survey) error {
 		return err
 	}
 	defer at.close()
-	opened, err := l.openAll(slices.DeleteFunc(s.newerThan(&was, at), l.isKnown))
+	if at.open && l.hasRead(&at) {
+		at.close()
+	}
+	opened, err := l.openAll(slices.DeleteFunc(s.newerThan(&was, at), func(e entry) bool { return l.isKnown(e) || e.copies(s) }))
 	if err != nil {
 		return err
 	}
-	in, err := fstat(f.fd)
-	if err != nil {
-		return err
-	}
-	fresh := l.newFile(f.content, in, f.path)
-	fresh.wary = true
 	calm := at.ok && at.size == f.off && l.now.Sub(f.grown) >= calmBefore
 	f.content, f.done = content{}, true
 	l.files = l.files[:len(l.files)-1]

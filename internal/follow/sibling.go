@@ -184,10 +184,12 @@ const maxSurvey = 10000
 
 // takeSurvey opens what is at path, if anything, and lists the files rotated away from it.
 // Numbered names are walked upwards, the way the files move, so that none slips through;
-// it is done again when the path changed hands meanwhile.
-func takeSurvey(path, previous string) (*survey, error) {
+// it is done again when the path changed hands meanwhile. Without list the rotated files are
+// left out: a log that is new has none to ask for, and listing a directory for each of its
+// files would cost the square of their number.
+func takeSurvey(path, previous string, list bool) (*survey, error) {
 	for try := 1; ; try++ {
-		s, err := surveyOnce(path, previous)
+		s, err := surveyOnce(path, previous, list)
 		if err != nil {
 			return nil, err
 		}
@@ -203,7 +205,7 @@ func takeSurvey(path, previous string) (*survey, error) {
 	}
 }
 
-func surveyOnce(path, previous string) (*survey, error) {
+func surveyOnce(path, previous string, list bool) (*survey, error) {
 	s := &survey{target: path}
 	fd, in, err := openRead(path)
 	switch {
@@ -222,6 +224,9 @@ func surveyOnce(path, previous string) (*survey, error) {
 	}
 	dir, base := filepath.Split(s.target)
 	s.dir = dir
+	if !list {
+		return s, nil
+	}
 	s.names = dirNames(dir)
 	s.walkNumbered(base)
 	s.listDated(base)

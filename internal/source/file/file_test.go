@@ -34,6 +34,7 @@ type fakeLines struct {
 type fakeLine struct {
 	of        *fakeLines
 	records   []string
+	gaps      []record.Gap
 	position  record.Position
 	labels    record.Labels
 	forgotten bool
@@ -75,6 +76,7 @@ func (f *fakeLine) Write(_ context.Context, b *record.Batch) error {
 	for _, r := range b.Records {
 		f.records = append(f.records, string(b.Bytes(r.Body)))
 	}
+	f.gaps = append(f.gaps, b.Gaps...)
 	f.position = record.Position{Source: slices.Clone(b.Position.Source), Resume: b.Position.Resume}
 	close(f.of.changed)
 	f.of.changed = make(chan struct{})
@@ -184,7 +186,7 @@ func (h *house) until(ok func() bool) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			h.t.Fatalf("waited in vain; there is %v", h.all())
+			h.t.Fatalf("waited in vain; there is %.2000s", fmt.Sprint(h.all()))
 		}
 	}
 }

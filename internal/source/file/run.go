@@ -85,8 +85,9 @@ func (r *run) discover(ctx context.Context, last time.Time, bell *follow.Bell) e
 		l := r.scan(now)
 		for path := range l.files {
 			if !r.followed(path) {
-				// Rotated since it appeared, it began in a file of another name.
-				r.follow(ctx, path, logfile.Start{Rotated: true, Since: last}, func() {})
+				// Rotated since it appeared, it began in a file of another name. The time of a
+				// file may be a little behind the clock.
+				r.follow(ctx, path, logfile.Start{Rotated: true, Since: last.Add(-time.Second)}, func() {})
 			}
 		}
 		bell.SetDirs(l.sortedDirs()...)
