@@ -21,7 +21,8 @@ var layers = []layer{
 	{"metric match", "record"},
 	{"config", ""},
 	{"codec/jsontext codec/rfc3339", ""}, // what several formats are made of
-	{"codec/*", "record codec/jsontext codec/rfc3339"},
+	{"codec/scan", "record codec/jsontext"},
+	{"codec/*", "record codec/jsontext codec/rfc3339 codec/scan"},
 	{"follow dockerapi", ""},
 	{"ledger", "metric"},
 	{"flow", "record metric disk ledger"},
