@@ -111,6 +111,7 @@ type Family struct {
 	series   map[string]*Series // by joined label values; guarded by reg.mu
 	sorted   []*Series          // in order of label values, kept for exposition
 	overflow *Series
+	max      atomic.Int64  // bound on series
 	overflew atomic.Uint64 // additions that went to the overflow series
 }
 
@@ -143,12 +144,14 @@ func (r *Registry) Family(d Desc) (*Family, error) {
 		if !f.desc.same(d) {
 			return nil, fmt.Errorf("metric %s is already defined by %s with labels %v", d.Name, f.desc.Owner, f.desc.Labels)
 		}
+		f.max.Store(int64(d.MaxSeries)) // a reload may have changed it
 		return f, nil
 	}
 	if other := r.clashLocked(d); other != "" {
 		return nil, fmt.Errorf("metric %s: the histogram and %s would share a name on the wire", d.Name, other)
 	}
 	f := &Family{desc: d, reg: r, series: map[string]*Series{}}
+	f.max.Store(int64(d.MaxSeries))
 	if d.Kind == Histogram {
 		f.buckets = bucketLabels(d.Buckets)
 	}
@@ -259,17 +262,32 @@ func (f *Family) Series(values ...string) *Series {
 	if s != nil {
 		return s
 	}
+	return f.seriesSlow(values)
+}
+
+// seriesSlow is Series for values that are not known as they stand.
+func (f *Family) seriesSlow(values []string) *Series {
 	clean := make([]string, len(values))
 	for i, v := range values {
 		clean[i] = cleanValue(v)
 	}
-	key = joinValues(clean) // values that differ in what is cut off are one series
+	key := joinValues(clean) // values that differ in what is cut off are one series
+	f.reg.mu.RLock()
+	s, overflow, full := f.series[key], f.overflow, int64(len(f.series)) >= f.max.Load()
+	f.reg.mu.RUnlock()
+	if s != nil {
+		return s
+	}
+	if full && overflow != nil { // a flood of new values must not stop readers
+		f.overflew.Add(1)
+		return overflow
+	}
 	f.reg.mu.Lock()
 	defer f.reg.mu.Unlock()
 	if s := f.series[key]; s != nil {
 		return s
 	}
-	if len(f.series) >= f.desc.MaxSeries {
+	if int64(len(f.series)) >= f.max.Load() {
 		f.overflew.Add(1)
 		return f.overflowLocked()
 	}

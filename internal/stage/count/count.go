@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/weirlog/weir/internal/codec/dockerjson"
 	"github.com/weirlog/weir/internal/flow"
@@ -138,6 +139,9 @@ func (t *table) add(b *record.Batch) {
 		v := 1.0
 		if t.numeric {
 			n, absent, ok := number(t.get(t.value, b, r, row), t.metric.scale)
+			if ok && n < 0 && t.metric.Sum != "" {
+				ok = false // a counter does not go back
+			}
 			if !ok {
 				if !absent {
 					t.invalid++
@@ -187,7 +191,7 @@ func (t *table) keyOf(b *record.Batch, r *record.Record, row []record.Span) []by
 	t.key = t.key[:0]
 	for i, o := range t.by {
 		if i > 0 {
-			t.key = append(t.key, keySeparator)
+			t.key = append(t.key, keySeparator...)
 		}
 		t.key = append(t.key, t.get(o, b, r, row)...)
 	}
@@ -196,7 +200,7 @@ func (t *table) keyOf(b *record.Batch, r *record.Record, row []record.Span) []by
 
 // keySeparator cannot be part of UTF-8; values that have it end up in a wrong series only
 // when they are not text.
-const keySeparator = 0xff
+const keySeparator = "\xff"
 
 func (t *table) find(key []byte) *entry {
 	h := len(key)
@@ -215,24 +219,24 @@ func (t *table) find(key []byte) *entry {
 	return e
 }
 
-// make returns a new entry for key. Keys beyond the family's bound share one entry, under
-// the key of none.
+// make returns the entry for a key that has none of its own yet. Entries are as many as the
+// family's series: a value that is shown shortened or mended shares the entry of what is
+// shown, and keys beyond the bound share one.
 func (t *table) make(key string) *entry {
 	values := make([]string, 0, len(t.by))
 	if len(t.by) > 0 {
-		for _, v := range bytes.SplitN([]byte(key), []byte{keySeparator}, len(t.by)) {
-			values = append(values, string(v))
-		}
+		values = strings.SplitN(key, keySeparator, len(t.by))
 	}
 	for len(values) < len(t.by) {
 		values = append(values, "")
 	}
 	s := t.metric.Family.Series(values...)
-	if s.IsOverflow() {
-		key = overflowKey
-		if e := t.entries[key]; e != nil {
-			return e
-		}
+	key = overflowKey
+	if !s.IsOverflow() {
+		key = strings.Join(s.Values(), keySeparator)
+	}
+	if e := t.entries[key]; e != nil {
+		return e
 	}
 	e := &entry{key: key, series: s, cells: make([]float64, s.Cells())}
 	t.entries[key] = e

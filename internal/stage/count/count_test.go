@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/weirlog/weir/internal/flow"
@@ -139,6 +140,35 @@ func TestOverflow(t *testing.T) {
 	got := values(reg, "n_total")
 	if len(got) != 4 || got["[0]"] != "2 " || got["[]"] != "94 " {
 		t.Errorf("got %v, want three series of 2 and 94 beyond them", got)
+	}
+}
+
+// TestManyLongValues makes values that are one series once they are shortened: they must
+// not each cost memory.
+func TestManyLongValues(t *testing.T) {
+	reg := metric.New()
+	m := newMetric(t, reg, count.Config{Name: "n", By: []string{"path"}})
+	line := count.Stage([]count.Rule{{Metrics: []*count.Metric{m}}}, []string{"path"}, nil)(apply(reg))
+	long := strings.Repeat("x", 2000)
+	for i := range 3000 {
+		if err := line.Write(t.Context(), batch([]string{"path"}, []string{long + strconv.Itoa(i)})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := values(reg, "n_total"); len(got) != 1 {
+		t.Errorf("%d series", len(got))
+	}
+}
+
+func TestNumbersThatNoCounterTakes(t *testing.T) {
+	reg := metric.New()
+	m := newMetric(t, reg, count.Config{Name: "n", Sum: "v"})
+	line := count.Stage([]count.Rule{{Metrics: []*count.Metric{m}}}, []string{"v"}, nil)(apply(reg))
+	if err := line.Write(t.Context(), batch([]string{"v"}, []string{"1e308h"}, []string{"-5"}, []string{"2"}, []string{"NaN"})); err != nil {
+		t.Fatal(err)
+	}
+	if got := values(reg, "n_total")["[]"]; got != "2 " {
+		t.Errorf("sum is %s, want 2", got)
 	}
 }
 

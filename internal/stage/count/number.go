@@ -72,8 +72,8 @@ func one(b []byte, scale float64) (float64, bool) {
 		return 0, false
 	}
 	v, err := strconv.ParseFloat(string(b[:digits]), 64)
-	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+	if v *= scale; err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 		return 0, false
 	}
-	return v * scale, true
+	return v, true
 }

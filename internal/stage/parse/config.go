@@ -79,9 +79,10 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Parser takes the fields of one format from records. It may be used by several lines, one
-// at a time unless each has its own.
+// Parser takes the fields of one format from records. One of a format with fixed fields may
+// be used concurrently; of the others each line needs its own (see Wanting).
 type Parser struct {
+	config  Config
 	format  string
 	names   []string
 	text    textMatcher
@@ -104,7 +105,7 @@ type plainMatcher interface {
 // New returns the parser of a valid c. want are the fields that the rules read; formats
 // with a field for whatever the line has extract just these.
 func New(c Config, want []string) (*Parser, error) {
-	p := &Parser{format: c.Format(), engine: "scanner"}
+	p := &Parser{config: c, format: c.Format(), engine: "scanner"}
 	switch p.format {
 	case "nginx":
 		f, err := nginx.Compile(c.Nginx)
@@ -136,6 +137,15 @@ func New(c Config, want []string) (*Parser, error) {
 		return nil, errors.New("no format is given")
 	}
 	return p, nil
+}
+
+// Wanting returns the parser for a line whose rules read the fields want: p itself where
+// the format fixes the fields, so that a thousand lines share one compiled pattern.
+func (p *Parser) Wanting(want []string) (*Parser, error) {
+	if p.text != nil {
+		return p, nil
+	}
+	return New(p.config, want)
 }
 
 // Names returns the fields that p extracts, in the order of a row.
