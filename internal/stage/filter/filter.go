@@ -4,7 +4,7 @@
 //	stage, err := filter.New(filter.Config{DropLevels: []string{"debug", "trace"}})
 //
 // A stage sets record.Dropped and removes nothing, so that later stages and the journal see
-// the same records. It belongs to one line.
+// the same records. It belongs to one line and is called by one goroutine at a time.
 package filter
 
 import (
@@ -13,6 +13,7 @@ import (
 	"regexp"
 
 	"github.com/weirlog/weir/internal/codec/dockerjson"
+	"github.com/weirlog/weir/internal/codec/scan"
 	"github.com/weirlog/weir/internal/codec/severity"
 	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/flow"
@@ -37,19 +38,21 @@ func (c Config) Validate() error {
 			problems = append(problems, &config.Problem{Key: fmt.Sprintf("drop_levels[%d]", i), Message: fmt.Sprintf("%q is no level; use trace, debug, info, warn, error, fatal", name)})
 		}
 	}
-	for key, list := range map[string][]string{"drop": c.Drop, "only": c.Only} {
-		for i, expr := range list {
+	check := func(key string, exprs []string) {
+		for i, expr := range exprs {
 			if _, err := regexp.Compile(expr); err != nil {
 				problems = append(problems, &config.Problem{Key: fmt.Sprintf("%s[%d]", key, i), Message: err.Error()})
 			}
 		}
 	}
+	check("drop", c.Drop)
+	check("only", c.Only)
 	return config.Join(problems...)
 }
 
 // New returns the stage of c.
 func New(c Config) (flow.Stage, error) {
-	var s stage
+	s := &stage{}
 	for _, name := range c.DropLevels {
 		s.levels[severity.FromValue([]byte(name))] = true
 	}
@@ -72,21 +75,27 @@ func New(c Config) (flow.Stage, error) {
 	}, nil
 }
 
-func compile(exprs []string) ([]*regexp.Regexp, error) {
-	var all []*regexp.Regexp
-	for _, expr := range exprs {
-		re, err := regexp.Compile(expr)
+// expr is a regular expression, and room for its groups, which nobody asks for.
+type expr struct {
+	*scan.Pattern
+	row []record.Span
+}
+
+func compile(exprs []string) ([]expr, error) {
+	var all []expr
+	for _, text := range exprs {
+		p, err := scan.Compile(text)
 		if err != nil {
 			return nil, fmt.Errorf("filter: %w", err)
 		}
-		all = append(all, re)
+		all = append(all, expr{p, make([]record.Span, len(p.Names()))})
 	}
 	return all, nil
 }
 
 type stage struct {
 	levels     [record.LevelFatal + 1]bool
-	drop, only []*regexp.Regexp
+	drop, only []expr
 	plain      []byte // scratch
 }
 
@@ -94,20 +103,17 @@ func (s *stage) drops(b *record.Batch, r *record.Record) bool {
 	if s.levels[r.Level] {
 		return true
 	}
-	if len(s.drop)+len(s.only) == 0 {
-		return false
-	}
-	text := b.Bytes(r.Body)
-	if r.Flags&record.Escaped != 0 {
-		s.plain = dockerjson.Unescape(s.plain[:0], text)
-		text = s.plain
-	}
-	return matchesAny(s.drop, text) || len(s.only) > 0 && !matchesAny(s.only, text)
+	return s.matchesAny(s.drop, b, r) || len(s.only) > 0 && !s.matchesAny(s.only, b, r)
 }
 
-func matchesAny(exprs []*regexp.Regexp, text []byte) bool {
-	for _, re := range exprs {
-		if re.Match(text) {
+func (s *stage) matchesAny(exprs []expr, b *record.Batch, r *record.Record) bool {
+	for _, x := range exprs {
+		found := x.Match(x.row, b.Arena, r.Body, r.Flags&record.Escaped != 0)
+		if found == scan.NeedPlain {
+			s.plain = dockerjson.Unescape(s.plain[:0], b.Bytes(r.Body))
+			found = x.Match(x.row, s.plain, record.Span{Len: uint32(len(s.plain))}, false)
+		}
+		if found == scan.Matched {
 			return true
 		}
 	}

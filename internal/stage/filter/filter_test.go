@@ -19,6 +19,9 @@ func TestFilter(t *testing.T) {
 		{filter.Config{Drop: []string{"^a", "c$"}}, "b"},
 		{filter.Config{Only: []string{`^"`}}, "b"},
 		{filter.Config{Only: []string{"a", "c"}, DropLevels: []string{"warn"}}, "a"},
+		{filter.Config{Drop: []string{`(?P<q>["'])\w`, `^[^"]$`}}, ""},
+		{filter.Config{Only: []string{`\W\bb\b`}}, "b"},
+		{filter.Config{Only: []string{`(?s:^.*["].*$)`}}, "b"},
 	} {
 		b := new(record.Batch)
 		b.Records = []record.Record{
@@ -45,6 +48,23 @@ func TestFilter(t *testing.T) {
 		if kept != test.want {
 			t.Errorf("%+v keeps %q, want %q", test.config, kept, test.want)
 		}
+	}
+}
+
+func TestNoAllocations(t *testing.T) {
+	stage, err := filter.New(filter.Config{Drop: []string{`GET /health`, `bot\b`}, Only: []string{`HTTP/\d`}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := stage(flow.SinkFunc(func(context.Context, *record.Batch) error { return nil }))
+	b := new(record.Batch)
+	b.Records = []record.Record{{Flags: record.Escaped, Body: b.Append([]byte(`10.0.0.1 - - [10/Oct/2000:13:55:36 -0700] \"GET /a HTTP/1.1\" 200 512 \"-\" \"curl/8\"`))}}
+	ctx := t.Context()
+	if n := testing.AllocsPerRun(100, func() { _ = line.Write(ctx, b) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if b.Records[0].Flags&record.Dropped != 0 {
+		t.Error("it was dropped")
 	}
 }
 

@@ -1,9 +1,15 @@
 // Package redact replaces what must not be counted, kept or shown: secrets in the text of
 // records, and with them in every field that was taken from it.
 //
-//	stage, err := redact.New([]redact.Pattern{{Name: "token", Regex: `token=\w+`}}, series)
+//	stage, err := redact.New([]redact.Pattern{{Name: "token", Regex: `token=\w+`, Replace: "****"}}, series)
+//	line := stage(next)
 //
-// How often each pattern replaced something is a durable count. A stage belongs to one line.
+// How often each pattern replaced something is a durable count. A record without a secret
+// costs a search of its text as it is, escaped or not; only one with a secret is made plain
+// and written anew.
+//
+// A stage belongs to one line and is called by one goroutine at a time; what Text returns
+// may be called concurrently.
 package redact
 
 import (
@@ -11,8 +17,10 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/weirlog/weir/internal/codec/dockerjson"
+	"github.com/weirlog/weir/internal/codec/scan"
 	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/record"
@@ -48,13 +56,16 @@ func (p Pattern) Validate() error {
 }
 
 // New returns the stage of patterns; series are the durable numbers that count the
-// replacements of each.
+// replacements of each in texts.
 func New(patterns []Pattern, series []uint32) (flow.Stage, error) {
-	s, err := compile(patterns)
+	if len(series) != len(patterns) {
+		return nil, fmt.Errorf("redact: %d patterns with %d series", len(patterns), len(series))
+	}
+	compiled, err := compile(patterns)
 	if err != nil {
 		return nil, err
 	}
-	s.series = series
+	s := &stage{patterns: compiled, series: series}
 	return func(next flow.Sink) flow.Sink {
 		return flow.SinkFunc(func(ctx context.Context, b *record.Batch) error {
 			for i := range b.Records {
@@ -66,98 +77,119 @@ func New(patterns []Pattern, series []uint32) (flow.Stage, error) {
 	}, nil
 }
 
-// Text returns a function that redacts single texts, such as samples that are shown.
+// Text returns a function that redacts single plain texts, such as samples that are shown.
 func Text(patterns []Pattern) (func(text []byte) []byte, error) {
-	s, err := compile(patterns)
+	compiled, err := compile(patterns)
 	if err != nil {
 		return nil, err
 	}
 	return func(text []byte) []byte {
-		for i := range s.patterns {
-			text = s.patterns[i].re.ReplaceAll(text, s.patterns[i].replace)
+		for i := range compiled {
+			text = compiled[i].re.ReplaceAll(text, compiled[i].replace)
 		}
 		return text
 	}, nil
 }
 
-func compile(patterns []Pattern) (*stage, error) {
-	s := &stage{}
-	for _, p := range patterns {
-		re, err := regexp.Compile(p.Regex)
-		if err != nil {
-			return nil, fmt.Errorf("redact %s: %w", p.Name, err)
-		}
-		s.patterns = append(s.patterns, pattern{re: re, replace: []byte(p.Replace)})
-	}
-	return s, nil
-}
-
+// pattern is a Pattern ready for use. literal and find tell at little cost whether there is
+// something to do, on escaped text too; re does it.
 type pattern struct {
+	literal []byte // begins every match; empty when none does
+	find    *scan.Pattern
+	row     []record.Span // scratch for find
 	re      *regexp.Regexp
 	replace []byte
 	hits    int // in the present batch
 }
 
+func compile(patterns []Pattern) ([]pattern, error) {
+	var compiled []pattern
+	for _, p := range patterns {
+		re, err := regexp.Compile(p.Regex)
+		if err != nil {
+			return nil, fmt.Errorf("redact %s: %w", p.Name, err)
+		}
+		find, err := scan.Compile(p.Regex)
+		if err != nil {
+			return nil, fmt.Errorf("redact %s: %w", p.Name, err)
+		}
+		literal, _ := re.LiteralPrefix()
+		compiled = append(compiled, pattern{literal: unescaped(literal), find: find, row: make([]record.Span, len(find.Names())), re: re, replace: []byte(p.Replace)})
+	}
+	return compiled, nil
+}
+
+// unescaped returns the longest start of s that stays as it is when Docker escapes it.
+func unescaped(s string) []byte {
+	n := 0
+	for n < len(s) && s[n] >= ' ' && s[n] < 0x7f && !strings.ContainsRune(`"\/<>&'`, rune(s[n])) {
+		n++
+	}
+	return []byte(s[:n])
+}
+
+// in says whether there may be a match in a span of b; only true may be wrong.
+func (p *pattern) in(b *record.Batch, v record.Span, escaped bool) bool {
+	if len(p.literal) > 0 && !bytes.Contains(b.Bytes(v), p.literal) {
+		return false
+	}
+	return p.find.Match(p.row, b.Arena, v, escaped) != scan.NoMatch
+}
+
+// stage redacts the records of a line.
 type stage struct {
 	patterns []pattern
 	series   []uint32
 	plain    []byte // scratch
 }
 
-// record redacts the body of record i and what its fields took from it.
-func (s *stage) record(b *record.Batch, i int) {
-	r := &b.Records[i]
-	text := b.Bytes(r.Body)
-	if r.Flags&record.Escaped != 0 {
-		s.plain = dockerjson.Unescape(s.plain[:0], text)
-		text = s.plain
-	}
-	hit := false
+func (s *stage) count(b *record.Batch) {
 	for k := range s.patterns {
-		p := &s.patterns[k]
-		found := p.re.FindAllIndex(text, -1)
-		if len(found) == 0 {
-			continue
+		if p := &s.patterns[k]; p.hits > 0 {
+			b.Deltas = append(b.Deltas, record.Delta{Series: s.series[k], Add: float64(p.hits)})
+			p.hits = 0
 		}
-		p.hits += len(found)
-		hit = true
-		text = p.re.ReplaceAll(text, p.replace)
-	}
-	s.fields(b, i)
-	if hit {
-		r.Body = b.Append(text)
-		r.Flags &^= record.Escaped
 	}
 }
 
-// fields redacts every field by itself, and those that overlap a secret of the whole line.
-// It runs before the body is replaced, while fields are still spans of it.
-func (s *stage) fields(b *record.Batch, i int) {
-	r, row := &b.Records[i], b.Row(i)
-	if len(row) == 0 {
+// record redacts the body of record i and its fields.
+func (s *stage) record(b *record.Batch, i int) {
+	r := &b.Records[i]
+	escaped := r.Flags&record.Escaped != 0
+	hit := false
+	for k := range s.patterns {
+		hit = hit || s.patterns[k].in(b, r.Body, escaped)
+	}
+	if hit && s.rewrite(b, i) {
 		return
 	}
-	escaped := r.Flags&record.Escaped != 0
-	secrets := s.secrets(plainOf(b.Bytes(r.Body), escaped))
-	for k, v := range row {
-		if v.Len == 0 {
-			continue
-		}
-		value := plainOf(b.Bytes(v), escaped)
-		clean := value
-		for j := range s.patterns {
-			clean = s.patterns[j].re.ReplaceAll(clean, s.patterns[j].replace)
-		}
-		if start, ok := placeIn(b, r.Body, v, escaped); ok && bytes.Equal(clean, value) {
-			for _, secret := range secrets {
-				if start < secret.end && start+len(value) > secret.start {
-					clean = s.patterns[secret.pattern].replace
-				}
+	for slot, v := range b.Row(i) {
+		for k := range s.patterns {
+			if v.Len > 0 && s.patterns[k].in(b, v, escaped) {
+				s.value(b, i, slot)
+				break
 			}
 		}
-		if !bytes.Equal(clean, value) || escaped && len(secrets) > 0 {
-			row[k] = b.Append(clean)
+	}
+}
+
+// value redacts a field of record i by itself, as when ^ binds a pattern to its start. A
+// text that is still escaped stays so.
+func (s *stage) value(b *record.Batch, i, slot int) {
+	row := b.Row(i)
+	escaped := b.Records[i].Flags&record.Escaped != 0
+	text := plainOf(b.Bytes(row[slot]), escaped)
+	changed := false
+	for k := range s.patterns {
+		if p := &s.patterns[k]; p.re.Match(text) {
+			text, changed = p.re.ReplaceAll(text, p.replace), true
 		}
+	}
+	switch {
+	case changed && escaped:
+		row[slot] = b.Append(dockerjson.Escape(nil, text))
+	case changed:
+		row[slot] = b.Append(text)
 	}
 }
 
@@ -166,36 +198,4 @@ func plainOf(text []byte, escaped bool) []byte {
 		return text
 	}
 	return dockerjson.Unescape(nil, text)
-}
-
-// secret is a piece of a record's plain text that a pattern matches.
-type secret struct{ start, end, pattern int }
-
-func (s *stage) secrets(text []byte) []secret {
-	var all []secret
-	for k := range s.patterns {
-		for _, at := range s.patterns[k].re.FindAllIndex(text, -1) {
-			all = append(all, secret{at[0], at[1], k})
-		}
-	}
-	return all
-}
-
-// placeIn returns where in the plain text of body the field v begins; ok is false for a
-// field that is no piece of it.
-func placeIn(b *record.Batch, body, v record.Span, escaped bool) (start int, ok bool) {
-	if v.Off < body.Off || v.Off+v.Len > body.Off+body.Len {
-		return 0, false
-	}
-	before := b.Bytes(record.Span{Off: body.Off, Len: v.Off - body.Off})
-	return len(plainOf(before, escaped)), true
-}
-
-func (s *stage) count(b *record.Batch) {
-	for k := range s.patterns {
-		if p := &s.patterns[k]; p.hits > 0 && k < len(s.series) {
-			b.Deltas = append(b.Deltas, record.Delta{Series: s.series[k], Add: float64(p.hits)})
-			p.hits = 0
-		}
-	}
 }
