@@ -156,6 +156,11 @@ func (c *class) run(t *text, i int) int {
 		if b := t.b[i]; (b != '\\' || !t.escaped) && (b < utf8.RuneSelf || c.high != someHigh) {
 			return i
 		}
+		// Garbage that was escaped once before is full of \\, so that is not decoded.
+		if i+1 < t.end && t.b[i] == '\\' && t.b[i+1] == '\\' && t.escaped && c.in['\\'] {
+			i += 2
+			continue
+		}
 		r, n := t.char(i)
 		if n == 0 {
 			return malformed

@@ -164,7 +164,8 @@ func (p *Pattern) search(t *text, row []record.Span, m *machine) (end int, far p
 	// What each attempt looks at is bounded together, so that no line takes for ever.
 	work := 4096 + 16*(t.end-t.beg)
 	for {
-		if !s.anchored {
+		// The first attempt is at the beginning, which is nearly always right.
+		if !s.anchored && (m != nil || checked) {
 			if pos = s.next(t, pos); pos < 0 {
 				return pos, far
 			}
