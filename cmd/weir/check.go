@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirlog/weir/internal/agent"
+	"github.com/weirlog/weir/internal/config"
 )
 
 func newCheck(p *process) *cobra.Command {
@@ -120,36 +121,42 @@ func newHealthcheck(p *process) *cobra.Command {
 
 // askReady asks /readyz of the weir that listens where cfg says.
 func (p *process) askReady(ctx context.Context, cfg agent.Config) error {
-	host, port, err := net.SplitHostPort(cfg.HTTP.Listen)
+	text, status, err := ask(ctx, cfg, "/readyz", cfg.HTTP.MetricsToken)
 	if err != nil {
 		return failure(err)
+	}
+	fmt.Fprintln(p.out, strings.TrimSpace(string(text)))
+	if status != http.StatusOK {
+		return exitError{code: exitFailure}
+	}
+	return nil
+}
+
+// ask gets a path from the weir that listens where cfg says.
+func ask(ctx context.Context, cfg agent.Config, path string, token config.Secret) (text []byte, status int, err error) {
+	host, port, err := net.SplitHostPort(cfg.HTTP.Listen)
+	if err != nil {
+		return nil, 0, fmt.Errorf("http.listen %q: %w", cfg.HTTP.Listen, err)
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
 	if err != nil {
-		return failure(err)
+		return nil, 0, err
 	}
-	if token := cfg.HTTP.MetricsToken; token != "" {
+	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+string(token))
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return failure(err)
+		return nil, 0, err
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if err != nil {
-		return failure(err)
-	}
-	fmt.Fprintln(p.out, strings.TrimSpace(string(text)))
-	if resp.StatusCode != http.StatusOK {
-		return exitError{code: exitFailure}
-	}
-	return nil
+	text, err = io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	return text, resp.StatusCode, err
 }
 
 func (p *process) printJSON(v any) error {

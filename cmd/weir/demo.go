@@ -100,11 +100,12 @@ func (p *process) demo(ctx context.Context, o demoOptions) error {
 	if err != nil {
 		return err
 	}
-	running, stop := context.WithCancel(ctx)
+	// weir outlives the traffic, so that the last report can wait for its counts.
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() { done <- a.Run(running) }()
 	fmt.Fprintf(p.out, "page and metrics on http://%s\n", o.listen)
-	err = demo.Run(running, demo.Options{
+	err = demo.Run(ctx, demo.Options{
 		Dir: logs, Rate: o.rate, DockerHost: host, Out: p.out,
 		Metrics: "http://" + o.listen + "/metrics", Series: "nginx_status_count_total",
 	})

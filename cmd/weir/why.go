@@ -2,9 +2,13 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,14 +20,19 @@ import (
 
 func newWhy(p *process) *cobra.Command {
 	var stream string
+	var unmatched bool
 	cmd := &cobra.Command{
 		Use:   "why",
 		Short: "Explain what the rules make of lines on stdin",
 		Long: `why reads lines, of a log file, of Docker's json-file or of CRI, and says for each which
 rules apply, with which fields and level, and which series it adds to; or where the parser
-of a rule stopped fitting. Without --stream every rule is tried.`,
+of a rule stopped fitting. Without --stream every rule is tried.
+
+With --unmatched it takes the lines from the running weir instead: the last few of each rule
+that its parser did not fit, secrets replaced.`,
 		Example: `  tail -1 /var/log/nginx/access.log | weir why -c weir.yaml
-  docker logs --tail 3 shop | weir why --stream '{container="shop"}'`,
+  docker logs --tail 3 shop | weir why --stream '{container="shop"}'
+  weir why --unmatched`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := p.load()
@@ -34,27 +43,26 @@ of a rule stopped fitting. Without --stream every rule is tried.`,
 			if err != nil {
 				return exitError{exitUsage, err}
 			}
-			lines := bufio.NewReader(p.in)
-			for {
-				line, err := lines.ReadBytes('\n')
-				if text := trimLine(line); len(text) > 0 {
-					e, err := agent.Explain(contextOf(cmd.Context()), cfg, text, labels)
-					if err != nil {
-						return failure(err)
-					}
-					if err := p.printExplanation(e); err != nil {
-						return failure(err)
-					}
-				}
-				if errors.Is(err, io.EOF) {
-					return nil
-				}
+			ctx := contextOf(cmd.Context())
+			explain := func(line []byte) error {
+				e, err := agent.Explain(ctx, cfg, line, labels)
 				if err != nil {
-					return failure(err)
+					return err
 				}
+				return p.printExplanation(e)
 			}
+			if unmatched {
+				err = p.eachSample(ctx, cfg, explain)
+			} else {
+				err = eachLine(p.in, explain)
+			}
+			if err != nil {
+				return failure(err)
+			}
+			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&unmatched, "unmatched", false, "explain the last lines that the running weir could not parse")
 	cmd.Flags().StringVar(&stream, "stream", "", "`labels` of the stream that the lines come from, as {container=\"shop\"}")
 	return cmd
 }
@@ -74,8 +82,56 @@ func streamLabels(text string) (record.Labels, error) {
 	return labels, nil
 }
 
-func trimLine(line []byte) []byte {
-	return []byte(strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r"))
+// eachLine calls explain with every line of in that is not empty.
+func eachLine(in io.Reader, explain func([]byte) error) error {
+	lines := bufio.NewReader(in)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if text := bytes.TrimRight(line, "\r\n"); len(text) > 0 {
+			if err := explain(text); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// eachSample calls explain with the unmatched lines that the running weir has kept.
+func (p *process) eachSample(ctx context.Context, cfg agent.Config, explain func([]byte) error) error {
+	text, status, err := ask(ctx, cfg, "/weir/v1/rules", cfg.HTTP.Token)
+	if err != nil {
+		return err
+	}
+	if status != http.StatusOK {
+		return fmt.Errorf("ask for unmatched lines: %s", strings.TrimSpace(string(text)))
+	}
+	var answer struct {
+		Rules []struct {
+			Name    string
+			Samples []string
+		}
+	}
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return fmt.Errorf("ask for unmatched lines: %w", err)
+	}
+	none := true
+	for _, r := range answer.Rules {
+		for _, line := range r.Samples {
+			none = false
+			if err := explain([]byte(line)); err != nil {
+				return err
+			}
+		}
+	}
+	if none {
+		fmt.Fprintln(p.messages, "weir: every line so far was matched")
+	}
+	return nil
 }
 
 func (p *process) printExplanation(e agent.Explanation) error {

@@ -28,6 +28,7 @@ import (
 	"github.com/weirlog/weir/internal/ledger"
 	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
+	"github.com/weirlog/weir/internal/sink/statsd"
 )
 
 // drainTime is how long commits and sinks may take once sources have ended.
@@ -55,22 +56,19 @@ type Agent struct {
 	tallies  tallies
 	batches  *flow.Pool
 
-	mu         sync.Mutex // guards below, and that one reload happens at a time
+	changing sync.Mutex                                   // held while a generation is started, replaced or drained
+	feed     func() (context.Context, context.CancelFunc) // made by Run: what sources end with; guarded by changing
+
+	mu         sync.Mutex // guards generation
 	generation *generation
-	running    bool
-	stop       context.Context // of what generations start; set by Run
 }
 
 // New opens the data directory and recovers its state. The configuration must be one that
 // Load found no mistakes in.
 func New(cfg Config, o Options) (*Agent, error) {
 	a := &Agent{opts: o, node: cfg.Node, dataDir: cfg.DataDir, started: time.Now()}
-	a.registry = metric.New(record.Label{Name: "machine", Value: cfg.Node})
-	if err := metric.Process(a.registry, o.Version); err != nil {
-		return nil, err
-	}
 	var err error
-	if a.ledger, err = ledger.New(a.registry, o.Log); err != nil {
+	if a.registry, a.tallies, a.ledger, err = baseRegistry(cfg.Node, o); err != nil {
 		return nil, err
 	}
 	fs := o.FS
@@ -85,17 +83,30 @@ func New(cfg Config, o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.tallies, err = newTallies(a.registry); err != nil {
-		return nil, errors.Join(err, a.journal.Close())
-	}
 	a.batches = flow.NewPool(runtime.GOMAXPROCS(0) + 1)
 	if a.generation, err = a.build(cfg); err != nil {
 		return nil, errors.Join(err, a.journal.Close())
 	}
+	a.forgetStates(a.generation)
 	if n := a.registry.DropUnclaimed(); n > 0 {
 		o.Log.Info("forgot series of rules that are gone or changed", "series", n)
 	}
 	return a, nil
+}
+
+// baseRegistry returns a registry with all that is in it before any rule.
+func baseRegistry(node string, o Options) (*metric.Registry, tallies, *ledger.Ledger, error) {
+	reg := metric.New(record.Label{Name: "machine", Value: node})
+	err := metric.Process(reg, o.Version)
+	l, failed := ledger.New(reg, o.Log)
+	t, failed2 := newTallies(reg)
+	return reg, t, l, errors.Join(err, failed, failed2)
+}
+
+// scratch returns a registry as a node would have it, to try rules on, and its tallies.
+func scratch(node string) (*metric.Registry, tallies, error) {
+	reg, t, _, err := baseRegistry(node, Options{Log: slog.New(slog.DiscardHandler)})
+	return reg, t, err
 }
 
 // Registry returns the node's numbers.
@@ -121,10 +132,10 @@ func (a *Agent) Run(ctx context.Context) error {
 			return errors.Join(err, <-committing)
 		}
 	}
-	a.mu.Lock()
-	a.stop, a.running = ctx, true
-	a.generation.start(ctx, background)
-	a.mu.Unlock()
+	a.changing.Lock()
+	a.feed = func() (context.Context, context.CancelFunc) { return context.WithCancel(ctx) }
+	a.generation.start(a.feed, background)
+	a.changing.Unlock()
 	if a.opts.Once {
 		a.current().feeding.Wait()
 	} else {
@@ -139,14 +150,17 @@ func (a *Agent) Run(ctx context.Context) error {
 // drain ends the present generation: sources first, then a commit of what they read, then
 // the sinks with what was counted.
 func (a *Agent) drain(background context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.running = false
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	a.feed = nil
 	ctx, cancel := context.WithTimeout(background, drainTime)
 	defer cancel()
-	a.generation.stopSources()
+	g := a.current()
+	if !g.stopSources(ctx) {
+		a.opts.Log.Warn("a source did not end in time; what it has not committed will be read again")
+	}
 	err := a.journal.Sync(ctx)
-	a.generation.stopSinks(nil)
+	g.stopSinks(nil)
 	return err
 }
 
@@ -160,26 +174,28 @@ func (a *Agent) current() *generation {
 // Reload replaces the configuration. The new one was checked by Load; what only building
 // it can tell is found before anything is stopped, and then the old one stays.
 func (a *Agent) Reload(ctx context.Context, cfg Config) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.running {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	if a.feed == nil {
 		return errors.New("not running")
 	}
-	if err := a.compatible(cfg); err != nil {
+	old := a.current()
+	if err := a.compatible(old.cfg, cfg); err != nil {
 		return err
 	}
-	if _, err := compileRules(cfg.Rules, metric.New()); err != nil {
+	reg, _, err := scratch(cfg.Node)
+	if err != nil {
+		return err
+	}
+	if _, err := compileRules(cfg.Rules, reg); err != nil {
 		return err
 	}
 	if _, err := cfg.components(); err != nil {
 		return err
 	}
 	background := context.WithoutCancel(ctx)
-	drain, cancel := context.WithTimeout(background, drainTime)
-	defer cancel()
-	old := a.generation
-	old.stopSources()
-	if err := a.journal.Sync(drain); err != nil {
+	old.stopSources(background)
+	if err := a.journal.Sync(ctx); err != nil {
 		a.opts.Log.Warn("commit before reload", "error", err)
 	}
 	old.stopSinks(flow.ErrReload)
@@ -192,19 +208,59 @@ func (a *Agent) Reload(ctx context.Context, cfg Config) error {
 		}
 		next, err = again, fmt.Errorf("the old configuration goes on: %w", err)
 	}
+	a.forgetStates(next)
+	a.forgetComponents(old, next)
+	a.mu.Lock()
 	a.generation = next
-	next.start(a.stop, background)
+	a.mu.Unlock()
+	next.start(a.feed, background)
 	return err
 }
 
+// forgetStates removes what sinks kept for numbers that they no longer send.
+func (a *Agent) forgetStates(g *generation) {
+	used := map[string]bool{}
+	for _, s := range g.sinks {
+		for _, key := range s.States() {
+			used[key] = true
+		}
+	}
+	for _, key := range a.journal.Stored(statsd.StatePrefix) {
+		if !used[key] {
+			a.journal.Store(key, nil)
+		}
+	}
+}
+
+// forgetComponents takes what a reload removed out of the ledger.
+func (a *Agent) forgetComponents(old, next *generation) {
+	kept := map[*ledger.Component]bool{}
+	for _, s := range next.sources {
+		kept[s.ledger] = true
+	}
+	for _, s := range next.sinks {
+		kept[s.ledger] = true
+	}
+	for _, s := range old.sources {
+		if !kept[s.ledger] {
+			a.ledger.Remove(s.ledger)
+		}
+	}
+	for _, s := range old.sinks {
+		if !kept[s.ledger] {
+			a.ledger.Remove(s.ledger)
+		}
+	}
+}
+
 // compatible tells whether a reload can bring about what cfg wants.
-func (a *Agent) compatible(cfg Config) error {
+func (a *Agent) compatible(old, cfg Config) error {
 	switch {
 	case cfg.Node != a.node:
 		return fmt.Errorf("node is %q and cannot become %q without a restart", a.node, cfg.Node)
 	case filepath.Clean(cfg.DataDir) != filepath.Clean(a.dataDir):
 		return fmt.Errorf("data_dir is %s and cannot become %s without a restart", a.dataDir, cfg.DataDir)
-	case !reflect.DeepEqual(cfg.HTTP, a.generation.cfg.HTTP):
+	case !reflect.DeepEqual(cfg.HTTP, old.HTTP):
 		return errors.New("the http section cannot change without a restart")
 	}
 	return nil

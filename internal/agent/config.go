@@ -9,7 +9,6 @@ import (
 
 	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/flow"
-	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/stage/count"
 	"github.com/weirlog/weir/internal/stage/level"
 	"github.com/weirlog/weir/internal/stage/parse"
@@ -113,7 +112,10 @@ func (c *Config) readMapping(path string, read func(string) ([]byte, error)) err
 // Validate returns what is wrong with the rules as a whole: names, and metrics that two of
 // them define differently. What is wrong with a part is said by the part.
 func (c Config) Validate() error {
-	_, err := compileRules(c.Rules, metric.New())
+	reg, _, err := scratch(c.Node)
+	if err == nil {
+		_, err = compileRules(c.Rules, reg)
+	}
 	return errors.Join(err, unknownFields(c.Rules))
 }
 

@@ -47,6 +47,8 @@ type outlet interface {
 	Run(ctx context.Context) error
 	// LastFlush returns when all that was due had been sent.
 	LastFlush() time.Time
+	// States returns the keys under which it keeps what it knows over restarts.
+	States() []string
 }
 
 // build makes the parts of cfg without starting anything.
@@ -108,18 +110,19 @@ func (a *Agent) addSink(g *generation, p sinkPart) error {
 	return nil
 }
 
-// start runs the sinks, then the sources. Sources end with feed, sinks with background or
-// stopSinks.
-func (g *generation) start(feed, background context.Context) {
-	var sinking context.Context
-	sinking, g.stopSink = context.WithCancelCause(background)
+// start runs the sinks, then the sources. Sources end with what feed makes, sinks with
+// background or stopSinks.
+func (g *generation) start(feed func() (context.Context, context.CancelFunc), background context.Context) {
+	sinking, stopSink := context.WithCancelCause(background)
+	g.stopSink = stopSink
 	for _, s := range g.sinks {
 		g.draining.Go(func() { keep(sinking, s.ledger, s.Run) })
 	}
-	feed, g.stop = context.WithCancel(feed)
+	feeding, stop := feed()
+	g.stop = stop
 	for _, s := range g.sources {
 		g.feeding.Go(func() {
-			keep(feed, s.ledger, func(ctx context.Context) error { return s.Run(ctx, s.lines) })
+			keep(feeding, s.ledger, func(ctx context.Context) error { return s.Run(ctx, s.lines) })
 		})
 	}
 }
@@ -140,12 +143,22 @@ func keep(ctx context.Context, c *ledger.Component, run func(context.Context) er
 	}
 }
 
-// stopSources ends the sources and waits for them.
-func (g *generation) stopSources() {
+// stopSources ends the sources and waits for them; false says that ctx ended first.
+func (g *generation) stopSources(ctx context.Context) bool {
 	if g.stop != nil {
 		g.stop()
 	}
-	g.feeding.Wait()
+	ended := make(chan struct{})
+	go func() {
+		g.feeding.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // stopSinks ends the sinks for a cause, flow.ErrReload or nil, and waits for them.

@@ -120,8 +120,8 @@ func (l *lines) stages(s record.Stream, rules []*rule) ([]flow.Stage, error) {
 			leveling = *r.Level
 		}
 		p := parse.Rule{Matched: r.matched.ID(), Unmatched: r.unmatched.ID(), Samples: r.samples}
-		if r.Parse != nil {
-			made, err := parse.New(*r.Parse, wants)
+		if r.parser != nil {
+			made, err := r.parser.Wanting(wants)
 			if err != nil {
 				return nil, err
 			}

@@ -58,7 +58,7 @@ type rule struct {
 	invalid   *metric.Series
 	redacted  []*metric.Series // one a pattern
 	samples   *parse.Samples
-	engine    string
+	parser    *parse.Parser // nil: the rule takes every record
 }
 
 // ruleFamilies are the durable numbers about rules.
@@ -85,11 +85,15 @@ func compileRules(rules []Rule, reg *metric.Registry) ([]*rule, error) {
 		return nil, err
 	}
 	owners := metricOwners(rules)
+	clean, err := redactAll(rules)
+	if err != nil {
+		return nil, err
+	}
 	var problems []error
 	compiled := make([]*rule, len(rules))
 	names := map[string]int{}
 	for i, r := range rules {
-		c := &rule{Rule: r, samples: &parse.Samples{}}
+		c := &rule{Rule: r, samples: &parse.Samples{Redact: clean}}
 		c.Name = ruleName(r, i)
 		if first, ok := names[c.Name]; ok {
 			c.Name = fmt.Sprintf("%s#%d", c.Name, i+1)
@@ -111,7 +115,7 @@ func compileRules(rules []Rule, reg *metric.Registry) ([]*rule, error) {
 			if err != nil {
 				return nil, fmt.Errorf("rule %s: %w", c.Name, err)
 			}
-			c.engine = p.Engine()
+			c.parser = p
 		}
 		for k, cfg := range r.Count {
 			if cfg.Validate() != nil {
@@ -128,6 +132,21 @@ func compileRules(rules []Rule, reg *metric.Registry) ([]*rule, error) {
 		compiled[i] = c
 	}
 	return compiled, config.Join(problems...)
+}
+
+// redactAll returns what is done to lines that are shown: the patterns of every rule, since
+// a line that one rule does not fit may be another's. Patterns that do not compile say so
+// where they stand.
+func redactAll(rules []Rule) (func([]byte) []byte, error) {
+	var patterns []redact.Pattern
+	for _, r := range rules {
+		for _, p := range r.Redact {
+			if p.Validate() == nil {
+				patterns = append(patterns, p)
+			}
+		}
+	}
+	return redact.Text(patterns)
 }
 
 func ruleName(r Rule, i int) string {
@@ -148,8 +167,8 @@ func metricOwners(rules []Rule) map[string]string {
 	for _, r := range rules {
 		for _, c := range r.Count {
 			meaning, err := json.Marshal(struct {
-				Match, Parse, Level, By, Sum, Histogram, Unit any
-			}{r.Match, r.Parse, r.Level, c.By, c.Sum, c.Histogram, c.Unit})
+				Match, Join, Parse, Level, Redact, By, Sum, Histogram, Unit any
+			}{r.Match, r.Join, r.Parse, r.Level, r.Redact, c.By, c.Sum, c.Histogram, c.Unit})
 			if err != nil {
 				panic("agent: a rule does not marshal: " + err.Error())
 			}

@@ -82,7 +82,7 @@ func (a *Agent) Snapshot() web.Snapshot {
 		s.Sinks = append(s.Sinks, shown)
 	}
 	for _, r := range g.rules {
-		shown := web.Rule{Name: r.Name, Match: r.selector.String(), Matched: r.matched.Value(), Unmatched: r.unmatched.Value()}
+		shown := web.Rule{Name: r.Name, Match: r.selector.String(), Matched: r.matched.Value(), Unmatched: r.unmatched.Value(), Samples: r.samples.Lines()}
 		for _, m := range r.metrics {
 			shown.Counters = append(shown.Counters, web.CounterOf(m.Family.Desc().Name, m.Family, shownSeries))
 		}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/config/reference"
-	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/web"
 )
 
@@ -39,7 +38,11 @@ type RuleSummary struct {
 // Summarize returns the summary of a configuration without mistakes.
 func Summarize(cfg Config) (Summary, error) {
 	s := Summary{Files: cfg.Files()}
-	rules, err := compileRules(cfg.Rules, metric.New())
+	reg, _, err := scratch(cfg.Node)
+	if err != nil {
+		return s, err
+	}
+	rules, err := compileRules(cfg.Rules, reg)
 	if err != nil {
 		return s, err
 	}
@@ -50,9 +53,9 @@ func Summarize(cfg Config) (Summary, error) {
 		s.Components = append(s.Components, PartSummary{"sink", p.name, p.typ})
 	}
 	for _, r := range rules {
-		sum := RuleSummary{Name: r.Name, Match: r.selector.String(), Engine: r.engine}
-		if r.Parse != nil {
-			sum.Parser = r.Parse.Format()
+		sum := RuleSummary{Name: r.Name, Match: r.selector.String()}
+		if r.parser != nil {
+			sum.Parser, sum.Engine = r.parser.Format(), r.parser.Engine()
 		}
 		for _, m := range r.metrics {
 			d := m.Family.Desc()

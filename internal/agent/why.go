@@ -50,7 +50,10 @@ type Counted struct {
 func Explain(ctx context.Context, cfg Config, line []byte, labels record.Labels) (Explanation, error) {
 	text, format := unwrap(line)
 	e := Explanation{Text: strings.ToValidUTF8(string(text), "\uFFFD"), Format: format, Level: level.FromText(text).String()}
-	reg := metric.New(record.Label{Name: "machine", Value: cfg.Node})
+	reg, _, err := scratch(cfg.Node)
+	if err != nil {
+		return e, err
+	}
 	rules, err := compileRules(cfg.Rules, reg)
 	if err != nil {
 		return e, err
@@ -59,20 +62,15 @@ func Explain(ctx context.Context, cfg Config, line []byte, labels record.Labels)
 		v := RuleVerdict{Name: r.Name, Applies: true}
 		if labels != nil && !r.selector.Matches(labels) {
 			v.Applies, v.Reason = false, "it is for streams "+r.selector.String()
-		} else if r.Parse != nil {
-			v.parse(r, text)
+		} else if r.parser != nil {
+			v.parse(r.parser, text)
 		}
 		e.Rules = append(e.Rules, v)
 	}
 	return e, e.count(ctx, cfg, text, labels)
 }
 
-func (v *RuleVerdict) parse(r *rule, text []byte) {
-	p, err := parse.New(*r.Parse, nil)
-	if err != nil {
-		v.Applies, v.Reason = false, err.Error()
-		return
-	}
+func (v *RuleVerdict) parse(p *parse.Parser, text []byte) {
 	v.Parser, v.Engine = p.Format(), p.Engine()
 	v.Fields, v.Applies, v.Stopped = p.Explain(text)
 	if !v.Applies {
@@ -97,12 +95,11 @@ func unwrap(line []byte) (text []byte, format string) {
 // count runs the line through the very stages that a stream has, and collects what they
 // would commit.
 func (e *Explanation) count(ctx context.Context, cfg Config, text []byte, labels record.Labels) error {
-	reg := metric.New(record.Label{Name: "machine", Value: cfg.Node})
-	rules, err := compileRules(cfg.Rules, reg)
+	reg, tallies, err := scratch(cfg.Node)
 	if err != nil {
 		return err
 	}
-	tallies, err := newTallies(reg)
+	rules, err := compileRules(cfg.Rules, reg)
 	if err != nil {
 		return err
 	}

@@ -183,6 +183,19 @@ func (j *Journal) Load(key string) []byte {
 	return slices.Clone(j.states[key])
 }
 
+// Stored returns the keys with that prefix under which something is stored.
+func (j *Journal) Stored(prefix string) []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var keys []string
+	for key := range j.states {
+		if strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
 // Store keeps value under key with the next commit. An empty value removes it.
 func (j *Journal) Store(key string, value []byte) {
 	j.mu.Lock()

@@ -60,11 +60,13 @@ type Stream struct {
 
 // Rule is a rule and what it made of the lines it was given.
 type Rule struct {
-	Name      string    `json:"name"`
-	Match     string    `json:"match"`
-	Matched   float64   `json:"matched"`   // lines that it parsed, or took as they are
-	Unmatched float64   `json:"unmatched"` // lines of its streams that it could not parse
-	Counters  []Counter `json:"counters"`
+	Name      string  `json:"name"`
+	Match     string  `json:"match"`
+	Matched   float64 `json:"matched"`   // lines that it parsed, or took as they are
+	Unmatched float64 `json:"unmatched"` // lines of its streams that it could not parse
+	// Samples are a few of the last lines that it could not parse, redacted.
+	Samples  []string  `json:"samples,omitempty"`
+	Counters []Counter `json:"counters"`
 }
 
 // Counter is a number that a rule makes, with its series, greatest first.

@@ -140,8 +140,20 @@ func newExport(c Config, x Export, sink string) (*export, error) {
 		e.parts = []part{count, sum}
 	}
 	e.quiet = uint64((c.Expiry + e.Window - 1) / e.Window)
-	e.key = strings.Join([]string{"statsd", sink, desc.Name, desc.Owner, x.Name, string(e.kind), e.Window.String()}, "\x00")
+	e.key = strings.Join([]string{StatePrefix + sink, desc.Name, desc.Owner, x.Name, string(e.kind), e.Window.String()}, "\x00")
 	return e, nil
+}
+
+// StatePrefix begins the keys of all states that sinks of this package keep.
+const StatePrefix = "statsd\x00"
+
+// States returns the keys of the states that s keeps.
+func (s *Sink) States() []string {
+	keys := make([]string, len(s.exports))
+	for i, e := range s.exports {
+		keys[i] = e.key
+	}
+	return keys
 }
 
 // LastFlush returns when all that was due had last been sent; zero when it never was.
