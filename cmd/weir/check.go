@@ -104,7 +104,9 @@ func newSchema(p *process) *cobra.Command {
 func newHealthcheck(p *process) *cobra.Command {
 	return &cobra.Command{
 		Use:   "healthcheck",
-		Short: "Ask the running weir whether it is ready; exit 0 if so",
+		Short: "Ask the running weir whether it works; exit 0 if so",
+		Long: `healthcheck asks /healthz, for container health checks, and prints what /readyz says. A
+source that waits for its engine or a permission does not make weir unhealthy.`,
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := p.load()
@@ -114,22 +116,25 @@ func newHealthcheck(p *process) *cobra.Command {
 			if cfg.HTTP.Listen == "" {
 				return failure(fmt.Errorf("http.listen is empty: there is nobody to ask"))
 			}
-			return p.askReady(contextOf(cmd.Context()), cfg)
+			return p.askHealth(contextOf(cmd.Context()), cfg)
 		},
 	}
 }
 
-// askReady asks /readyz of the weir that listens where cfg says.
-func (p *process) askReady(ctx context.Context, cfg agent.Config) error {
-	text, status, err := ask(ctx, cfg, "/readyz", cfg.HTTP.MetricsToken)
+// askHealth asks the weir that listens where cfg says.
+func (p *process) askHealth(ctx context.Context, cfg agent.Config) error {
+	text, status, err := ask(ctx, cfg, "/healthz", cfg.HTTP.MetricsToken)
 	if err != nil {
 		return failure(err)
 	}
-	fmt.Fprintln(p.out, strings.TrimSpace(string(text)))
 	if status != http.StatusOK {
-		return exitError{code: exitFailure}
+		return failure(fmt.Errorf("unhealthy: %s", strings.TrimSpace(string(text))))
 	}
-	return nil
+	if text, _, err = ask(ctx, cfg, "/readyz", cfg.HTTP.MetricsToken); err != nil {
+		return failure(err)
+	}
+	_, err = fmt.Fprintln(p.out, strings.TrimSpace(string(text)))
+	return err
 }
 
 // ask gets a path from the weir that listens where cfg says.

@@ -134,7 +134,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	a.changing.Lock()
 	a.feed = func() (context.Context, context.CancelFunc) { return context.WithCancel(ctx) }
-	a.generation.start(a.feed, background)
+	a.generation.start(background, a.feed)
 	a.changing.Unlock()
 	if a.opts.Once {
 		a.current().feeding.Wait()
@@ -213,7 +213,7 @@ func (a *Agent) Reload(ctx context.Context, cfg Config) error {
 	a.mu.Lock()
 	a.generation = next
 	a.mu.Unlock()
-	next.start(a.feed, background)
+	next.start(background, a.feed)
 	return err
 }
 

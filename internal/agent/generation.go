@@ -112,7 +112,7 @@ func (a *Agent) addSink(g *generation, p sinkPart) error {
 
 // start runs the sinks, then the sources. Sources end with what feed makes, sinks with
 // background or stopSinks.
-func (g *generation) start(feed func() (context.Context, context.CancelFunc), background context.Context) {
+func (g *generation) start(background context.Context, feed func() (context.Context, context.CancelFunc)) {
 	sinking, stopSink := context.WithCancelCause(background)
 	g.stopSink = stopSink
 	for _, s := range g.sinks {

@@ -40,12 +40,6 @@ func span(whole time.Duration) time.Duration {
 	return min(whole, 6*time.Second)
 }
 
-type scenario struct {
-	name string
-	// faults are counted by run, for the table.
-	run func(t *testing.T, s *stage) faulttest.Result
-}
-
 // stage is what a scenario plays on.
 type stage struct {
 	dir, path string

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
@@ -242,10 +241,4 @@ func Check(samples map[string]float64, written int) Result {
 		}
 	}
 	return r
-}
-
-// dirOf returns a directory and the path of a log in it.
-func dirOf(t testing.TB) (dir, path string) {
-	dir = t.TempDir()
-	return dir, filepath.Join(dir, "app.log")
 }

@@ -170,23 +170,15 @@ func (p *parser) matcher() (m matcher, err error) {
 	}
 	m.value, _ = strconv.Unquote(quoted)
 	if strings.HasSuffix(m.op, "~") {
+		if _, err := regexp.Compile(m.value); err != nil {
+			return m, err // it quotes the user's own expression
+		}
 		if m.re, err = regexp.Compile("^(?s:" + m.value + ")$"); err != nil {
-			_, plain := regexp.Compile(m.value)
-			return m, fmt.Errorf("%w", firstError(plain, err))
+			return m, err
 		}
 	}
 	p.at += len(quoted)
 	return m, nil
-}
-
-// firstError prefers the error that quotes the user's own expression.
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func isName(c byte, inside bool) bool {

@@ -9,11 +9,12 @@ import (
 	"github.com/weirlog/weir/internal/metric"
 )
 
-// State keeps what a sink has sent over restarts. Load returns what was stored last, nil
-// for a key never stored. Store copies value, and makes it durable with the next commit of
-// counts, never after that.
+// State keeps what a sink has sent over restarts.
 type State interface {
+	// Load returns what was stored last, nil for a key never stored.
 	Load(key string) []byte
+	// Store copies value, and makes it durable with the next commit of counts, never
+	// after that.
 	Store(key string, value []byte)
 }
 
