@@ -39,10 +39,11 @@ type Entry struct {
 
 // The parts of a line between the values, as Docker writes them.
 const (
-	head       = `{"log":"`
-	beforeName = `","stream":"std`
-	beforeTime = `","time":"`
-	nameLen    = len("out")
+	head        = `{"log":"`
+	beforeName  = `","stream":"std`
+	beforeAttrs = `","attrs":`
+	beforeTime  = `","time":"`
+	nameLen     = len("out")
 )
 
 // Parse reads one line, without its line end. A line in Docker's own form takes a short
@@ -62,9 +63,7 @@ func Parse(line []byte) (Entry, error) {
 		return parseObject(line)
 	}
 	rest := line[end:]
-	const middle = len(beforeName) + nameLen + len(beforeTime)
-	if len(rest) < middle || string(rest[:len(beforeName)]) != beforeName ||
-		string(rest[len(beforeName)+nameLen:middle]) != beforeTime {
+	if len(rest) < len(beforeName)+nameLen || string(rest[:len(beforeName)]) != beforeName {
 		return parseObject(line)
 	}
 	e := Entry{}
@@ -75,17 +74,34 @@ func Parse(line []byte) (Entry, error) {
 	default:
 		return parseObject(line)
 	}
-	rest = rest[middle:]
-	n := len(rest) - len(`"}`)
-	if n < 0 || string(rest[n:]) != `"}` {
-		return parseObject(line)
-	}
 	var ok bool
-	if e.Time, ok = rfc3339.Parse(rest[:n]); !ok {
+	if e.Time, ok = parseEnding(rest[len(beforeName)+nameLen:]); !ok {
 		return parseObject(line)
 	}
 	e.setLog(line[len(head):end])
 	return e, nil
+}
+
+// parseEnding reads what follows the name of the stream: the time, and before it, where the
+// driver was asked for tags or labels, attrs, which are left out.
+func parseEnding(rest []byte) (ns int64, ok bool) {
+	if len(rest) > len(beforeAttrs) && string(rest[:len(beforeAttrs)]) == beforeAttrs {
+		p := parser{rest: rest[len(beforeAttrs):]}
+		if !p.skip(maxDepth) || len(p.rest) < len(beforeTime)-1 || string(p.rest[:len(beforeTime)-1]) != beforeTime[1:] {
+			return 0, false
+		}
+		rest = p.rest[len(beforeTime)-1:]
+	} else {
+		if len(rest) < len(beforeTime) || string(rest[:len(beforeTime)]) != beforeTime {
+			return 0, false
+		}
+		rest = rest[len(beforeTime):]
+	}
+	n := len(rest) - len(`"}`)
+	if n < 0 || string(rest[n:]) != `"}` {
+		return 0, false
+	}
+	return rfc3339.Parse(rest[:n])
 }
 
 // setLog cuts the line end off log.

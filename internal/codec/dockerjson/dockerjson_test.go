@@ -47,6 +47,8 @@ func TestParse(t *testing.T) {
 	good(`{"log":"progress\r`+tail, dockerjson.Entry{Log: log(`progress\r`), Escaped: true, Partial: true, Time: now})
 	good(`{"log":"é\n","stream":"stderr","time":"2026-11-20T18:07:46Z"}`, dockerjson.Entry{Log: log("é"), Stderr: true, Time: at("2026-11-20T18:07:46Z")})
 	good(`{"log":"x\n","stream":"stdout","attrs":{"tag":"a\"b","n":{"m":[1,"]",{}]}},"time":"2024-02-29T23:59:59.5Z"}`, dockerjson.Entry{Log: log("x"), Time: at("2024-02-29T23:59:59.5Z")})
+	good(`{"log":"x \"y\"\n","stream":"stderr","attrs":{},"time":"2024-02-29T23:59:59.5Z"}`, dockerjson.Entry{Log: log(`x \"y\"`), Escaped: true, Stderr: true, Time: at("2024-02-29T23:59:59.5Z")})
+	good(`{"log":"x\n","stream":"stdout","attrs":null,"time":"2024-02-29T23:59:59.5Z"}`, dockerjson.Entry{Log: log("x"), Time: at("2024-02-29T23:59:59.5Z")})
 	good(` { "time" : "1999-12-31T23:59:59.123456789+01:00" , "log" : "x\n" }`+"\r\n", dockerjson.Entry{Log: log("x"), Time: at("1999-12-31T23:59:59.123456789+01:00")})
 	good(`{"log":"first\n","log":"last","stream":"stderr","stream":"stdout","time":"2026-11-20T18:07:46Z"}`, dockerjson.Entry{Log: log("last"), Partial: true, Time: at("2026-11-20T18:07:46Z")})
 	good(`{"log":"x\n","extra":"y","stream":"stdout","time":"2026-11-20T18:07:46-00:30"}`, dockerjson.Entry{Log: log("x"), Time: at("2026-11-20T18:07:46-00:30")})
@@ -76,6 +78,8 @@ func TestParse(t *testing.T) {
 	bad(`{"log":"x\n","stream":"stdout","time":null}`)
 	bad(`{"log":7,"stream":"stdout","time":"2026-11-20T18:07:46Z"}`)
 	bad(`{"log":"x\n","a":` + strings.Repeat("[", 1e5) + `,"stream":"stdout","time":"2026-11-20T18:07:46Z"}`)
+	bad(`{"log":"x\n","stream":"stdout","attrs":{"a":"b","time":"2024-02-29T23:59:59.5Z"}`)
+	bad(`{"log":"x\n","stream":"stdout","attrs":,"time":"2024-02-29T23:59:59.5Z"}`)
 	bad(`{"log":"x\n","a":,"stream":"stdout","time":"2026-11-20T18:07:46Z"}`)
 }
 
