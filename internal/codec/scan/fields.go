@@ -32,12 +32,6 @@ type Field struct {
 	After string
 }
 
-// listSpace and listColon are what is between the words of a List, after a comma and alone.
-var (
-	listSpace = newLiteral([]rune(" "), false)
-	listColon = newLiteral([]rune(" : "), false)
-)
-
 // CompileFields returns the pattern of lines that begin with before, then have fields.
 // There is no going back: each field ends where it first can. What comes after the last
 // field does not matter.
@@ -89,6 +83,7 @@ func (s *segment) setTake(f Field) {
 		s.run = inst{op: opRun, class: newClass(not(union(space, first))), min: 1, max: -1}
 		if f.Take == List {
 			s.take = takeList
+			s.colon, s.space = newLiteral([]rune(" : "), false), newLiteral([]rune(" "), false)
 		}
 	case Quoted:
 		s.take = takeRun

@@ -21,6 +21,8 @@ type segment struct {
 	// without the groups from after on.
 	rest  bool
 	after int
+	// colon and space are what is between the words of a list: " : ", and " " after a comma.
+	colon, space *literal
 }
 
 // take is how a segment finds the end of its run.
@@ -142,10 +144,10 @@ func (s *segment) list(t *text, pos int) int {
 		return failed
 	}
 	for end >= 0 {
-		next := listColon.at(t, end)
+		next := s.colon.at(t, end)
 		if last := t.prev(end, pos); next == failed && last >= 0 {
 			if r, _ := t.char(last); r == ',' {
-				next = listSpace.at(t, end)
+				next = s.space.at(t, end)
 			}
 		}
 		if next == failed {

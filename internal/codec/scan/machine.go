@@ -1,10 +1,6 @@
 package scan
 
-import (
-	"sync"
-
-	"github.com/weirlog/weir/internal/record"
-)
+import "github.com/weirlog/weir/internal/record"
 
 // unset is the start of a group that has not begun.
 const unset = ^uint32(0)
@@ -38,9 +34,6 @@ type machine struct {
 	// far is the deepest place in the program where something did not fit.
 	far place
 }
-
-// machines keeps the memory of machines between lines.
-var machines = sync.Pool{New: func() any { return new(machine) }}
 
 // attempt matches the program at pos. It returns the end, or what went wrong.
 func (m *machine) attempt(pos int) int {

@@ -27,6 +27,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"slices"
+	"sync"
 
 	"github.com/weirlog/weir/internal/record"
 )
@@ -50,6 +51,8 @@ type Pattern struct {
 	line   *line
 	insts  []inst
 	starts starts
+	// machines are those not in use, for lines to come.
+	machines sync.Pool
 	// why is the reason for regexp doing all.
 	why string
 	// re decides where the program gave up. It is nil for patterns that never do.
@@ -132,11 +135,14 @@ func (p *Pattern) Match(row []record.Span, arena []byte, body record.Span, escap
 
 // backtrack is search with the memory that a program with choices needs.
 func (p *Pattern) backtrack(t text, row []record.Span) (end int, far place) {
-	m := machines.Get().(*machine)
+	m, ok := p.machines.Get().(*machine)
+	if !ok {
+		m = &machine{}
+	}
 	m.prog, m.t, m.row = p.insts, t, row
 	end, far = p.search(&m.t, row, m)
 	m.prog, m.t, m.row = nil, text{}, nil
-	machines.Put(m)
+	p.machines.Put(m)
 	if end < 0 {
 		return end, far
 	}
