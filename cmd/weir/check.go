@@ -107,7 +107,7 @@ func newHealthcheck(p *process) *cobra.Command {
 		Short: "Ask the running weir whether it works; exit 0 if so",
 		Long: `healthcheck asks /healthz, for container health checks, and prints what /readyz says. A
 source that waits for its engine or a permission does not make weir unhealthy.`,
-		Args:  cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := p.load()
 			if err != nil {

@@ -26,7 +26,7 @@ import (
 type Rule struct {
 	// Name is how the rule appears on the page, in metrics and in messages. Default: the
 	// name of its first count, else its place in the list.
-	Name string `yaml:"name"`
+	Name string `yaml:"name,omitempty"`
 	// Match is a stream selector, as in {container="nginx"}. {} is every stream.
 	Match string `yaml:"match"`
 	// Join puts lines together that are one record, such as stack traces. Of several
@@ -38,9 +38,9 @@ type Rule struct {
 	// Level says where the severity of a record stands. Of several rules the last is used.
 	Level *level.Config `yaml:"level"`
 	// Redact replaces secrets in the text and in all fields, before anything is counted.
-	Redact []redact.Pattern `yaml:"redact"`
+	Redact []redact.Pattern `yaml:"redact,omitempty"`
 	// Count makes numbers of the records.
-	Count []count.Config `yaml:"count"`
+	Count []count.Config `yaml:"count,omitempty"`
 	// Filter takes records out after they were counted.
 	Filter *filter.Config `yaml:"filter"`
 	// Keep bounds the text that is kept. Of several rules the last is used. The journal

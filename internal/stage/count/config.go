@@ -17,28 +17,28 @@ type Config struct {
 	Name string `yaml:"name"`
 	// By lists the fields whose values tell the series apart: fields that the rules
 	// extract, `level`, or labels of the stream, as in [status]. Empty: one series.
-	By []string `yaml:"by"`
+	By []string `yaml:"by,omitempty"`
 	// Sum is a numeric field whose values are added up, instead of counting records.
-	Sum string `yaml:"sum"`
+	Sum string `yaml:"sum,omitempty"`
 	// Histogram is a numeric field whose values are counted in buckets.
-	Histogram string `yaml:"histogram"`
+	Histogram string `yaml:"histogram,omitempty"`
 	// Buckets are the histogram's upper limits in the metric's unit, ascending. Default:
 	// for seconds 0.005 to 10, for bytes 256 to 16 Mi, else 1 to 1000000.
-	Buckets []float64 `yaml:"buckets"`
+	Buckets []float64 `yaml:"buckets,omitempty"`
 	// Unit is what the field's plain numbers are in: seconds, milliseconds, microseconds,
 	// nanoseconds, bytes, kibibytes. The metric is in seconds or bytes and its name says
 	// so. Values with a unit of their own (12ms, 3KiB) need none. Default: as the numbers are.
-	Unit string `yaml:"unit"`
+	Unit string `yaml:"unit,omitempty"`
 	// Window is how often a StatsD sink sends the number. Default: the sink's window.
-	Window time.Duration `yaml:"window"`
+	Window time.Duration `yaml:"window,omitempty"`
 	// As is how a StatsD sink sends it: `gauge` (default) is the number of the window, as
 	// the tools before sent it; `count` adds up over hosts and over windows missed.
-	As string `yaml:"as"`
+	As string `yaml:"as,omitempty"`
 	// MaxSeries bounds the series; what comes beyond is counted in one series with the
 	// label overflow="true". Default 1000.
-	MaxSeries int `yaml:"max_series"`
+	MaxSeries int `yaml:"max_series,omitempty"`
 	// Help is the metric's HELP text. Default: made from the name.
-	Help string `yaml:"help"`
+	Help string `yaml:"help,omitempty"`
 }
 
 type unit struct {

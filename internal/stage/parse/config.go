@@ -18,12 +18,12 @@ import (
 type Config struct {
 	// Nginx is `combined`, which fits every format that begins with it, or the string of
 	// any log_format directive.
-	Nginx string `yaml:"nginx"`
+	Nginx string `yaml:"nginx,omitempty"`
 	// Regex is a regular expression in RE2 syntax; its named groups are the fields. It
 	// may match anywhere in the line; begin it with ^ to bind it to the start.
-	Regex string `yaml:"regex"`
+	Regex string `yaml:"regex,omitempty"`
 	// Pattern is a pattern in Loki's syntax: <ip> - - <_> "<method> <path> <_>" <status>.
-	Pattern string `yaml:"pattern"`
+	Pattern string `yaml:"pattern,omitempty"`
 	// JSON takes lines that are JSON objects; fields of nested objects have dotted names,
 	// as in http.status. Written as json: {}.
 	JSON *Object `yaml:"json"`
