@@ -31,7 +31,7 @@ func (l *Log) Begin(start Start, now time.Time) error {
 	if !s.live.open {
 		return nil
 	}
-	live := l.newFile(s.live, s.is, s.target)
+	live := l.liveFile(s, s.live)
 	s.live = content{}
 	l.files = []*file{live}
 	if start.Find != nil {
@@ -52,7 +52,7 @@ func (l *Log) beginOlder(start Start, s *survey) error {
 	s.live = l.files[0].content // to compare with
 	older := slices.DeleteFunc(s.newerThan(&file{mtime: since}, place{}), func(e entry) bool { return e.copies(s) })
 	s.live = live
-	files, err := l.openAll(older)
+	files, err := l.openAll(s, older)
 	if err != nil {
 		return err
 	}

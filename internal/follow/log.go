@@ -41,6 +41,7 @@ const (
 	calmBefore     = time.Second
 	pacePeriod     = 200 * time.Millisecond
 	slowPacePeriod = 2 * time.Second
+	restlessPeriod = 10 * time.Millisecond
 )
 
 // Options say which log to follow.
@@ -101,12 +102,13 @@ type mark struct {
 
 // Log is one path and the files rotated away from it.
 type Log struct {
-	opt     Options
-	target  string  // what the path resolved to when its file was opened
-	files   []*file // not done with, oldest first
-	lost    bool    // files of a resumed position are to be found
-	now     time.Time
-	missing time.Time // since when there is nothing at the path; zero while there is
+	opt      Options
+	target   string  // what the path resolved to when its file was opened
+	files    []*file // not done with, oldest first
+	lost     bool    // files of a resumed position are to be found
+	now      time.Time
+	missing  time.Time // since when there is nothing at the path; zero while there is
+	restless bool      // files moved faster than they could be looked at: again soon
 
 	pos  int64 // logical position after the last consumed byte
 	at   int64 // logical position to read from: below pos while reading again
@@ -162,6 +164,9 @@ func (l *Log) LastWrite() time.Time {
 // Pace returns how soon to look again even if no watcher reports anything, because files
 // other than the path's are open; zero when there are none.
 func (l *Log) Pace(now time.Time) time.Duration {
+	if l.restless {
+		return restlessPeriod
+	}
 	if len(l.files) > 1 {
 		return pacePeriod
 	}
@@ -229,7 +234,7 @@ func (l *Log) gap(bytes int64, reason string) {
 // nothing happened, one stat. An error says that the path cannot be opened or read; what is
 // open can be read on, and Look is to be called again later.
 func (l *Log) Look(now time.Time) error {
-	l.now = now
+	l.now, l.restless = now, false
 	l.lookOld()
 	in, err := stat(l.opt.Path)
 	switch {
@@ -262,10 +267,15 @@ func (l *Log) survey() error {
 		if err != nil {
 			return err
 		}
+		s.last = try == surveyTries
 		err = l.advance(s)
 		s.live.close() // unless it was taken over
 		if err == errMoved && try < surveyTries {
 			continue
+		}
+		if err == errMoved {
+			l.restless = true
+			return nil
 		}
 		if err == nil {
 			l.target = s.target

@@ -73,10 +73,14 @@ func (l *Log) Read(buf []byte) (Chunk, error) {
 			return c, err
 		}
 		if replaced {
-			if err := l.truncated(f); err != nil {
+			switch err := l.truncated(f); err {
+			case nil:
+				i = -1 // the list has changed
+			case errMoved:
+				return Chunk{}, nil
+			default:
 				return Chunk{}, err
 			}
-			i = -1 // the list has changed
 		}
 	}
 	return Chunk{}, nil
@@ -94,7 +98,12 @@ func (l *Log) readFile(f *file, buf []byte) (c Chunk, replaced bool, err error) 
 		return Chunk{}, true, nil
 	}
 	data := buf[nb:n]
-	f.wary, f.mtime = false, f.stamp
+	f.wary = false
+	if f.blank() && len(data) > 0 && f.gz == nil && f == l.newest() && !f.final {
+		f.stamp = 0 // written since the last look: the next one makes sure that it was not copied before
+		return Chunk{}, false, nil
+	}
+	f.mtime = f.stamp
 	f.seen = max(f.seen, f.off+int64(len(data)))
 	if f.gz == nil && n < len(buf) {
 		f.seen = f.off + int64(len(data))

@@ -10,7 +10,7 @@ import (
 func (l *Log) advance(s *survey) error {
 	unproved := l.newest() != nil && l.newest().blank()
 	for _, f := range l.files {
-		if f.open && f.blank() {
+		if f.open && f.blank() && f.id != s.is.id {
 			f.identify() // it may have been written, rotated and compressed in one go
 		}
 	}
@@ -46,15 +46,17 @@ func (l *Log) resumeLive(known *file, s *survey, unproved bool) error {
 		newer := slices.DeleteFunc(s.newerThan(known, place{}), func(e entry) bool {
 			return e.mtime == known.mtime || l.isKnown(e) || e.copies(s)
 		})
-		opened, err := l.openAll(newer)
+		opened, err := l.openAll(s, newer)
 		if err != nil {
 			return err
 		}
 		before = opened
 	}
+	if known.blank() {
+		known.head = s.head
+	}
 	if known.open {
 		known.look(s.is, l.now)
-		known.identify()
 	} else {
 		l.adopt(known, s.live, s.is, s.target)
 		s.live = content{}
@@ -67,8 +69,11 @@ func (l *Log) resumeLive(known *file, s *survey, unproved bool) error {
 // copies tells whether e is a copy of what still is at the path, whole or in the making:
 // the truncation comes next, and until then the path's file has it all.
 func (e *entry) copies(s *survey) bool {
-	if !s.live.open || e.packed || e.size == 0 {
+	if !s.live.open || e.packed {
 		return false
+	}
+	if e.size == 0 {
+		return true // nothing is to be read of it, but it may become one
 	}
 	c, _, err := openContent(e.path, e.id, false)
 	if err != nil {
@@ -94,8 +99,10 @@ func (l *Log) supersede(known *file, s *survey) error {
 	for _, e := range s.entries {
 		traced = traced || e.id == known.id
 	}
-	newer := slices.DeleteFunc(s.newerThan(known, place{}), func(e entry) bool { return e.mtime == known.mtime || l.isKnown(e) })
-	opened, err := l.openAll(newer)
+	newer := slices.DeleteFunc(s.newerThan(known, place{}), func(e entry) bool {
+		return e.mtime == known.mtime || l.isKnown(e) || s.is.id == known.id && e.copies(s)
+	})
+	opened, err := l.openAll(s, newer)
 	if err != nil {
 		return err
 	}
@@ -173,7 +180,7 @@ func (l *Log) appendLive(s *survey) {
 	if !s.live.open {
 		return
 	}
-	f := l.newFile(s.live, s.is, s.target)
+	f := l.liveFile(s, s.live)
 	if known := l.newest(); known != nil && known.id == f.id {
 		l.skipTo(f, f.skipHole()) // truncated
 	}
@@ -181,10 +188,22 @@ func (l *Log) appendLive(s *survey) {
 	s.live = content{}
 }
 
+// liveFile returns a file for what is at the path. It is known by the bytes that it had
+// when the survey began: if those are copied and truncated meanwhile, that shows.
+func (l *Log) liveFile(s *survey, c content) *file {
+	f := l.bareFile(c, s.is, s.target)
+	f.head = s.head
+	return f
+}
+
 func (l *Log) newFile(c content, in info, path string) *file {
-	f := &file{content: c, id: in.id, path: path, seen: in.size, stamp: in.mtime, mtime: in.mtime, quiet: l.now, final: c.gz != nil}
+	f := l.bareFile(c, in, path)
 	f.identify()
 	return f
+}
+
+func (l *Log) bareFile(c content, in info, path string) *file {
+	return &file{content: c, id: in.id, path: path, seen: in.size, stamp: in.mtime, mtime: in.mtime, quiet: l.now, final: c.gz != nil}
 }
 
 // succeed handles a path that has another file than the known one, or none: it finds where
@@ -195,11 +214,13 @@ func (l *Log) succeed(known *file, s *survey) error {
 		return err
 	}
 	defer at.close()
-	between := slices.DeleteFunc(s.newerThan(known, at), l.isKnown)
+	between := slices.DeleteFunc(s.newerThan(known, at), func(e entry) bool {
+		return l.isKnown(e) || s.is.id == known.id && e.copies(s)
+	})
 	if !s.live.open && len(between) == 0 && (known.open || !at.ok) {
 		return nil // nothing has taken its place
 	}
-	opened, err := l.openAll(between)
+	opened, err := l.openAll(s, between)
 	if err != nil {
 		return err
 	}
@@ -226,6 +247,8 @@ func (l *Log) settle(f *file, at *place, live fileID) {
 		reason = gapTruncated
 	}
 	switch {
+	case at.open && l.hasRead(at):
+		f.done = true
 	case at.ok && at.open:
 		l.adopt(f, at.content, at.info, at.path)
 		f.final = f.final || at.copy
@@ -239,21 +262,29 @@ func (l *Log) settle(f *file, at *place, live fileID) {
 	}
 }
 
-// openAll opens entries, oldest first, as many as are held open at a time.
-func (l *Log) openAll(entries []entry) ([]*file, error) {
-	var files []*file
-	for _, e := range entries[:min(len(entries), maxAhead)] {
-		c, in, err := openContent(e.path, e.id, e.packed)
+// openAll opens entries, oldest first, as many as are held open at a time. It is the last
+// step before a survey is acted upon, so it makes sure that the survey still holds.
+func (l *Log) openAll(s *survey, entries []entry) (files []*file, err error) {
+	defer func() {
 		if err != nil {
 			for _, f := range files {
 				f.close()
 			}
-			if absent(err) {
-				err = errMoved
-			}
-			return nil, err
+			files = nil
+		}
+	}()
+	for _, e := range entries[:min(len(entries), maxAhead)] {
+		c, in, err := openContent(e.path, e.id, e.packed)
+		if absent(err) {
+			return files, errMoved
+		}
+		if err != nil {
+			return files, err
 		}
 		files = append(files, l.newFile(c, in, e.path))
+	}
+	if s.outdated() {
+		return files, errMoved
 	}
 	return files, nil
 }
@@ -479,10 +510,15 @@ func (l *Log) truncated(f *file) error {
 		if err != nil {
 			return err
 		}
+		s.last = try == surveyTries
 		err = l.restart(f, s)
 		s.live.close()
-		if err != errMoved || try == surveyTries {
+		switch {
+		case err != errMoved:
 			return err
+		case try == surveyTries:
+			l.restless = true
+			return errMoved
 		}
 	}
 }
@@ -490,13 +526,14 @@ func (l *Log) truncated(f *file) error {
 // restart puts the rest of f's old content, and what was written and copied after that, in
 // front of its present content.
 func (l *Log) restart(f *file, s *survey) error {
-	in, err := fstat(f.fd)
-	if err != nil {
-		return err
+	fresh := l.liveFile(s, f.content)
+	if s.is.id != f.id { // rotated, after all
+		in, err := fstat(f.fd)
+		if err != nil {
+			return err
+		}
+		fresh = l.newFile(f.content, in, f.path)
 	}
-	// What is there now is identified first: if it is copied and truncated while we look,
-	// its own copy is found by that.
-	fresh := l.newFile(f.content, in, f.path)
 	fresh.wary = true
 	was := *f
 	was.content = content{}
@@ -508,7 +545,7 @@ func (l *Log) restart(f *file, s *survey) error {
 	if at.open && l.hasRead(&at) {
 		at.close()
 	}
-	opened, err := l.openAll(slices.DeleteFunc(s.newerThan(&was, at), func(e entry) bool { return l.isKnown(e) || e.copies(s) }))
+	opened, err := l.openAll(s, slices.DeleteFunc(s.newerThan(&was, at), func(e entry) bool { return l.isKnown(e) || e.copies(s) }))
 	if err != nil {
 		return err
 	}

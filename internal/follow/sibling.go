@@ -172,6 +172,9 @@ type survey struct {
 	target  string // the path without symbolic links
 	live    content
 	is      info    // of live
+	head    digest  // of live's first bytes, before anything else was looked at
+	was     int64   // when the directory was last changed, before it was listed
+	last    bool    // there will be no other: changes of the directory alone do not count
 	entries []entry // newest first within a kind
 	names   []string
 }
@@ -214,6 +217,10 @@ func surveyOnce(path, previous string, list bool) (*survey, error) {
 		if _, packed := cutPacked(path); packed {
 			s.live.gz = &inflater{fd: fd} // it is a log of its own, if its plain one is gone
 		}
+		var head [headBytes]byte
+		if n, err := s.live.readAt(head[:], 0); err == nil {
+			s.head = digestOf(head[:n])
+		}
 	case !absent(err):
 		return nil, err
 	}
@@ -222,18 +229,41 @@ func surveyOnce(path, previous string, list bool) (*survey, error) {
 	} else if !s.live.open && previous != "" {
 		s.target = previous // of a link that points nowhere: where its last file was
 	}
-	dir, base := filepath.Split(s.target)
-	s.dir = dir
+	base := filepath.Base(s.target)
+	s.dir = filepath.Dir(s.target) + "/"
 	if !list {
 		return s, nil
 	}
-	s.names = dirNames(dir)
+	if in, err := stat(s.dir); err == nil {
+		s.was = in.mtime
+	}
+	s.names = dirNames(s.dir)
 	s.walkNumbered(base)
 	s.listDated(base)
 	if previous != "" && previous != s.target && filepath.Dir(previous) == filepath.Dir(s.target) {
 		s.listSeries(filepath.Base(previous), base)
 	}
 	return s, nil
+}
+
+// outdated tells whether something moved, was created or truncated since the survey. The
+// newest rotated file may also be a copy in the making.
+func (s *survey) outdated() bool {
+	if s.was == 0 {
+		return false // nothing was listed
+	}
+	if in, err := stat(s.dir); !s.last && (err != nil || in.mtime != s.was) {
+		return true
+	}
+	if in, err := fstat(s.live.fd); s.live.open && err == nil && in.size < s.is.size {
+		return true
+	}
+	for _, e := range s.entries[:min(len(s.entries), 2)] {
+		if in, err := stat(e.path); err != nil || in.id != e.id || in.size != e.size && e.kind != series {
+			return true
+		}
+	}
+	return false
 }
 
 func isLink(path string) bool {
@@ -243,9 +273,6 @@ func isLink(path string) bool {
 
 // dirNames returns the names in dir, in no order, as many as are looked at.
 func dirNames(dir string) []string {
-	if dir == "" {
-		dir = "."
-	}
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil // a directory that cannot be listed may still be searched by name

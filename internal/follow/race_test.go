@@ -1,0 +1,98 @@
+package follow
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// rotator writes and rotates in a goroutine of its own, as fast as it can without deleting
+// what was not read.
+type rotator struct {
+	w     *world
+	keep  int
+	lines int
+	read  atomic.Int64
+	wrote atomic.Int64
+	over  atomic.Bool
+	stop  atomic.Bool
+}
+
+func (r *rotator) run(rotations int, rotate func()) {
+	defer r.over.Store(true)
+	for range rotations {
+		if r.stop.Load() {
+			return
+		}
+		for range r.lines {
+			r.w.write(1)
+		}
+		r.wrote.Store(int64(r.w.next))
+		for r.wrote.Load()-r.read.Load() >= int64(r.lines*(r.keep-2)) {
+			if r.stop.Load() {
+				return
+			}
+			runtime.Gosched()
+		}
+		rotate()
+	}
+	r.w.write(1)
+	r.wrote.Store(int64(r.w.next))
+}
+
+// TestRotatedWhileLooking rotates at any moment of a look. The lines of one writer have to
+// come in order.
+func TestRotatedWhileLooking(t *testing.T) {
+	rotations := 400
+	if testing.Short() {
+		rotations = 50
+	}
+	if n := os.Getenv("ROT"); n != "" {
+		fmt.Sscan(n, &rotations)
+	}
+	for name, rotate := range map[string]func(*world){"rename": (*world).rename, "copy": (*world).copyTruncate} {
+		for _, restarts := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, restarts), func(t *testing.T) {
+				w := newWorld(t)
+				r := &rotator{w: w, keep: 12, lines: 5}
+				w.check(w.log.Look(w.now))
+				var wg sync.WaitGroup
+				wg.Go(func() { r.run(rotations, func() { rotate(w) }) })
+				next := 0
+				for i := 0; !r.over.Load() || int64(next) < r.wrote.Load(); i++ {
+					before := fmt.Sprint(describe(w))
+					w.now = w.now.Add(50 * time.Millisecond)
+					w.check(w.log.Look(w.now))
+					looked := fmt.Sprint(describe(w))
+					w.step()
+					for _, line := range w.lines {
+						if n := lineNumber(line); n != next {
+							r.stop.Store(true)
+							wg.Wait()
+							t.Fatalf("line %d after %d\nbefore the look%s\nafter%s\nnow%s", n, next-1, before, looked, describe(w))
+						}
+						next++
+					}
+					w.lines = w.lines[:0]
+					r.read.Store(int64(next))
+					if restarts && i%7 == 0 {
+						w.restart()
+					}
+				}
+				wg.Wait()
+			})
+		}
+	}
+}
+
+func describe(w *world) string {
+	s := ""
+	for _, f := range w.log.files {
+		s += fmt.Sprintf("\n   ino %d open %v off %d seen %d final %v done %v head %d gz %v wary %v", f.id.ino, f.open, f.off, f.seen, f.final, f.done, f.head.n, f.gz != nil, f.wary)
+	}
+	return s
+}
