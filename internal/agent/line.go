@@ -71,10 +71,7 @@ type line struct {
 	input  flow.Input
 	rules  []string
 
-	records atomic.Uint64 // since it was opened, before joining
-	bytes   atomic.Uint64
-	gaps    atomic.Uint64
-	last    atomic.Int64 // Unix nanoseconds of the last batch with records
+	last atomic.Int64 // Unix nanoseconds of the last batch with records
 }
 
 // Open composes the line from the sink backwards: join, parse, level, redact, count,
@@ -190,16 +187,9 @@ func (l *lines) all() []*line {
 
 // Write implements flow.Sink.
 func (l *line) Write(ctx context.Context, b *record.Batch) error {
-	if n := len(b.Records); n > 0 {
-		l.records.Add(uint64(n))
-		size := uint64(0)
-		for i := range b.Records {
-			size += uint64(b.Records[i].Body.Len)
-		}
-		l.bytes.Add(size)
+	if len(b.Records) > 0 {
 		l.last.Store(time.Now().UnixNano())
 	}
-	l.gaps.Add(uint64(len(b.Gaps)))
 	return l.head.Write(ctx, b)
 }
 

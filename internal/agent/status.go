@@ -95,9 +95,10 @@ func (a *Agent) Snapshot() web.Snapshot {
 func (s *source) streams() []web.Stream {
 	var streams []web.Stream
 	for _, l := range s.lines.all() {
+		p := l.writer.Progress()
 		st := web.Stream{
 			ID: l.input.Stream.ID, Labels: l.input.Stream.Labels, State: "reading",
-			Lines: float64(l.records.Load()), Bytes: float64(l.bytes.Load()), Gaps: float64(l.gaps.Load()),
+			Lines: float64(p.Records), Bytes: float64(p.Bytes), Gaps: float64(p.Gaps),
 		}
 		if last := l.last.Load(); last != 0 {
 			st.Last = time.Unix(0, last)

@@ -52,7 +52,7 @@ func (l *commitLog) open(j *Journal) error {
 	case err != nil:
 		return fmt.Errorf("write the first commit: %w", err)
 	}
-	if err := l.prepare(j, 1-l.current, l.sizes[l.current]); err != nil && !errors.Is(err, disk.ErrFull) {
+	if err := l.prepare(j, 1-l.current, l.offset); err != nil && !errors.Is(err, disk.ErrFull) {
 		return err
 	}
 	return nil
@@ -217,6 +217,9 @@ func (l *commitLog) raise(j *Journal) {
 		j.opts.Registry.Apply(l.unsynced)
 		l.unsynced = l.unsynced[:0]
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.showLocked()
 }
 
 // merge adds up what waits for a disk that fails, so that it grows with the number of

@@ -90,6 +90,7 @@ type Journal struct {
 	deltas  map[cell]float64
 	states  map[string][]byte
 	changed map[string]bool // states to write
+	unshown []*input // written and not synced
 	closed  bool
 
 	commit commitLog // used by one goroutine at a time: Open, then Run, then Close
@@ -105,7 +106,14 @@ type input struct {
 	dirty    bool
 	gone     bool
 	writer   *Writer // the last one; nobody else may forget the input
+
+	// What was read since the process started; guarded by Journal.mu.
+	accepted, written, shown Progress
+	waiting                  bool // written is ahead of shown, and the input in Journal.unshown
 }
+
+// Progress is how much of an input was read since the process started.
+type Progress struct{ Records, Bytes, Gaps uint64 }
 
 // Open locks the directory, recovers the state of the last good commit and begins a new
 // generation. Damage never makes it fail: what is damaged is reported to the ledger and
@@ -241,7 +249,29 @@ func (w *Writer) Write(_ context.Context, b *record.Batch) error {
 	for _, d := range b.Deltas {
 		j.deltas[cell{d.Series, d.Cell}] += d.Add
 	}
+	p := &w.input.accepted
+	p.Records += uint64(len(b.Records))
+	p.Gaps += uint64(len(b.Gaps))
+	for i := range b.Records {
+		p.Bytes += uint64(b.Records[i].Body.Len)
+	}
 	return nil
+}
+
+// Progress returns what was read of the input and is committed: like everything that is
+// shown, it is never ahead of what recovery finds.
+func (w *Writer) Progress() Progress {
+	w.journal.mu.Lock()
+	defer w.journal.mu.Unlock()
+	return w.input.shown
+}
+
+// showLocked shows the progress of inputs whose commit is synced now.
+func (j *Journal) showLocked() {
+	for _, st := range j.unshown {
+		st.shown, st.waiting = st.written, false
+	}
+	j.unshown = j.unshown[:0]
 }
 
 // Forget removes the input's position with the next commit. A later Input begins anew; if
@@ -317,6 +347,10 @@ func (j *Journal) Close() error {
 func (j *Journal) takeLocked(c *change) {
 	for _, st := range j.dirty {
 		st.dirty = false
+		if st.written = st.accepted; !st.waiting {
+			st.waiting = true
+			j.unshown = append(j.unshown, st)
+		}
 		if !st.known && !st.gone {
 			c.inputs = append(c.inputs, st.def)
 			st.known = true

@@ -120,6 +120,9 @@ func TestRegistryIsRaisedAfterSync(t *testing.T) {
 	if v := w.lines.Series("a").Value(); v != 0 {
 		t.Fatalf("counter is %v before the sync", v)
 	}
+	if p := w.journal.Input(inputOf("a")).Progress(); p != (Progress{}) {
+		t.Fatalf("progress is %v before the sync", p)
+	}
 	fs.FailWith(func(op string) error {
 		if op == "sync" {
 			return errors.New("broken disk")
