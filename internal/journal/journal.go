@@ -90,7 +90,7 @@ type Journal struct {
 	deltas  map[cell]float64
 	states  map[string][]byte
 	changed map[string]bool // states to write
-	unshown []*input // written and not synced
+	unshown []*input        // written and not synced
 	closed  bool
 
 	commit commitLog // used by one goroutine at a time: Open, then Run, then Close
