@@ -59,8 +59,9 @@ type Details struct {
 	TTY    bool
 	// LogPath is the json-file on the engine's machine; empty for other drivers.
 	LogPath string
-	// LogDriver is the logging driver, "json-file" for one.
-	LogDriver string
+	// LogDriver is the logging driver, "json-file" for one; LogOptions are its options.
+	LogDriver  string
+	LogOptions map[string]string
 	// Running tells whether it may still write; Status is the engine's word for its state.
 	Running bool
 	Status  string
@@ -89,7 +90,10 @@ func (c *Client) Inspect(ctx context.Context, id string) (Details, error) {
 		}
 		HostConfig struct {
 			AutoRemove bool
-			LogConfig  struct{ Type string }
+			LogConfig  struct {
+				Type   string
+				Config map[string]string
+			}
 		}
 	}
 	if err := c.getJSON(ctx, "/containers/"+url.PathEscape(id)+"/json", nil, &raw); err != nil {
@@ -97,7 +101,8 @@ func (c *Client) Inspect(ctx context.Context, id string) (Details, error) {
 	}
 	return Details{
 		ID: raw.ID, Name: strings.TrimPrefix(raw.Name, "/"), Image: raw.Config.Image, Labels: raw.Config.Labels,
-		TTY: raw.Config.Tty, LogPath: raw.LogPath, LogDriver: raw.HostConfig.LogConfig.Type,
+		TTY: raw.Config.Tty, LogPath: raw.LogPath,
+		LogDriver: raw.HostConfig.LogConfig.Type, LogOptions: raw.HostConfig.LogConfig.Config,
 		Running: raw.State.Running || raw.State.Restarting, Status: raw.State.Status,
 		Created: parseTime(raw.Created), Started: parseTime(raw.State.StartedAt), Finished: parseTime(raw.State.FinishedAt),
 		AutoRemove: raw.HostConfig.AutoRemove,

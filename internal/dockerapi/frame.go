@@ -202,16 +202,24 @@ func (d *decoder) longLine() (Message, error) {
 	}
 }
 
-// nextPiece returns where in line its own time begins another piece, -1 if nowhere. To the
-// nanosecond no application writes the time at which its line will be read.
+// pieceBytes is the size of docker's pieces.
+const pieceBytes = 16 << 10
+
+// nextPiece returns where in line another piece begins, -1 if nowhere. Pieces of a line have
+// the same time: to the nanosecond no application writes the time at which its line will be
+// read. Before Docker 17.06 each had its own.
 func nextPiece(line []byte) int {
 	_, n := parseStamp(line)
 	if n == 0 {
 		return -1
 	}
-	at := bytes.Index(line[n:], line[:n])
-	if at < 0 {
-		return -1
+	if at := bytes.Index(line[n:], line[:n]); at >= 0 {
+		return n + at
 	}
-	return n + at
+	if at := n + pieceBytes; at < len(line) {
+		if _, n := parseStamp(line[at:]); n > 0 {
+			return at
+		}
+	}
+	return -1
 }

@@ -117,6 +117,9 @@ func TestTerminal(t *testing.T) {
 	check("pieces", at+piece+at+piece+at+piece+at+"end\r\n"+at+"next\r\n",
 		plain{Time: now, Text: piece, Partial: true}, plain{Time: now, Text: piece, Partial: true},
 		plain{Time: now, Text: piece, Partial: true}, plain{Time: now, Text: "end"}, plain{Time: now, Text: "next"})
+	later := strings.Replace(at, "18:08:20", "18:08:21", 1)
+	check("pieces of different times", at+piece+later+"end\r\n",
+		plain{Time: now, Text: piece, Partial: true}, plain{Time: now + 1e9, Text: "end"})
 	check("ends in a piece", at+piece+at+"half", plain{Time: now, Text: piece, Partial: true}, plain{Time: now, Text: "half", Partial: true})
 	check("one long line", at+piece+piece+piece+"\r\n"+at+"b\r\n", plain{Time: now, Text: piece + piece + piece}, plain{Time: now, Text: "b"})
 	long := strings.Repeat(piece, 80)

@@ -14,7 +14,8 @@ type LogOptions struct {
 	// Since leaves out messages whose time, in Unix nanoseconds, is before it; zero means
 	// from the beginning.
 	Since int64
-	// Tail, if positive, leaves out all but the last so many messages.
+	// Tail, if positive, leaves out all but the last so many messages; None leaves out all
+	// that exist, which makes sense with Follow.
 	Tail int
 	// Follow goes on with what is written from now on, until the container ends.
 	Follow bool
@@ -23,14 +24,17 @@ type LogOptions struct {
 	TTY bool
 }
 
+// None as LogOptions.Tail asks for no message that exists already.
+const None = -1
+
 // Logs opens the log of a container, with the time of each message. It ends with ctx.
 func (c *Client) Logs(ctx context.Context, id string, o LogOptions) (*Logs, error) {
 	query := url.Values{"stdout": {"1"}, "stderr": {"1"}, "timestamps": {"1"}}
 	if o.Since > 0 {
 		query.Set("since", stamp(o.Since))
 	}
-	if o.Tail > 0 {
-		query.Set("tail", strconv.Itoa(o.Tail))
+	if o.Tail != 0 {
+		query.Set("tail", strconv.Itoa(max(o.Tail, 0)))
 	}
 	if o.Follow {
 		query.Set("follow", "1")
@@ -43,19 +47,10 @@ func (c *Client) Logs(ctx context.Context, id string, o LogOptions) (*Logs, erro
 	switch kind := resp.Header.Get("Content-Type"); {
 	case strings.HasSuffix(kind, ".multiplexed-stream"):
 		tty = false
-	case strings.HasSuffix(kind, ".raw-stream") && c.saysKind():
+	case strings.HasSuffix(kind, ".raw-stream") && c.atLeast(1, 42): // before, all was called raw
 		tty = true
 	}
 	return newLogs(resp.Body, tty, id), nil
-}
-
-// saysKind tells whether the engine names the kind of a log truly: before 1.42 it called
-// everything raw.
-func (c *Client) saysKind() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	have, _ := parseVersion(c.version)
-	return have >= 1<<16|42
 }
 
 // stamp is a time as the engine takes it: seconds and nanoseconds.

@@ -100,6 +100,18 @@ func choose(offered string) (string, error) {
 	return offered, nil
 }
 
+// FollowsRotation tells whether the engine follows a log over its rotation without losing
+// or repeating messages: engines before API 1.42 (Docker 23) do not.
+func (c *Client) FollowsRotation() bool { return c.atLeast(1, 42) }
+
+// atLeast tells whether the version agreed on is not older than another.
+func (c *Client) atLeast(major, minor int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	have, _ := parseVersion(c.version)
+	return have >= major<<16|minor
+}
+
 // parseVersion makes "1.24" comparable.
 func parseVersion(s string) (int, bool) {
 	major, minor, ok := strings.Cut(s, ".")

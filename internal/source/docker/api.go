@@ -19,6 +19,8 @@ const (
 	suspicion = 2 * time.Second
 	// lastWords is how long the log of a container that ended may take to end.
 	lastWords = 5 * time.Second
+	// calmPeriod is how often a stream is thought about of which nothing is expected.
+	calmPeriod = 5 * time.Second
 	// Bounds of a batch.
 	batchRecords = 2048
 	batchBytes   = 256 << 10
@@ -26,7 +28,7 @@ const (
 
 var (
 	errStalled  = errors.New("the log goes on, but its stream does not")
-	errMismatch = errors.New("the log is not what it was a moment ago")
+	errMismatch = errors.New("the log's stream is not what the log is")
 )
 
 // readAPI reads the log through the engine until it ends: when the container does, or when
@@ -36,51 +38,67 @@ func (x *follower) readAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := x.locate(ctx, c)
-	if err != nil {
-		return err
-	}
-	x.cursor.path, x.cursor.file, x.cursor.shift = "", nil, 0
-	if len(p.gaps) > 0 || len(p.again) > 0 {
-		if err := x.writeAgain(ctx, p); err != nil {
+	if !x.details.Running || x.fleet.deps.Once {
+		if _, err := x.fetch(ctx, c, 0); err != nil {
 			return err
 		}
-	}
-	x.fresh = false
-	if p.nothing && !x.details.Running {
-		x.drained = true
-		return x.letGo(ctx)
-	}
-	p.options.TTY = x.details.TTY
-	p.options.Follow = x.details.Running && !x.fleet.deps.Once
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	logs, err := c.Logs(ctx, x.id, p.options)
-	if err != nil {
-		return err
-	}
-	r := &apiReader{x: x, client: c, logs: logs, skip: p.skip, heard: time.Now()}
-	arrivals, next := make(chan arrival), make(chan struct{}, 1) // one: the pump may have left
-	var pumping sync.WaitGroup
-	defer pumping.Wait()
-	defer logs.Close()
-	defer cancel()
-	pumping.Go(func() { pump(ctx, logs, arrivals, next) })
-	if err := r.read(ctx, arrivals, next); err != nil {
+	} else if err = x.followAPI(ctx, c); err != nil {
 		return err
 	}
 	x.drained = true
 	return x.letGo(ctx)
 }
 
-// writeAgain writes what was read before and held back by a stage, and what was lost.
-func (x *follower) writeAgain(ctx context.Context, p place) error {
-	return x.writeBatch(ctx, func(b *record.Batch) {
-		b.Gaps = append(b.Gaps, p.gaps...)
-		for _, m := range p.again {
-			appendRecord(b, m.Message, m.pos)
-		}
-	})
+func (x *follower) followAPI(ctx context.Context, c *dockerapi.Client) error {
+	if x.rotates() && !c.FollowsRotation() {
+		x.distrust = true
+	}
+	if x.distrust {
+		return x.poll(ctx, c)
+	}
+	got, err := x.fetch(ctx, c, 0)
+	if err != nil {
+		return err
+	}
+	err = x.stream(ctx, c, got)
+	if errors.Is(err, errMismatch) {
+		x.fleet.deps.Ledger.Event("stream of a log distrusted")
+		x.distrust = true
+	}
+	return err
+}
+
+// rotates tells whether the engine may rotate the log. Drivers of others keep a copy that is
+// rotated.
+func (x *follower) rotates() bool {
+	switch x.details.LogDriver {
+	case fileDriver:
+		size := x.details.LogOptions["max-size"]
+		return size != "" && size != "-1"
+	case "journald":
+		return false
+	}
+	return true
+}
+
+// stream follows the log as long as that works, after all that exists was fetched.
+func (x *follower) stream(ctx context.Context, c *dockerapi.Client, got fetched) error {
+	o, skip := got.rest(&x.cursor)
+	o.TTY, o.Follow = x.details.TTY, true
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	logs, err := c.Logs(ctx, x.id, o)
+	if err != nil {
+		return err
+	}
+	r := &apiReader{x: x, client: c, logs: logs, skip: skip, heard: time.Now(), pace: heldPeriod}
+	arrivals, next := make(chan arrival), make(chan struct{}, 1) // one: the pump may have left
+	var pumping sync.WaitGroup
+	defer pumping.Wait()
+	defer logs.Close()
+	defer cancel()
+	pumping.Go(func() { pump(ctx, logs, arrivals, next) })
+	return r.read(ctx, arrivals, next)
 }
 
 // arrival is a message that was waited for, or the end of the log.
@@ -116,27 +134,26 @@ type apiReader struct {
 	client  *dockerapi.Client
 	logs    *dockerapi.Logs
 	skip    skipper
+	recent  recent
 	heard   time.Time // when the last message came
 	probed  time.Time // when the engine was last asked about the silence
 	suspect bool      // the engine says that there is more
-	over    bool      // the container ended: the stream has to end soon
-	changed time.Time // since when
+	over    time.Time // when the container ended, so that the stream has to; zero while it runs
 	pace    time.Duration
 }
 
 // read reads to the end of the stream.
 func (r *apiReader) read(ctx context.Context, arrivals <-chan arrival, next chan<- struct{}) error {
-	r.pace = heldPeriod
 	tick := time.NewTicker(r.pace)
 	defer tick.Stop()
 	for {
 		select {
 		case a := <-arrivals:
-			if a.err == io.EOF {
-				if r.skip.pending() {
-					return errMismatch
-				}
+			if a.err == io.EOF && !r.skip.pending() {
 				return nil
+			}
+			if a.err == io.EOF {
+				return errMismatch
 			}
 			if a.err != nil {
 				return a.err
@@ -145,30 +162,26 @@ func (r *apiReader) read(ctx context.Context, arrivals <-chan arrival, next chan
 				return err
 			}
 			next <- struct{}{}
-			r.setPace(tick)
 		case <-tick.C:
 			if ended, err := r.quiet(ctx); ended || err != nil {
 				return err
 			}
-			r.setPace(tick)
 		case <-r.x.wake:
-			if err := r.look(ctx); err != nil {
+			changed, err := r.x.look(ctx, &r.over)
+			if changed || err != nil {
 				return err
 			}
-			r.setPace(tick)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		r.setPace(tick)
 	}
 }
-
-// calmPeriod is how often a stream is thought about of which nothing is expected.
-const calmPeriod = 5 * time.Second
 
 // setPace makes the reader think as often as there is something to think about.
 func (r *apiReader) setPace(tick *time.Ticker) {
 	pace := calmPeriod
-	if r.x.held || r.over || r.suspect || r.skip.pending() {
+	if r.x.held || r.suspect || !r.over.IsZero() || r.skip.pending() {
 		pace = heldPeriod
 	}
 	if pace != r.pace {
@@ -185,12 +198,16 @@ func (r *apiReader) take(ctx context.Context, m dockerapi.Message) error {
 		return err
 	}
 	x := r.x
-	b, err := x.fleet.deps.Batches.Get(ctx, &x.stream)
+	b, err := x.fleet.deps.Batches.Get(ctx, &x.in)
 	if err != nil {
 		return err
 	}
 	defer x.fleet.deps.Batches.Put(b)
 	for {
+		if !r.recent.fresh(&x.cursor, m) {
+			err = errMismatch
+			break
+		}
 		x.appendMessage(b, m)
 		if len(b.Records) >= batchRecords || len(b.Arena) >= batchBytes || !r.logs.Ready() {
 			break
@@ -199,11 +216,34 @@ func (r *apiReader) take(ctx context.Context, m dockerapi.Message) error {
 			break
 		}
 	}
-	x.setPosition(b)
-	if writeErr := x.write(ctx, b); writeErr != nil {
-		return writeErr
+	if len(b.Records) == 0 {
+		return err
 	}
-	return err
+	x.setPosition(b)
+	return errors.Join(x.write(ctx, b), err)
+}
+
+// recent remembers more messages than a cursor, to notice when a stream repeats itself, as
+// engines before Docker 23 do when a log is rotated.
+type recent struct {
+	hashes [1024]uint32
+	n      int
+}
+
+// fresh notes a message and tells whether it is a new one. Only one that is not later than
+// the message before it can be known.
+func (r *recent) fresh(c *cursor, m dockerapi.Message) bool {
+	h := recordHash(m.Time, m.Stderr, m.Text)
+	if c.n > 0 && m.Time <= c.time && (m.Time < c.time || !m.Partial) {
+		for _, have := range r.hashes[:min(r.n, len(r.hashes))] {
+			if have == h {
+				return false
+			}
+		}
+	}
+	r.hashes[r.n%len(r.hashes)] = h
+	r.n++
+	return true
 }
 
 // quiet does what is due while nothing arrives.
@@ -215,39 +255,42 @@ func (r *apiReader) quiet(ctx context.Context) (ended bool, err error) {
 	}
 	silent := now.Sub(r.heard)
 	switch {
-	case r.over && silent >= lastWords && now.Sub(r.changed) >= lastWords:
-		return true, nil // the stream outlives its container: what is left will be read anew
+	case !r.over.IsZero() && silent >= lastWords && now.Sub(r.over) >= lastWords:
+		return true, nil // the stream outlives its container: what is left will be fetched
 	case r.skip.pending() && silent >= lastWords:
 		return false, errMismatch
 	case r.suspect && silent >= suspicion && now.Sub(r.probed) >= suspicion:
 		x.fleet.deps.Ledger.Event("stalled stream opened anew")
 		return false, errStalled
-	case !r.suspect && silent >= silence && now.Sub(r.probed) >= silence:
+	case !r.suspect && silent >= x.fleet.silence && now.Sub(r.probed) >= x.fleet.silence:
 		r.probed = now
 		r.suspect, err = x.behind(ctx, r.client)
 	}
 	return false, err
 }
 
-// look finds out what happened to the container.
-func (r *apiReader) look(ctx context.Context) error {
-	x := r.x
+// look finds out what happened to the container, and notes since when it is over. It
+// returns an error if the container is to be read in another way or not at all.
+func (x *follower) look(ctx context.Context, over *time.Time) (changed bool, err error) {
 	d, err := x.inspect(ctx)
 	if errors.Is(err, dockerapi.ErrNotFound) {
 		d, err = x.details, nil
 		d.Running = false
 	}
 	if err != nil {
-		return nil // the stream itself will tell
+		return false, nil // the stream itself will tell
 	}
-	if !x.fleet.cfg.wanted(&d) || x.fleet.cfg.stream(x.fleet.deps.Name, &d).ID != x.stream.ID {
-		return errMoved
+	if !x.fleet.cfg.wanted(&d) || x.fleet.cfg.stream(x.fleet.deps.Name, &d).ID != x.in.ID {
+		return true, errMoved
 	}
 	x.mayWrite.Store(d.Running)
-	if over := !d.Running; over != r.over {
-		r.over, r.changed = over, time.Now()
+	switch {
+	case d.Running:
+		*over = time.Time{}
+	case over.IsZero():
+		*over = time.Now()
 	}
-	return nil
+	return false, nil
 }
 
 // behind asks the engine whether the log's last message is one that was not read.
@@ -267,4 +310,17 @@ func (x *follower) behind(ctx context.Context, c *dockerapi.Client) (bool, error
 		return m.Time >= x.cursor.since, nil
 	}
 	return m.Time != x.cursor.time || recordHash(m.Time, m.Stderr, m.Text) != x.cursor.back(0).hash, nil
+}
+
+// writeAgain writes what was read before and held back by a stage, and what was lost.
+func (x *follower) writeAgain(ctx context.Context, again []oldMessage, gaps []record.Gap) error {
+	if len(again) == 0 && len(gaps) == 0 {
+		return nil
+	}
+	return x.writeBatch(ctx, func(b *record.Batch) {
+		b.Gaps = append(b.Gaps, gaps...)
+		for _, m := range again {
+			appendRecord(b, m.Message, m.pos)
+		}
+	})
 }

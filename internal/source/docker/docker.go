@@ -31,8 +31,9 @@ import (
 
 // Source follows the containers of one engine.
 type Source struct {
-	cfg  Config
-	deps flow.Deps
+	cfg     Config
+	deps    flow.Deps
+	silence time.Duration // tests have less patience
 }
 
 // New returns a source that does nothing until Run.
@@ -43,7 +44,7 @@ func New(cfg Config, deps flow.Deps) (flow.Source, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("docker source %s: %w", deps.Name, err)
 	}
-	return &Source{cfg: cfg, deps: deps}, nil
+	return &Source{cfg: cfg, deps: deps, silence: silence}, nil
 }
 
 // Run follows containers until ctx ends. An engine that is not there is waited for. With
@@ -52,7 +53,7 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f := &fleet{
-		cfg: s.cfg, deps: s.deps, lines: lines, began: time.Now(),
+		cfg: s.cfg, deps: s.deps, lines: lines, began: time.Now(), silence: s.silence,
 		watcher:   follow.NewWatcher(follow.WatchOptions{Polling: func(string) { s.deps.Ledger.Event("polling files") }}),
 		followers: map[string]*follower{}, known: map[string][]flow.Input{},
 		busy:   make(chan struct{}, maxBusy),

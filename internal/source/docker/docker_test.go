@@ -12,8 +12,13 @@ import (
 	"github.com/weirlog/weir/internal/ledger"
 )
 
-// both runs a test through the API and from files.
+// both runs a test through the API, following and fetching, and from files.
 func both(t *testing.T, test func(t *testing.T, e *fakeEngine, j *journal)) {
+	t.Run("fetch", func(t *testing.T) {
+		e := newEngine(t, "")
+		e.rotates = true
+		test(t, e, newJournal(t))
+	})
 	t.Run("api", func(t *testing.T) { test(t, newEngine(t, ""), newJournal(t)) })
 	t.Run("file", func(t *testing.T) { test(t, newEngine(t, t.TempDir()), newJournal(t)) })
 }

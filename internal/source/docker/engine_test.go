@@ -29,6 +29,10 @@ type fakeEngine struct {
 	// sinceFilters makes it leave out all that is older than since, as old engines do, even
 	// after something newer.
 	sinceFilters bool
+	// rotates says that containers have a log that is rotated.
+	rotates bool
+	// repeats makes streams deliver what they have delivered again, now and then.
+	repeats bool
 	// forbid refuses requests whose path contains it.
 	forbid atomic.Pointer[string]
 	// asked counts log requests that follow.
@@ -288,6 +292,10 @@ func (e *fakeEngine) inspect(w http.ResponseWriter, c *fakeContainer) {
 	if c.started {
 		started = c.created.Format(time.RFC3339Nano)
 	}
+	options := map[string]string{}
+	if e.rotates {
+		options["max-size"] = "10m"
+	}
 	if c.driver == "json-file" {
 		logPath = "/var/lib/docker/containers/" + c.id + "/" + c.id + "-json.log"
 	}
@@ -295,7 +303,7 @@ func (e *fakeEngine) inspect(w http.ResponseWriter, c *fakeContainer) {
 		"Id": c.id, "Name": "/" + c.name, "Created": c.created.Format(time.RFC3339Nano), "LogPath": logPath,
 		"State":      map[string]any{"Status": c.state, "Running": c.state == "running", "StartedAt": started},
 		"Config":     map[string]any{"Image": c.image, "Labels": c.labels, "Tty": c.tty},
-		"HostConfig": map[string]any{"LogConfig": map[string]any{"Type": c.driver}},
+		"HostConfig": map[string]any{"LogConfig": map[string]any{"Type": c.driver, "Config": options}},
 	})
 }
 
@@ -366,6 +374,9 @@ func (e *fakeEngine) serveLogs(w http.ResponseWriter, r *http.Request, c *fakeCo
 			news, over = nil, e.down
 		}
 		sent += len(news)
+		if e.repeats && follow && len(news) > 0 && sent > 30 {
+			sent -= 20
+		}
 		e.mu.Unlock()
 		for _, v := range news {
 			if v.time.Before(since) {

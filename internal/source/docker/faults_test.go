@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -160,16 +161,61 @@ func TestStalled(t *testing.T) {
 	e, j := newEngine(t, ""), newJournal(t)
 	web := e.run("web", nil)
 	e.writeLines(web, 0, 10)
-	start(t, e, j, nil)
+	impatient(t, e, j)
 	j.untilCount("docker/web", web, 10)
-	x := &apiReader{}
-	_ = x
-	e.lock(func() { web.stalled = true })
-	e.writeLines(web, 10, 20)
-	before := e.follows.Load()
-	e.lock(func() { web.stalled = false })
-	_ = before
+	for i := 1; i < 3; i++ {
+		e.lock(func() { web.stalled = true }) // the stream of now and those after it
+		e.writeLines(web, i*10, i*10+10)
+		j.exactly("docker/web", web, e.all(web)) // fetched
+		e.lock(func() { web.stalled = false })
+	}
+}
+
+// impatient starts a source that soon asks about a silence.
+func impatient(t *testing.T, e *fakeEngine, j *journal) {
+	cfg := Default()
+	cfg.Host, cfg.Read = e.host, ReadAPI
+	s, err := New(cfg, testDeps(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.(*Source).silence = time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.Run(ctx, j) }()
+	t.Cleanup(func() { cancel(); <-done })
+}
+
+// A stream that repeats itself is noticed too.
+func TestRepeating(t *testing.T) {
+	e, j := newEngine(t, ""), newJournal(t)
+	e.repeats = true
+	web := e.run("web", nil)
+	start(t, e, j, nil)
+	for i := range 20 {
+		e.writeLines(web, i*20, i*20+20)
+		j.untilCount("docker/web", web, i*20)
+	}
 	j.exactly("docker/web", web, e.all(web))
+}
+
+// A container whose log is fetched is removed right after it wrote.
+func TestRemovedAfterLastWords(t *testing.T) {
+	e, j := newEngine(t, ""), newJournal(t)
+	e.rotates = true
+	start(t, e, j, nil)
+	var all []*fakeContainer
+	for i := range 10 {
+		c := e.run(fmt.Sprintf("rm-%d", i), nil)
+		e.writeLines(c, 0, 5)
+		j.untilCount("docker/"+c.name, c, 5)
+		e.writeLines(c, 5, 200)
+		e.remove(c)
+		all = append(all, c)
+	}
+	for _, c := range all {
+		j.exactly("docker/"+c.name, c, e.all(c))
+	}
 }
 
 func TestDriverWithoutReading(t *testing.T) {

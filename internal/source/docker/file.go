@@ -141,13 +141,13 @@ func (x *follower) readFile(ctx context.Context, path string) error {
 
 func (x *follower) newTail(path string, bell logfile.Bell) *logfile.Tail {
 	return logfile.New(logfile.Options{
-		Path: path, Stream: x.stream, Format: logfile.Docker, Bell: bell,
+		Path: path, Stream: x.in, Format: logfile.Docker, Bell: bell,
 		Batches: x.fleet.deps.Batches, Ledger: x.fleet.deps.Ledger,
 		Report: func(err error) {
 			if err != nil {
 				err = errors.Join(errUnreadable, err)
 			}
-			x.fleet.health.container(x.id, x.stream.Labels.Get("container"), err)
+			x.fleet.health.container(x.id, x.in.Labels.Get("container"), err)
 		},
 	})
 }
@@ -162,7 +162,7 @@ func (x *follower) mind(ctx context.Context, tail *logfile.Tail, stop func()) er
 			tail.Drain()
 			return errGone
 		case err != nil: // the engine is away; when it is back this is asked again
-		case !x.fleet.cfg.wanted(&d) || x.fleet.cfg.stream(x.fleet.deps.Name, &d).ID != x.stream.ID:
+		case !x.fleet.cfg.wanted(&d) || x.fleet.cfg.stream(x.fleet.deps.Name, &d).ID != x.in.ID:
 			stop()
 			return errMoved
 		case !d.Running:

@@ -40,6 +40,7 @@ type fleet struct {
 	running sync.WaitGroup
 	known   map[string][]flow.Input // what the journal has of each container; read only
 	settled bool                    // belongs to keep
+	silence time.Duration           // as the constant
 
 	mu        sync.Mutex // guards below
 	followers map[string]*follower

@@ -33,17 +33,18 @@ type follower struct {
 	mayWrite atomic.Bool                  // the container's last known state; read by anyone
 	tail     atomic.Pointer[logfile.Tail] // while the log is read from its file; read by anyone
 
-	details dockerapi.Details
-	line    flow.Line // nil until the container is known to be wanted
-	stream  record.Stream
-	cursor  cursor
-	resume  [2]int64 // of a line just opened: records of a sub-stream before it are accounted for
-	fresh   bool     // resume counts
-	held    bool     // the line holds back a record
-	wrote   time.Time
-	ignored bool // what the journal had of it was forgotten
-	started bool // the container has run: it may have written
-	drained bool // its log was read to the end, and nothing can have come since
+	details  dockerapi.Details
+	line     flow.Line // nil until the container is known to be wanted
+	in       record.Stream
+	cursor   cursor
+	resume   [2]int64 // of a line just opened: records of a sub-stream before it are accounted for
+	fresh    bool     // resume counts
+	held     bool     // the line holds back a record
+	wrote    time.Time
+	distrust bool // its stream through the API is not to be trusted
+	ignored  bool // what the journal had of it was forgotten
+	started  bool // the container has run: it may have written
+	drained  bool // its log was read to the end, and nothing can have come since
 }
 
 func newFollower(f *fleet, id string) *follower {
@@ -260,7 +261,7 @@ func (x *follower) bury(ctx context.Context) error {
 // open makes sure that the follower has the line of its stream. The position of a container
 // that was renamed goes with it.
 func (x *follower) open(ctx context.Context, stream record.Stream) error {
-	if x.line != nil && x.stream.ID == stream.ID {
+	if x.line != nil && x.in.ID == stream.ID {
 		return nil
 	}
 	renamed := x.line
@@ -268,7 +269,7 @@ func (x *follower) open(ctx context.Context, stream record.Stream) error {
 	if err != nil {
 		return err
 	}
-	x.line, x.stream = line, stream
+	x.line, x.in = line, stream
 	pos := line.Position()
 	if len(pos.Source) == 0 && renamed != nil {
 		pos = renamed.Position()
@@ -311,7 +312,7 @@ func (x *follower) begin(ctx context.Context, pos record.Position) error {
 	c, err := decodeCursor(pos.Source)
 	if err != nil {
 		// Rather a gap than everything twice.
-		x.fleet.deps.Log.Warn("cannot read a position", "stream", x.stream.ID, "error", err)
+		x.fleet.deps.Log.Warn("cannot read a position", "stream", x.in.ID, "error", err)
 		x.cursor = cursor{since: time.Now().UnixNano(), pos: max(pos.Resume[0], pos.Resume[1], 0)}
 		return x.writeGap(ctx, record.Gap{Bytes: -1, Reason: "position lost"})
 	}

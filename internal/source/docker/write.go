@@ -16,7 +16,7 @@ const heldTries = 20
 
 // writeBatch writes a batch that fill has filled, with the cursor as its position.
 func (x *follower) writeBatch(ctx context.Context, fill func(b *record.Batch)) error {
-	b, err := x.fleet.deps.Batches.Get(ctx, &x.stream)
+	b, err := x.fleet.deps.Batches.Get(ctx, &x.in)
 	if err != nil {
 		return err
 	}

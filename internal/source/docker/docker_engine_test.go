@@ -1,0 +1,244 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weirlog/weir/internal/enginetest"
+	"github.com/weirlog/weir/internal/flow"
+)
+
+// real is a real engine and what its containers are known by here.
+type real struct {
+	*enginetest.Engine
+	t *testing.T
+	j *journal
+}
+
+// run runs source until the returned function is called.
+func (r *real) run(read Read) (stop func()) {
+	r.t.Helper()
+	cfg, deps := Default(), testDeps(r.t)
+	cfg.Host, cfg.Read = r.Host, read
+	s, err := New(cfg, deps)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- s.Run(ctx, r.j) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			r.t.Errorf("Run: %v", err)
+		}
+	}
+}
+
+// sh is a container that runs a script.
+func sh(name, script string, change func(*enginetest.Container)) enginetest.Container {
+	c := enginetest.Container{Name: name, Cmd: []string{"sh", "-c", script}}
+	if change != nil {
+		change(&c)
+	}
+	return c
+}
+
+// count makes a script that prints numbered lines, some to stderr.
+func count(from, to int, pause string) string {
+	return fmt.Sprintf(`i=%d; while [ $i -lt %d ]; do echo "line $i"; [ $((i%%5)) = 0 ] && echo "err $i" >&2; i=$((i+1)); %s; done`, from, to, pause)
+}
+
+// counted is what count prints, by sub-stream.
+func counted(from, to int) (out, err []string) {
+	for i := from; i < to; i++ {
+		out = append(out, fmt.Sprint("line ", i))
+		if i%5 == 0 {
+			err = append(err, fmt.Sprint("err ", i))
+		}
+	}
+	return out, err
+}
+
+// check waits for all lines of a count, and checks that each is there once and in order.
+func (r *real) check(stream, id string, from, to int) {
+	r.t.Helper()
+	out, errs := counted(from, to)
+	r.lines(stream, id, append(out, errs...))
+}
+
+// lines waits for lines, checks that there are no others, and that those of a sub-stream,
+// which begin with the same word, are in order.
+func (r *real) lines(stream, id string, want []string) {
+	r.t.Helper()
+	key := stream + " " + id
+	r.j.until(fmt.Sprintf("%s has %d lines", stream, len(want)), func() bool {
+		i := r.j.inputs[key]
+		return i != nil && len(i.got) >= len(want)
+	})
+	r.j.mu.Lock()
+	defer r.j.mu.Unlock()
+	i := r.j.inputs[key]
+	word := func(s string) string { w, _, _ := strings.Cut(s, " "); return w }
+	got := slices.Clone(i.got)
+	slices.SortStableFunc(got, func(a, b string) int { return strings.Compare(word(a), word(b)) })
+	want = slices.Clone(want)
+	slices.SortStableFunc(want, func(a, b string) int { return strings.Compare(word(a), word(b)) })
+	if !slices.Equal(got, want) {
+		r.t.Errorf("%s: got %d lines, want %d: %.300q", stream, len(got), len(want), got)
+	}
+	if len(i.gaps) > 0 {
+		r.t.Errorf("%s: gaps %v", stream, i.gaps)
+	}
+}
+
+func TestEngine(t *testing.T) {
+	e := enginetest.Start(t, "--live-restore")
+	for _, read := range []Read{ReadAPI, ReadFile} {
+		for name, test := range map[string]func(*testing.T, *real, Read){
+			"short": testShort, "recreate": testRecreate, "restart": testRestart, "long lines": testLongLines,
+			"rotation": testEngineRotation, "engine restart": testEngineRestart, "kinds": testKinds,
+		} {
+			t.Run(string(read)+" "+name, func(t *testing.T) {
+				if !e.Own && (read == ReadFile || name == "engine restart") {
+					t.Skip("SKIP: not our own engine")
+				}
+				test(t, &real{Engine: e, t: t, j: newJournal(t)}, read)
+			})
+		}
+	}
+}
+
+// testShort has containers that live some milliseconds and, by file, remove themselves.
+func testShort(t *testing.T, r *real, read Read) {
+	defer r.run(read)()
+	r.j.until("settled", func() bool { return r.j.settled == 1 })
+	ids := map[string]string{}
+	for i := range 6 {
+		name := fmt.Sprintf("short-%s-%d", read, i)
+		ids[name] = r.Engine.Run(sh(name, count(0, 20, ":")+"; sleep 0.3", func(c *enginetest.Container) { c.AutoRemove = i%2 == 1 }))
+	}
+	for name, id := range ids {
+		r.check("docker/"+name, id, 0, 20)
+		r.Wait(id)
+		r.Remove(id)
+	}
+	for name, id := range ids {
+		r.j.until(name+" is forgotten", func() bool { return !r.j.inputs["docker/"+name+" "+id].known })
+		r.check("docker/"+name, id, 0, 20)
+	}
+}
+
+// testRecreate replaces a container by one of the same name while it prints.
+func testRecreate(t *testing.T, r *real, read Read) {
+	defer r.run(read)()
+	name := "again-" + string(read)
+	var ids []string
+	for i := range 3 {
+		if i > 0 {
+			r.Rename(ids[i-1], ids[i-1][:12]+"_"+name)
+		}
+		ids = append(ids, r.Engine.Run(sh(name, count(100*i, 100*i+30, "sleep 0.02"), nil)))
+		if i > 0 {
+			r.Wait(ids[i-1])
+		}
+	}
+	for i, id := range ids {
+		r.check("docker/"+name, id, 100*i, 100*i+30)
+		r.Remove(id)
+	}
+}
+
+// testRestart stops and starts weir and the container.
+func testRestart(t *testing.T, r *real, read Read) {
+	name := "restart-" + string(read)
+	stop := r.run(read)
+	id := r.Engine.Run(sh(name, `from=0; [ -e /tmp/n ] && from=$(cat /tmp/n); echo $((from+50)) >/tmp/n; i=$from; while [ $i -lt $((from+50)) ]; do echo "line $i"; i=$((i+1)); sleep 0.01; done`, nil))
+	for i := range 4 {
+		r.j.until("some lines", func() bool { x := r.j.inputs["docker/"+name+" "+id]; return x != nil && len(x.got) > i*50+10 })
+		stop()
+		r.Wait(id)
+		if i < 3 {
+			r.Begin(id)
+		}
+		stop = r.run(read)
+	}
+	defer stop()
+	out, _ := counted(0, 200)
+	r.lines("docker/"+name, id, out)
+	r.Remove(id)
+}
+
+func testLongLines(t *testing.T, r *real, read Read) {
+	long := `head -c 100000 /dev/zero | tr '\0' x; echo; echo done; sleep 0.5; printf 'é<>&"\\\t\001'; sleep 0.3; echo é`
+	want := []string{strings.Repeat("x", 100000), "done", "é<>&\"\\\t\x01é"}
+	defer r.run(read)()
+	for _, tty := range []bool{false, true} {
+		name := fmt.Sprintf("long-%s-%v", read, tty)
+		id := r.Engine.Run(sh(name, long, func(c *enginetest.Container) { c.TTY = tty }))
+		r.j.until("all", func() bool { x := r.j.inputs["docker/"+name+" "+id]; return x != nil && len(x.got) >= 3 })
+		r.j.mu.Lock()
+		if got := r.j.inputs["docker/"+name+" "+id].got; !slices.Equal(got, want) {
+			t.Errorf("%s: %.200q", name, got)
+		}
+		r.j.mu.Unlock()
+		r.Remove(id)
+	}
+}
+
+func testEngineRotation(t *testing.T, r *real, read Read) {
+	name := "rotate-" + string(read)
+	stop := r.run(read)
+	id := r.Engine.Run(sh(name, count(0, 3000, "[ $((i%100)) = 0 ] && sleep 0.05"), func(c *enginetest.Container) {
+		c.Driver, c.Options = "json-file", map[string]string{"max-size": "20k", "max-file": "50"}
+	}))
+	for i := range 3 {
+		r.j.until("some lines", func() bool { x := r.j.inputs["docker/"+name+" "+id]; return x != nil && len(x.got) > i*700+300 })
+		stop()
+		stop = r.run(read)
+	}
+	defer stop()
+	r.check("docker/"+name, id, 0, 3000)
+	r.Remove(id)
+}
+
+// testEngineRestart restarts dockerd while containers print on.
+func testEngineRestart(t *testing.T, r *real, read Read) {
+	defer r.run(read)()
+	name := "survivor-" + string(read)
+	id := r.Engine.Run(sh(name, count(0, 150, "sleep 0.02"), nil))
+	for i := range 2 {
+		r.j.until("some lines", func() bool { x := r.j.inputs["docker/"+name+" "+id]; return x != nil && len(x.got) > i*60+10 })
+		r.StopDaemon()
+		r.StartDaemon()
+	}
+	r.check("docker/"+name, id, 0, 150)
+	r.Remove(id)
+}
+
+// testKinds has logging drivers, terminals, and a container whose log is not to be had.
+func testKinds(t *testing.T, r *real, read Read) {
+	if read == ReadFile {
+		t.Skip("SKIP: all but json-file is read through the API")
+	}
+	defer r.run(ReadAuto)()
+	ids := map[string]string{}
+	for _, driver := range []string{"local", "json-file", "none"} {
+		name := "kind-" + driver
+		ids[name] = r.Engine.Run(sh(name, count(0, 100, ":"), func(c *enginetest.Container) { c.Driver = driver }))
+	}
+	r.check("docker/kind-local", ids["kind-local"], 0, 100)
+	r.check("docker/kind-json-file", ids["kind-json-file"], 0, 100)
+	for _, id := range ids {
+		r.Remove(id)
+	}
+	_, _, _, _ = binary.BigEndian, io.EOF, bytes.NewReader, time.Second
+	_ = flow.Deps{}
+}
