@@ -103,10 +103,16 @@ func split(request []byte, escaped bool) (parts [3]record.Span, ok bool) {
 		return parts, true
 	}
 	rest := request[n+1:]
+	parts[0] = record.Span{Len: uint32(n)}
+	if at := len(rest) - len(" HTTP/1.1"); at > 0 && isProtocol(rest[at:]) {
+		// No escape in what is before can change where the last space is.
+		parts[1] = record.Span{Off: uint32(n + 1), Len: uint32(at)}
+		parts[2] = record.Span{Off: uint32(n + 1 + at + 1), Len: uint32(len("HTTP/1.1"))}
+		return parts, true
+	}
 	if escaped && hides(rest) {
 		return parts, false
 	}
-	parts[0] = record.Span{Len: uint32(n)}
 	path := len(rest)
 	if space := bytes.LastIndexByte(rest, ' '); space >= 0 && bytes.HasPrefix(rest[space+1:], []byte("HTTP/")) {
 		path = space
@@ -119,6 +125,11 @@ func split(request []byte, escaped bool) (parts [3]record.Span, ok bool) {
 // isMethod tells whether c may be part of a request method. nginx takes these and no more.
 func isMethod(c byte) bool {
 	return 'A' <= c && c <= 'Z' || c == '_' || c == '-'
+}
+
+// isProtocol tells whether s, of nine bytes, is a space and a protocol in the usual form.
+func isProtocol(s []byte) bool {
+	return string(s[:6]) == " HTTP/" && s[6]-'0' < 10 && s[7] == '.' && s[8]-'0' < 10
 }
 
 // hides tells whether s has an escape of a character that split looks for. Those that

@@ -110,6 +110,8 @@ func TestMatch(t *testing.T) {
 	good(long, line, `status=502|upstream_connect_time=0.000, 0.001|upstream_response_time=0.004 : 0.1|`+
 		`upstream_addr=10.0.0.2:80, 10.0.0.3:80 : [::1]:81, unix:/a|request_id=abc|upstream_cache_status=-|request_time=0.005`)
 	good(`$upstream_addr $upstream_status $request_time`, `a:80, b:80 : c:80 502, 504 : 200 0.1`, `upstream_addr=a:80, b:80 : c:80|upstream_status=502, 504 : 200|request_time=0.1`)
+	good(`$upstream_addr $upstream_status x`, `a : c 502 : 200 x`, `upstream_addr=a : c|upstream_status=502 : 200`)
+	good(`$upstream_addr $upstream_status x`, "a\x14 : c 502 : 200 x", "upstream_addr=a\x14 : c|upstream_status=502 : 200")
 	// Requests that are unusual, but requests.
 	good("combined", begin+`"GET /a b HTTP/1.1" 200 5`+end, `method=GET|path=/a b|protocol=HTTP/1.1`)
 	good("combined", begin+`"GET /old" 200 5`+end, `method=GET|path=/old|protocol`)

@@ -133,7 +133,14 @@ func TestCompileFields(t *testing.T) {
 func FuzzCompilePattern(f *testing.F) {
 	f.Add(`<ip> - - <_> "<method> <uri> <_>" <status>`, `10.0.0.1 - - [x y] "GET /a&b HTTP/1.1" 200 5`)
 	f.Add(`"<a>é<b>\`, `"1é2\`)
+	f.Add(`<a> <b>`, `<a&b, c : d : e;"x" 12 up=a, b : c, d e :  f] x] y`)
+	fields, err := CompileFields("<", []Field{{"a", List, `;"`}, {"b", Quoted, `" `}, {"c", Digits, " up="}, {"d", List, " "}, {"e", List, "] "}, {"f", Until, ""}})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, expr, text string) {
+		values(t, fields, text)
+		values(t, fields, "<"+text)
 		p, err := CompilePattern(expr)
 		if err != nil {
 			return

@@ -27,6 +27,7 @@ type quick struct {
 	less, eq1, eq2             uint64
 	min, slot                  int
 	entities                   bool // escaped & < > are characters of the run
+	list                       bool // the run may go on after a space
 	n                          int  // length of the literal
 	word0, mask0, word1, mask1 uint64
 }
@@ -84,6 +85,10 @@ func (s *segment) quick(escaped bool) (q quick) {
 		return q
 	case s.take == takeUntil:
 		class = s.skip
+	case s.take == takeList:
+		if q.list = true; s.lit == nil {
+			return q
+		}
 	case s.take != takeRun || s.run.max >= 0 || s.run.min > 1 || s.run.back > 0 && s.lit == nil:
 		return q
 	case s.run.back > 0:
@@ -180,7 +185,7 @@ func short(quicks []quick, i int, b []byte, pos, end int, row []record.Span) (se
 			first += 8
 		}
 		at, next := first+skip, first+q.n+skip
-		if at > limit || at-pos < q.min || next > end || q.n == 0 && at != end {
+		if at > limit || at-pos < q.min || next > end || q.n == 0 && at != end || q.list && goesOn(b[at-1], b[at+1]) {
 			return i, pos, -1
 		}
 		x := binary.LittleEndian.Uint64(b[at : at+8])
@@ -202,11 +207,16 @@ func short(quicks []quick, i int, b []byte, pos, end int, row []record.Span) (se
 	return i, pos, -1
 }
 
+// goesOn tells whether a list may go on with the space between these bytes.
+func goesOn(before, after byte) bool {
+	return before == ',' || after == ':' || after == '\\'
+}
+
 // resume goes on where the short cut of s saw its run come to, without the literal being
 // there in the form in which it is expected. It returns where that form ends, failed if the
 // segment does not match, gaveUp if it takes a closer look.
 func (s *segment) resume(q *quick, t *text, pos, at int) int {
-	if q.class == nil {
+	if q.class == nil || q.list {
 		return gaveUp
 	}
 	for t.escaped && at < t.end && t.b[at] == '\\' {

@@ -3,6 +3,7 @@ package scan
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"regexp"
@@ -95,6 +96,35 @@ func TestSamples(t *testing.T) {
 	}
 	if odd > 5 {
 		t.Errorf("%d samples do not match", odd)
+	}
+}
+
+// TestCapture counts what nginx.regex finds in lines as a container's log file has them:
+// those that it misses, such as requests without three words, are missed.
+func TestCapture(t *testing.T) {
+	arena, err := os.ReadFile("testdata/container.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, re := compileBoth(t, nginxRegex(t))
+	rng := rand.New(rand.NewPCG(8, 9))
+	row := make([]record.Span, len(p.Names()))
+	counts, off := map[string]int{}, 0
+	for line := range bytes.Lines(arena) {
+		from := off + len(`{"log":"`)
+		to := off + bytes.Index(line, []byte(`\n","stream"`))
+		off += len(line)
+		body := record.Span{Off: uint32(from), Len: uint32(to - from)}
+		switch p.Match(row, arena, body, true) {
+		case Matched:
+			counts[string(arena[row[4].Off:row[4].Off+row[4].Len])]++
+		case NeedPlain:
+			t.Errorf("has to be unescaped: %s", line)
+		}
+		sameAsRegexp(t, p, re, unescape(t, arena[from:to]), rng)
+	}
+	if want := map[string]int{"200": 13, "404": 3, "301": 1, "500": 1}; !maps.Equal(counts, want) {
+		t.Errorf("statuses %v, want %v", counts, want)
 	}
 }
 
