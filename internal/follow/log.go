@@ -347,6 +347,9 @@ func (l *Log) lookAbsent() error {
 		return err
 	}
 	f.look(in, l.now)
+	if f.blank() {
+		f.identify() // nothing will copy and truncate it where it is now
+	}
 	if !f.unread() && in.links == 0 && l.now.Sub(f.quiet) >= unlinkedLinger {
 		l.notice("removed")
 		f.close()

@@ -63,9 +63,14 @@ func (l *fakeLines) Known() []flow.Input {
 }
 
 func (l *fakeLines) Settle() {
+	l.change(func() { l.settled++ })
+}
+
+// change changes something that until may be waiting for.
+func (l *fakeLines) change(f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.settled++
+	f()
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
