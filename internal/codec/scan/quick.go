@@ -121,7 +121,7 @@ func (l *line) match(t *text, pos int, row []record.Span) (next int, at place) {
 	}
 	for i := 0; ; i++ {
 		var seen int
-		if i, pos, seen = short(quicks, i, t.b, pos, t.end, row); i == len(quicks) {
+		if i, pos, seen = t.short(quicks, i, pos, row); i == len(quicks) {
 			return pos, place{i, pos}
 		}
 		if seen >= 0 {
@@ -149,7 +149,8 @@ func (l *line) match(t *text, pos int, row []record.Span) (next int, at place) {
 //
 // It calls nothing, so that all it needs stays in registers: this loop is most of what a
 // line costs.
-func short(quicks []quick, i int, b []byte, pos, end int, row []record.Span) (seg, from, seen int) {
+func (t *text) short(quicks []quick, i, pos int, row []record.Span) (seg, from, seen int) {
+	b, end := t.b, t.end
 	// Up to here 16 bytes can be read, and no run is followed beyond.
 	limit := min(end, len(b)-16)
 	for ; i < len(quicks); i++ {

@@ -200,7 +200,7 @@ func (p *Pattern) stoppedRegexp(text []byte) int {
 		part.Sub = tree.Sub[:n]
 		re, err := regexp.Compile(part.String())
 		if err != nil {
-			panic(fmt.Sprintf("scan: part of an expression does not compile: %v", err))
+			continue
 		}
 		if at := re.FindIndex(text); at != nil {
 			return at[1]
