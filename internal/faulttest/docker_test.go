@@ -112,6 +112,7 @@ func TestDocker(t *testing.T) {
 			{"container replaced under its name while it prints", "replacements", replaced},
 			{"container killed and removed while it prints", "removals", removed},
 			{"kill -9 of weir while containers print", "kills", weirKilled},
+			{"max-file=1", "containers", oneFile},
 			{"dockerd stopped and started", "restarts", dockerdRestarted},
 		} {
 			if test.name == "dockerd stopped and started" && !e.Own {
@@ -203,6 +204,15 @@ func weirKilled(t *testing.T, e *enginetest.Engine, w *faulttest.Weir, s said) i
 		e.Wait(id)
 	}
 	return n
+}
+
+// oneFile lets the engine keep one file of a log, which it rotates about twice a second.
+func oneFile(t *testing.T, e *enginetest.Engine, _ *faulttest.Weir, s said) int {
+	tag := tagOf(t, 0)
+	id := e.Run(enginetest.Container{Cmd: printing(tag, 2000, 25), Driver: "json-file", Options: map[string]string{"max-size": "20k", "max-file": "1"}})
+	s.all(tag, 2000)
+	e.Wait(id)
+	return 1
 }
 
 func dockerdRestarted(t *testing.T, e *enginetest.Engine, w *faulttest.Weir, s said) int {

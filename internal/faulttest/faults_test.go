@@ -175,6 +175,26 @@ func TestFaults(t *testing.T) {
 			})
 			s.faults = s.weir.Starts - 1
 		}},
+		{"clock steps of an hour in Docker's times, while rotating", "steps", func(_ *testing.T, s *stage) {
+			now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+			s.lines.Wrap(func(line []byte) []byte {
+				now = now.Add(time.Millisecond)
+				return fmt.Appendf(nil, `{"log":%q,"stream":"stdout","time":%q}`+"\n", line, now.Format(time.RFC3339Nano))
+			})
+			s.lines.Rename() // a file holds one format
+			during(span(20*time.Second), 200*time.Millisecond, func() {
+				s.lines.Write(200)
+				if s.faults++; s.faults%2 == 0 {
+					now = now.Add(time.Hour)
+				} else {
+					now = now.Add(-time.Hour)
+				}
+				s.lines.Write(200)
+				if s.faults%3 == 0 {
+					s.lines.Rename()
+				}
+			})
+		}},
 		{"SIGHUP every 100 ms", "reloads", func(_ *testing.T, s *stage) {
 			during(span(20*time.Second), 100*time.Millisecond, func() {
 				s.lines.Write(100)
