@@ -96,3 +96,61 @@ func describe(w *world) string {
 	}
 	return s
 }
+
+// TestCopiedWhileWritten has a writer that does not wait for the copying and truncating, so
+// that lines may be lost in between. None may be doubled, and a loss has to be stated.
+func TestCopiedWhileWritten(t *testing.T) {
+	rotations := 200
+	if testing.Short() {
+		rotations = 30
+	}
+	w := newWorld(t)
+	w.check(w.log.Look(w.now))
+	var read, wrote atomic.Int64
+	var over atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for !over.Load() {
+			w.write(1)
+			wrote.Store(int64(w.next))
+			for wrote.Load()-read.Load() > 300 && !over.Load() {
+				runtime.Gosched()
+			}
+		}
+		w.write(1)
+		wrote.Store(-int64(w.next)) // the last
+	})
+	wg.Go(func() {
+		for range rotations {
+			for from := wrote.Load(); wrote.Load() < from+20; {
+				runtime.Gosched()
+			}
+			w.copyTruncate()
+		}
+		over.Store(true)
+	})
+	times := map[int]int{}
+	for last := 0; ; {
+		w.now = w.now.Add(50 * time.Millisecond)
+		w.check(w.log.Look(w.now))
+		w.step()
+		for _, line := range w.lines {
+			last = lineNumber(line)
+			times[last]++
+			if times[last] != 1 || last < 0 {
+				t.Errorf("line %q was read %d times", line, times[last])
+			}
+		}
+		w.lines = w.lines[:0]
+		read.Store(int64(last))
+		if n := wrote.Load(); n < 0 && int64(last) == -n-1 {
+			break
+		}
+	}
+	wg.Wait()
+	if lost := w.next - len(times); lost > 0 && len(w.gaps) == 0 {
+		t.Errorf("%d lines are lost and nothing says so", lost)
+	} else {
+		t.Logf("%d of %d lines lost, %d gaps", lost, w.next, len(w.gaps))
+	}
+}
