@@ -14,8 +14,7 @@ type LogOptions struct {
 	// Since leaves out messages whose time, in Unix nanoseconds, is before it; zero means
 	// from the beginning.
 	Since int64
-	// Tail, if positive, leaves out all but the last so many messages; None leaves out all
-	// that exist, which makes sense with Follow.
+	// Tail, if positive, leaves out all but the last so many messages.
 	Tail int
 	// Follow goes on with what is written from now on, until the container ends.
 	Follow bool
@@ -24,17 +23,14 @@ type LogOptions struct {
 	TTY bool
 }
 
-// None as LogOptions.Tail asks for no message that exists already.
-const None = -1
-
 // Logs opens the log of a container, with the time of each message. It ends with ctx.
 func (c *Client) Logs(ctx context.Context, id string, o LogOptions) (*Logs, error) {
 	query := url.Values{"stdout": {"1"}, "stderr": {"1"}, "timestamps": {"1"}}
 	if o.Since > 0 {
 		query.Set("since", stamp(o.Since))
 	}
-	if o.Tail != 0 {
-		query.Set("tail", strconv.Itoa(max(o.Tail, 0)))
+	if o.Tail > 0 {
+		query.Set("tail", strconv.Itoa(o.Tail))
 	}
 	if o.Follow {
 		query.Set("follow", "1")

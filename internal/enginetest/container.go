@@ -135,7 +135,7 @@ func (e *Engine) act(method, path string) {
 
 // removeAll removes the containers made here, so that dockerd has none to wait for.
 func (e *Engine) removeAll() {
-	if e.Own && e.cmd == nil && e.launch() != "" {
+	if e.Own && e.daemon.cmd == nil && e.launch() != "" {
 		return
 	}
 	filters := url.QueryEscape(`{"label":["` + markLabel + `=` + e.mark + `"]}`)

@@ -45,8 +45,7 @@ type Engine struct {
 	t      testing.TB
 	dir    string
 	args   []string
-	cmd    *exec.Cmd
-	exited chan struct{}
+	daemon *daemon
 	client *http.Client
 	mark   string // the value of a label on all containers made here
 }
@@ -61,7 +60,7 @@ func Start(t testing.TB, args ...string) *Engine {
 	}
 	var id [4]byte
 	rand.Read(id[:])
-	e := &Engine{t: t, args: args, mark: hex.EncodeToString(id[:])}
+	e := &Engine{t: t, args: args, mark: hex.EncodeToString(id[:]), daemon: &daemon{}}
 	if why = cannotRunDaemon(); why == "" {
 		e.begin()
 	} else if !e.find() {
@@ -78,6 +77,27 @@ func (e *Engine) version() string {
 	var v struct{ Version string }
 	json.Unmarshal(body, &v)
 	return v.Version
+}
+
+// For returns the same engine for a subtest: its failures are those of t, and what it makes
+// is removed at its end.
+func (e *Engine) For(t testing.TB) *Engine {
+	sub := *e
+	sub.t = t
+	sub.mark += "-" + strings.Map(func(r rune) rune {
+		if r == '/' || r == ' ' {
+			return '-'
+		}
+		return r
+	}, t.Name())
+	t.Cleanup(sub.removeAll)
+	return &sub
+}
+
+// daemon is the process, shared by the engines that For makes.
+type daemon struct {
+	cmd    *exec.Cmd // nil when it does not run
+	exited chan struct{}
 }
 
 const defaultSocket = "/var/run/docker.sock"
@@ -116,6 +136,7 @@ func (e *Engine) begin() {
 	e.connect()
 	e.t.Cleanup(func() {
 		e.StopDaemon()
+		syscall.Unmount(e.Root, syscall.MNT_DETACH) // after a restart dockerd has mounted it on itself
 		for range 50 { // mounts may take a moment to go
 			if os.RemoveAll(dir) == nil {
 				return
@@ -143,20 +164,20 @@ func (e *Engine) launch() string {
 		return err.Error()
 	}
 	defer log.Close()
-	e.cmd = exec.Command("dockerd", append([]string{
+	cmd := exec.Command("dockerd", append([]string{
 		"--data-root", e.Root, "--exec-root", e.dir + "/exec", "--pidfile", e.dir + "/pid", "-H", e.Host,
 		"--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs",
 	}, e.args...)...)
-	e.cmd.Stdout, e.cmd.Stderr = log, log
-	if err := e.cmd.Start(); err != nil {
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
 		return err.Error()
 	}
 	exited := make(chan struct{})
-	e.exited = exited
-	go func(cmd *exec.Cmd) {
+	e.daemon.cmd, e.daemon.exited = cmd, exited
+	go func() {
 		cmd.Wait()
 		close(exited)
-	}(e.cmd)
+	}()
 	for range 300 {
 		if e.answers() {
 			return ""
@@ -173,17 +194,19 @@ func (e *Engine) launch() string {
 
 // StopDaemon ends dockerd, and with it its containers unless it runs with --live-restore.
 func (e *Engine) StopDaemon() {
-	if e.cmd == nil || !e.Own {
+	d := e.daemon
+	if d.cmd == nil || !e.Own {
 		return
 	}
-	e.cmd.Process.Signal(syscall.SIGTERM)
+	d.cmd.Process.Signal(syscall.SIGTERM)
 	select {
-	case <-e.exited:
+	case <-d.exited:
 	case <-time.After(20 * time.Second):
-		e.cmd.Process.Kill()
-		<-e.exited
+		e.t.Log("dockerd does not end: " + lastLine(e.dir+"/log"))
+		d.cmd.Process.Kill()
+		<-d.exited
 	}
-	e.cmd = nil
+	d.cmd = nil
 }
 
 func lastLine(path string) string {

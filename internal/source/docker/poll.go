@@ -19,6 +19,8 @@ const (
 	// for; below calmLog the stream is opened again.
 	busyLog = 500
 	calmLog = 100
+	// bellTail is how many messages that exist already a stream begins with.
+	bellTail = 256
 	// maxRungBytes bounds the text that is remembered between two fetches.
 	maxRungBytes = 1 << 20
 )
@@ -81,7 +83,9 @@ type poller struct {
 
 func (p *poller) open(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	logs, err := p.client.Logs(ctx, p.x.id, dockerapi.LogOptions{Tail: dockerapi.None, Follow: true, TTY: p.x.details.TTY})
+	// Not from the end on, for an engine finds that some time after it has answered: what is
+	// written meanwhile must be heard.
+	logs, err := p.client.Logs(ctx, p.x.id, dockerapi.LogOptions{Tail: bellTail, Follow: true, TTY: p.x.details.TTY})
 	if err != nil {
 		cancel()
 		return err
