@@ -22,65 +22,72 @@ type Start struct {
 // with the first byte of the file at its path. It does nothing when there is no file.
 func (l *Log) Begin(start Start, now time.Time) error {
 	l.now = now
-	s, err := takeSurvey(l.opt.Path, "", start.Older)
-	if err != nil {
-		return err
+	for try := 1; ; try++ {
+		s, err := takeSurvey(l.opt.Path, "", false)
+		if err != nil {
+			return err
+		}
+		s.last = try >= surveyTries
+		err = l.beginAt(start, s)
+		s.live.close() // unless it was taken over
+		if err != errMoved || try == 2*surveyTries {
+			return err
+		}
 	}
-	defer s.live.close()
+}
+
+func (l *Log) beginAt(start Start, s *survey) error {
 	l.target = s.target
 	if !s.live.open {
 		return nil
 	}
 	live := l.liveFile(s, s.live)
-	s.live = content{}
-	l.files = []*file{live}
 	if start.Find != nil {
 		l.skipTo(live, start.Find(&live.content, s.is.size))
 	}
 	if start.Older && live.off == 0 {
-		return l.beginOlder(start, s)
+		s.list("")
+		older, whole, err := l.older(start, s)
+		if err != nil {
+			return err
+		}
+		l.files = older
+		if !whole {
+			return nil // what follows is found by walking on from the newest of these
+		}
 	}
+	l.files = append(l.files, live)
+	s.live = content{}
 	return nil
 }
 
-func (l *Log) beginOlder(start Start, s *survey) error {
+// older opens the rotated files to begin with. They are not the whole of them if there are
+// more than are held open at a time.
+func (l *Log) older(start Start, s *survey) (files []*file, whole bool, err error) {
 	var since int64
 	if !start.Since.IsZero() {
 		since = start.Since.UnixNano()
 	}
-	live := s.live
-	s.live = l.files[0].content // to compare with
-	older := slices.DeleteFunc(s.newerThan(&file{mtime: since}, place{}), func(e entry) bool { return e.copies(s) })
-	s.live = live
-	files, err := l.openAll(s, older)
-	if err != nil {
-		return err
+	older := slices.DeleteFunc(s.newerThan(&file{mtime: since}, place{}), func(e entry) bool {
+		return e.copies(s) || since != 0 && e.packed
+	})
+	if files, err = l.openAll(s, older); err != nil {
+		return nil, false, err
 	}
-	if len(files) < len(older) {
-		l.files[0].close()
-		l.files = nil // it is found again by walking on from the newest of these
+	whole = len(files) == len(older)
+	if start.Find == nil {
+		return files, whole, nil
 	}
 	for i := len(files) - 1; i >= 0; i-- {
 		f := files[i]
-		if since != 0 && f.gz != nil {
-			for _, f := range files[:i+1] {
-				f.close()
-			}
-			files = files[i+1:]
-			break
-		}
-		if start.Find == nil {
+		l.skipTo(f, start.Find(&f.content, f.seen))
+		if f.off == 0 {
 			continue
 		}
-		l.skipTo(f, start.Find(&f.content, f.seen))
-		if f.off > 0 {
-			for _, f := range files[:i] {
-				f.close()
-			}
-			files = files[i:]
-			break
+		for _, f := range files[:i] {
+			f.close()
 		}
+		return files[i:], whole, nil
 	}
-	l.files = append(files, l.files...)
-	return nil
+	return files, whole, nil
 }

@@ -28,6 +28,8 @@ import (
 const (
 	maxOld   = 16 // rotated away and read, but perhaps still written to
 	maxAhead = 16 // rotated away and not read yet
+
+	maxRetired = 2 * maxOld // closed, but remembered
 )
 
 const (
@@ -117,7 +119,7 @@ type Log struct {
 	cur  chunk // what Read returned last
 
 	gaps    []Gap
-	retired [maxOld * 2]mark
+	retired []mark // a ring of the last maxRetired
 	retires int
 	scratch []*file
 }
@@ -396,10 +398,18 @@ func (l *Log) finished(f *file, hurry bool) bool {
 	return true
 }
 
+func (l *Log) mark(m mark) {
+	if len(l.retired) < maxRetired {
+		l.retired = append(l.retired, m)
+	} else {
+		l.retired[l.retires%maxRetired] = m
+	}
+	l.retires++
+}
+
 func (l *Log) retire(f *file) {
 	f.close()
-	l.retired[l.retires%len(l.retired)] = mark{f.id, f.head}
-	l.retires++
+	l.mark(mark{f.id, f.head})
 }
 
 // Finish says that nobody writes to the log any more: a last line without its end is

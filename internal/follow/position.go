@@ -56,7 +56,7 @@ func (l *Log) appendMarks(dst []byte) []byte {
 	}
 	dst = binary.AppendUvarint(dst, uint64(n))
 	for i := l.retires - n; i < l.retires; i++ {
-		m := l.retired[i%len(l.retired)]
+		m := l.retired[i%maxRetired]
 		dst = binary.AppendUvarint(dst, m.id.dev)
 		dst = binary.AppendUvarint(dst, m.id.ino)
 		dst = m.head.append(dst)
@@ -165,7 +165,9 @@ func (l *Log) Resume(position []byte, at int64) error {
 		l.at = nextAt(runs, -1, pos)
 	}
 	l.lost = len(files) > 0
-	l.retires = copy(l.retired[:], marks)
+	for _, m := range marks {
+		l.mark(m)
+	}
 	return nil
 }
 

@@ -47,7 +47,7 @@ func (r *rotator) run(rotations int, rotate func()) {
 // TestRotatedWhileLooking rotates at any moment of a look. The lines of one writer have to
 // come in order.
 func TestRotatedWhileLooking(t *testing.T) {
-	rotations := 400
+	rotations := 150
 	if testing.Short() {
 		rotations = 50
 	}

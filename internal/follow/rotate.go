@@ -312,7 +312,7 @@ func (l *Log) isKnown(e entry) bool {
 			return true
 		}
 	}
-	for _, m := range l.retired[:min(l.retires, len(l.retired))] {
+	for _, m := range l.retired {
 		if same(m.id, m.head) {
 			return true
 		}
@@ -327,7 +327,7 @@ func (l *Log) hasRead(at *place) bool {
 			return true
 		}
 	}
-	for _, m := range l.retired[:min(l.retires, len(l.retired))] {
+	for _, m := range l.retired {
 		if head, ok := at.digestAt(0, m.head.n); m.id == at.id && m.head.n > 0 && ok && head == m.head {
 			return true
 		}

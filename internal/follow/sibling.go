@@ -143,6 +143,9 @@ func isYear(word string) bool {
 
 // suffixOf returns how name is rotated from the log named live.
 func suffixOf(name, live string) suffix {
+	if !strings.HasPrefix(name, strings.TrimSuffix(live, filepath.Ext(live))) {
+		return suffix{} // as most names in a directory of many logs
+	}
 	plain, packed := cutPacked(name)
 	if from, ok := cutNumber(plain); ok && from == live {
 		n, _ := number(plain[len(from)+1:])
@@ -229,11 +232,16 @@ func surveyOnce(path, previous string, list bool) (*survey, error) {
 	} else if !s.live.open && previous != "" {
 		s.target = previous // of a link that points nowhere: where its last file was
 	}
-	base := filepath.Base(s.target)
 	s.dir = filepath.Dir(s.target) + "/"
-	if !list {
-		return s, nil
+	if list {
+		s.list(previous)
 	}
+	return s, nil
+}
+
+// list looks for the files that were rotated away.
+func (s *survey) list(previous string) {
+	base := filepath.Base(s.target)
 	if in, err := stat(s.dir); err == nil {
 		s.was = in.mtime
 	}
@@ -243,7 +251,6 @@ func surveyOnce(path, previous string, list bool) (*survey, error) {
 	if previous != "" && previous != s.target && filepath.Dir(previous) == filepath.Dir(s.target) {
 		s.listSeries(filepath.Base(previous), base)
 	}
-	return s, nil
 }
 
 // outdated tells whether something moved, was created or truncated since the survey. The
