@@ -88,13 +88,13 @@ func (c *cursor) back(i int) mark {
 // recordHash identifies a record by its time, sub-stream and how its text begins. It is
 // stored, so it must not change.
 func recordHash(time int64, stderr bool, text []byte) uint32 {
-	var b [9]byte
-	binary.LittleEndian.PutUint64(b[:], uint64(time))
+	h := crc32.Update(0, castagnoli, text[:min(len(text), hashedBytes)])
+	t := uint64(time) << 1
 	if stderr {
-		b[8] = 1
+		t |= 1
 	}
-	h := crc32.Update(0, castagnoli, b[:])
-	return crc32.Update(h, castagnoli, text[:min(len(text), hashedBytes)])
+	t *= 0x9e3779b97f4a7c15 // spreads the bits that change over the upper half
+	return h ^ uint32(t>>32)
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -38,10 +38,6 @@ func (x *follower) fetch(ctx context.Context, c *dockerapi.Client, expect int) (
 		err := f.run(ctx)
 		return f.got(x.cursor.since == 0), err
 	}
-	if err := x.fleet.enter(ctx); err != nil {
-		return fetched{}, err
-	}
-	defer x.fleet.leave()
 	held, exact := 0, true
 	if x.fresh {
 		held, exact = x.cursor.held(min(x.resume[0], x.resume[1]))

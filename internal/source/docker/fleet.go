@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// maxBusy bounds how many followers ask the engine about their containers at a time.
+	// maxBusy bounds how many followers inspect their containers at a time.
 	maxBusy = 8
 	// overlap is how far back events are asked for, so that none is lost while the stream
 	// is being opened.
@@ -63,16 +63,22 @@ func (f *fleet) engine() (*dockerapi.Client, error) {
 	return f.client, nil
 }
 
-// keep attends to the engine until ctx ends, and comes back after every failure.
+// keep attends to the engine until ctx ends, and comes back after every failure. One that
+// is back at the next attempt is not worth a word.
 func (f *fleet) keep(ctx context.Context) {
 	pause := retry.Backoff{Min: reconnectMin, Max: reconnectMax}
 	for {
-		err := f.attend(ctx, pause.Reset)
+		reached := false
+		err := f.attend(ctx, func() { reached = true })
 		if ctx.Err() != nil {
 			return
 		}
-		f.health.engine(f.cfg.Host, err)
-		f.deps.Ledger.Event("disconnected")
+		if reached {
+			f.deps.Ledger.Event("disconnected")
+			pause.Reset()
+		} else {
+			f.health.engine(f.cfg.Host, err)
+		}
 		if pause.Wait(ctx) != nil {
 			return
 		}

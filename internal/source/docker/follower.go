@@ -71,6 +71,7 @@ var (
 func (x *follower) run(ctx context.Context) {
 	defer x.closeLine(false)
 	pause := retry.Backoff{Min: againMin, Max: againMax}
+	tries := 0
 	for {
 		began := time.Now()
 		err := x.pass(ctx)
@@ -78,7 +79,7 @@ func (x *follower) run(ctx context.Context) {
 			return
 		}
 		x.report(err)
-		if x.fleet.deps.Once && !errors.Is(err, errMoved) {
+		if tries++; x.fleet.deps.Once && x.onceDone(err, tries) {
 			return
 		}
 		var most time.Duration // zero: until something happens to the container
@@ -97,6 +98,21 @@ func (x *follower) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// onceTries is how often a log is tried that is to be read once.
+const onceTries = 5
+
+// onceDone tells whether a log that is to be read once was, or cannot be.
+func (x *follower) onceDone(err error, tries int) bool {
+	switch {
+	case err == nil, errors.Is(err, errIgnored), errors.Is(err, dockerapi.ErrUnsupported):
+		return true
+	case tries >= onceTries:
+		x.fleet.health.container(x.id, x.details.Name, err)
+		return true
+	}
+	return false
 }
 
 // waitFor waits until it is poked, at most that long unless most is zero.
@@ -120,6 +136,9 @@ func (x *follower) waitFor(ctx context.Context, most time.Duration) error {
 // fleet.
 func (x *follower) report(err error) {
 	var refused *dockerapi.Error
+	if errors.As(err, &refused) {
+		x.once.Do(func() { close(x.opened) }) // nobody need wait for this one
+	}
 	switch {
 	case err == nil, errors.Is(err, errIgnored), errors.Is(err, errMoved), errors.Is(err, errAgain):
 		err = nil
@@ -128,11 +147,10 @@ func (x *follower) report(err error) {
 	case errors.Is(err, dockerapi.ErrUnsupported):
 		x.fleet.deps.Ledger.Event("log driver without reading")
 		err = nil
-	case !errors.As(err, &refused) && !errors.Is(err, errUnreadable):
+	case refused == nil && !errors.Is(err, errUnreadable):
 		x.fleet.deps.Log.Debug("read a container's log", "container", x.details.Name, "error", err)
 		return
 	}
-	x.once.Do(func() { close(x.opened) })
 	x.fleet.health.container(x.id, x.details.Name, err)
 }
 
@@ -317,7 +335,7 @@ func (x *follower) begin(ctx context.Context, pos record.Position) error {
 		return x.writeGap(ctx, record.Gap{Bytes: -1, Reason: "position lost"})
 	}
 	x.cursor, x.resume, x.fresh = c, pos.Resume, true
-	x.started = x.started || c.n > 0
+	x.started = x.started || !c.ended
 	if len(x.line.Position().Source) > 0 {
 		return nil
 	}

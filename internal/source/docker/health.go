@@ -27,9 +27,10 @@ type problem struct{ text, remedy string }
 // set notes a problem; an empty text says that there is none any more.
 func (h *health) set(key, text, remedy string) {
 	h.mu.Lock()
-	if text == "" {
+	switch was, is := h.problems[key]; {
+	case text == "":
 		delete(h.problems, key)
-	} else {
+	case !is || was.remedy != remedy: // else it is the same in other words
 		h.problems[key] = problem{text, remedy}
 	}
 	keys := make([]string, 0, len(h.problems))
