@@ -39,7 +39,13 @@ func (l *Log) Begin(start Start, now time.Time) error {
 func (l *Log) beginAt(start Start, s *survey) error {
 	l.target = s.target
 	if !s.live.open {
-		return nil
+		if !start.Older {
+			return nil
+		}
+		s.list("") // between two steps of a rotation: what was rotated away is there
+		older, _, err := l.older(start, s)
+		l.files = older
+		return err
 	}
 	live := l.liveFile(s, s.live)
 	if start.Find != nil {
