@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -135,7 +136,11 @@ func TestCopiedWhileWritten(t *testing.T) {
 		w.check(w.log.Look(w.now))
 		w.step()
 		for _, line := range w.lines {
-			last = lineNumber(line)
+			n := lineNumber(line)
+			if n < 0 && strings.HasPrefix(line, "line ") {
+				continue // the copy ends within it, and the rest went with the truncation
+			}
+			last = n
 			times[last]++
 			if times[last] != 1 || last < 0 {
 				t.Errorf("line %q was read %d times", line, times[last])
@@ -168,5 +173,5 @@ func TestBeginBetweenSteps(t *testing.T) {
 	w.reopen()
 	w.write(5)
 	w.read()
-	w.expect()
+	w.complete()
 }
