@@ -3,7 +3,6 @@ module github.com/weirlog/weir
 go 1.26
 
 require (
-	github.com/fsnotify/fsnotify v1.10.1
 	github.com/goccy/go-yaml v1.19.2
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/spf13/cobra v1.10.2

@@ -42,7 +42,6 @@ var layers = []layer{
 
 // modules are the third parties, each with the one package that owns it.
 var modules = []module{
-	{"github.com/fsnotify/fsnotify", "internal/follow", "inotify without unsafe code of our own"},
 	{"github.com/goccy/go-yaml", "internal/config", "YAML with positions, for file:line:col"},
 	{"github.com/spf13/cobra", "cmd/weir", "commands, flags, help and completion"},
 	{"github.com/rogpeppe/go-internal", inTests, "script tests of the command"},

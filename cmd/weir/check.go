@@ -130,8 +130,11 @@ func (p *process) askHealth(ctx context.Context, cfg agent.Config) error {
 	if status != http.StatusOK {
 		return failure(fmt.Errorf("unhealthy: %s", strings.TrimSpace(string(text))))
 	}
-	if text, _, err = ask(ctx, cfg, "/readyz", cfg.HTTP.MetricsToken); err != nil {
+	if text, status, err = ask(ctx, cfg, "/readyz", cfg.HTTP.MetricsToken); err != nil {
 		return failure(err)
+	}
+	if p.output == "json" {
+		return p.printJSON(map[string]any{"healthy": true, "ready": status == http.StatusOK, "says": strings.TrimSpace(string(text))})
 	}
 	_, err = fmt.Fprintln(p.out, strings.TrimSpace(string(text)))
 	return err

@@ -43,15 +43,20 @@ func run(args []string, in io.Reader, out, messages io.Writer) int {
 
 // exitError is an error with its exit code; without err everything has been said.
 type exitError struct {
-	code int
-	err  error
+	code  int
+	err   error
+	first string // of the mistakes in a configuration
+	more  int    // how many further ones there are
 }
 
 func (e exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprint("exit ", e.code)
+	switch {
+	case e.err != nil:
+		return e.err.Error()
+	case e.more > 0:
+		return fmt.Sprintf("%s (and %d more)", e.first, e.more)
 	}
-	return e.err.Error()
+	return e.first
 }
 
-func failure(err error) error { return exitError{exitFailure, err} }
+func failure(err error) error { return exitError{code: exitFailure, err: err} }

@@ -25,6 +25,7 @@ type process struct {
 	files   []string
 	output  string
 	dataDir string
+	open    bool // --insecure
 	logAs   string
 	verbose bool
 }
@@ -53,6 +54,7 @@ containers of the local Docker engine and counts the status codes of those named
 	flags := root.PersistentFlags()
 	flags.StringArrayVarP(&p.files, "config", "c", nil, "configuration `file` or directory; may be given again (default $WEIR_CONFIG, else weir.yaml or /etc/weir/weir.yaml if there)")
 	flags.StringVar(&p.dataDir, "data-dir", "", "`directory` for positions and counts, instead of the configuration's data_dir")
+	flags.BoolVar(&p.open, "insecure", false, "let the page and the APIs be open on every address, without a token")
 	flags.StringVarP(&p.output, "output", "o", "text", "`form` of what is printed: text or json")
 	flags.StringVar(&p.logAs, "log-format", "auto", "`form` of messages on stderr: text, json, or auto (text)")
 	flags.BoolVarP(&p.verbose, "verbose", "v", false, "also log debug messages")
@@ -67,7 +69,7 @@ containers of the local Docker engine and counts the status codes of those named
 // load reads the configuration. Its mistakes are printed, and make an exit 78.
 func (p *process) load() (agent.Config, error) {
 	if p.output != "text" && p.output != "json" {
-		return agent.Config{}, exitError{exitUsage, fmt.Errorf("--output %s: use text or json", p.output)}
+		return agent.Config{}, exitError{code: exitUsage, err: fmt.Errorf("--output %s: use text or json", p.output)}
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -77,13 +79,13 @@ func (p *process) load() (agent.Config, error) {
 	if err != nil {
 		return agent.Config{}, failure(err)
 	}
-	cfg, mistakes := agent.Load(agent.Files{Paths: p.paths(), Env: os.LookupEnv, Hostname: host, Token: token, ReadFile: os.ReadFile})
+	cfg, mistakes := agent.Load(agent.Files{Paths: p.paths(), Env: os.LookupEnv, Hostname: host, Insecure: p.open, Token: token, ReadFile: os.ReadFile})
 	if p.dataDir != "" {
 		cfg.DataDir, cfg.DefaultDataDir = p.dataDir, false
 	}
 	if len(mistakes) > 0 {
 		p.printMistakes(mistakes)
-		return cfg, exitError{code: exitConfig}
+		return cfg, exitError{code: exitConfig, first: mistakes[0].String(), more: len(mistakes) - 1}
 	}
 	return cfg, nil
 }
@@ -106,7 +108,18 @@ func (p *process) paths() []string {
 
 func (p *process) printMistakes(mistakes config.Mistakes) {
 	if p.output == "json" {
-		p.printJSON(mistakes)
+		type mistake struct {
+			File    string `json:"file"`
+			Line    int    `json:"line"`
+			Column  int    `json:"column"`
+			Path    string `json:"path"`
+			Message string `json:"message"`
+		}
+		all := make([]mistake, len(mistakes))
+		for i, m := range mistakes {
+			all[i] = mistake{m.Position.File, m.Position.Line, m.Position.Column, m.Path, m.Message}
+		}
+		_ = p.printJSON(all) // the exit code says the same
 		return
 	}
 	for _, m := range mistakes {
@@ -127,7 +140,7 @@ func (p *process) logger() (*slog.Logger, error) {
 	case "json":
 		return slog.New(slog.NewJSONHandler(p.messages, options)), nil
 	}
-	return nil, exitError{exitUsage, fmt.Errorf("--log-format %s: use text, json or auto", p.logAs)}
+	return nil, exitError{code: exitUsage, err: fmt.Errorf("--log-format %s: use text, json or auto", p.logAs)}
 }
 
 // version is set by the linker for releases.

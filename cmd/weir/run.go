@@ -39,7 +39,7 @@ then remembers nothing, unless data_dir or --data-dir says where.`,
 
 func (p *process) run(ctx context.Context, once bool, metrics string) error {
 	if metrics != "" && !once {
-		return exitError{exitUsage, errors.New("--metrics goes with --once; a running weir serves /metrics")}
+		return exitError{code: exitUsage, err: errors.New("--metrics goes with --once; a running weir serves /metrics")}
 	}
 	log, err := p.logger()
 	if err != nil {
@@ -72,6 +72,9 @@ func (p *process) run(ctx context.Context, once bool, metrics string) error {
 	err = a.Run(ctx)
 	if err == nil && metrics != "" {
 		err = p.writeMetrics(a.Registry(), metrics)
+	}
+	if once && err == nil {
+		err = a.Trouble() // a cron job must hear that something was not read or sent
 	}
 	if err = errors.Join(err, a.Close()); err != nil {
 		return failure(err)

@@ -59,6 +59,9 @@ file, as in the container image. It is made at the first start.`,
 			if err != nil {
 				return failure(err)
 			}
+			if p.output == "json" {
+				return p.printJSON(map[string]string{"token": strings.TrimSpace(string(text))})
+			}
 			_, err = p.out.Write(text)
 			return err
 		},

@@ -41,7 +41,7 @@ that its parser did not fit, secrets replaced.`,
 			}
 			labels, err := streamLabels(stream)
 			if err != nil {
-				return exitError{exitUsage, err}
+				return exitError{code: exitUsage, err: err}
 			}
 			ctx := contextOf(cmd.Context())
 			explain := func(line []byte) error {
@@ -151,7 +151,7 @@ func (p *process) printExplanation(e agent.Explanation) error {
 	}
 	fmt.Fprintf(&b, "level  %s\n", e.Level)
 	for _, c := range e.Counts {
-		fmt.Fprintf(&b, "count  %s +%g\n", c.Series, c.Add)
+		fmt.Fprintf(&b, "count  %s %+g\n", c.Series, c.Add)
 	}
 	if len(e.Counts) == 0 {
 		b.WriteString("count  nothing\n")
@@ -174,7 +174,9 @@ func writeVerdict(b *strings.Builder, r agent.RuleVerdict, text string) {
 		return
 	}
 	fmt.Fprintf(b, "rule   %s does not apply: %s\n", r.Name, r.Reason)
-	if r.Stopped > 0 && r.Stopped <= len(text) {
+	if r.Stopped == len(text) {
+		fmt.Fprintf(b, "         the line ends where it wants more\n")
+	} else if r.Stopped > 0 && r.Stopped < len(text) {
 		fitted := printable(text[:r.Stopped])
 		fmt.Fprintf(b, "         fits   %s\n         not    %*s%s\n", fitted, len([]rune(fitted)), "", printable(text[r.Stopped:]))
 	}

@@ -253,15 +253,21 @@ func (a *Agent) forgetComponents(old, next *generation) {
 	}
 }
 
+// restartError is a change that only a restart can bring about.
+type restartError struct{ what string }
+
+// Error returns what would change.
+func (e restartError) Error() string { return e.what + ", which takes a restart" }
+
 // compatible tells whether a reload can bring about what cfg wants.
 func (a *Agent) compatible(old, cfg Config) error {
 	switch {
 	case cfg.Node != a.node:
-		return fmt.Errorf("node is %q and cannot become %q without a restart", a.node, cfg.Node)
+		return restartError{fmt.Sprintf("node is %q and would become %q", a.node, cfg.Node)}
 	case filepath.Clean(cfg.DataDir) != filepath.Clean(a.dataDir):
-		return fmt.Errorf("data_dir is %s and cannot become %s without a restart", a.dataDir, cfg.DataDir)
+		return restartError{fmt.Sprintf("data_dir is %s and would become %s", a.dataDir, cfg.DataDir)}
 	case !reflect.DeepEqual(cfg.HTTP, old.HTTP):
-		return errors.New("the http section cannot change without a restart")
+		return restartError{"the http section is another one"}
 	}
 	return nil
 }

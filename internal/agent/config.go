@@ -75,6 +75,8 @@ type Files struct {
 	Env func(name string) (string, bool)
 	// Hostname is the name of this machine.
 	Hostname string
+	// Insecure lifts the need for a token, as http.insecure does.
+	Insecure bool
 	// Token is the token that was made for this installation; empty where none was.
 	Token string
 	// ReadFile reads the file that LOG_LEVELS_MAPPING_PATH names.
@@ -86,6 +88,7 @@ func Load(f Files) (Config, config.Mistakes) {
 	tree, mistakes := config.Load(config.Options{Env: f.Env, Whole: []string{"sources", "sinks"}}, f.Paths...)
 	env := environment{f.Env}
 	c := Config{Node: env.or(f.Hostname, "MACHINE_NAME"), DataDir: env.dataDir(), HTTP: env.web(f.Token), tree: tree}
+	c.HTTP.Insecure = f.Insecure
 	mistakes = append(mistakes, config.Decode(tree.Root, &c)...)
 	c.parts, mistakes = c.decodeParts(env, mistakes)
 	c.DefaultDataDir = tree.Root.Get("data_dir") == nil
@@ -96,6 +99,10 @@ func Load(f Files) (Config, config.Mistakes) {
 		if err := c.readMapping(path, f.ReadFile); err != nil {
 			mistakes = append(mistakes, config.Mistake{Position: config.Position{File: path}, Message: err.Error()})
 		}
+	}
+	mistakes = append(mistakes, env.mistakes(c, func(key string) bool { return tree.Root.Get(key) != nil })...)
+	if len(f.Paths) > 0 && len(tree.Files) == 0 && len(mistakes) == 0 {
+		mistakes = append(mistakes, config.Mistake{Position: config.Position{File: f.Paths[0]}, Message: "it holds no *.yaml and no *.yml"})
 	}
 	return c, mistakes.Sort()
 }

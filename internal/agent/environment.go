@@ -61,6 +61,30 @@ func (e environment) docker(c *docker.Config) {
 	}
 }
 
+// mistakes returns what is wrong with the values of variables that are used: components
+// check only what a file says.
+func (e environment) mistakes(c Config, fileHas func(key string) bool) config.Mistakes {
+	var all config.Mistakes
+	check := func(v config.Validator, names ...string) {
+		var set []string
+		for _, name := range names {
+			if e.or("", name) != "" {
+				set = append(set, name)
+			}
+		}
+		if err := v.Validate(); err != nil && len(set) > 0 {
+			all = append(all, config.Mistake{Position: config.Position{File: "environment"}, Path: strings.Join(set, ", "), Message: err.Error()})
+		}
+	}
+	if !fileHas("http") {
+		check(c.HTTP, "METRICS_EXPORTER_PORT")
+	}
+	if part, ok := e.statsd(); ok && !fileHas("sinks") {
+		check(part.settings.(statsd.Config), "STATSD_HOST", "STATSD_PORT", "STATSD_PROTOCOL", "STATSD_PREFIX", "DD_DOGSTATSD_URL", "DD_AGENT_HOST", "DD_DOGSTATSD_PORT")
+	}
+	return all
+}
+
 // statsd returns the sink that the variables of StatsD and DogStatsD clients describe, if
 // they name a server.
 func (e environment) statsd() (sinkPart, bool) {
@@ -95,5 +119,3 @@ func (e environment) on(name string) bool {
 func statsdPart(name string, c statsd.Config) sinkPart {
 	return sinkPart{name: name, typ: "statsd", settings: c, build: func(d sinkDeps) (outlet, error) { return newStatsd(c, d) }}
 }
-
-var _ config.Validator = statsd.Config{}

@@ -23,7 +23,7 @@ import (
 )
 
 // tallies are the durable numbers about what sources read.
-type tallies struct{ records, bytes, cut, gaps, gapBytes *metric.Family }
+type tallies struct{ records, bytes, cut, filtered, gaps, gapBytes *metric.Family }
 
 func newTallies(reg *metric.Registry) (t tallies, err error) {
 	family := func(name, help string, labels ...string) *metric.Family {
@@ -34,6 +34,7 @@ func newTallies(reg *metric.Registry) (t tallies, err error) {
 	t.records = family("weir_source_records_total", "Records read, each once over restarts.")
 	t.bytes = family("weir_source_bytes_total", "Bytes of the records' text as it was read.")
 	t.cut = family("weir_source_cut_records_total", "Records that were over the limit and lost their end.")
+	t.filtered = family("weir_source_filtered_records_total", "Records that filters took out, after they were counted.")
 	t.gaps = family("weir_source_gaps_total", "Times that something was lost before weir could read it.", "reason")
 	t.gapBytes = family("weir_source_gap_bytes_total", "Bytes known to be lost in gaps.", "reason")
 	return t, err
@@ -57,7 +58,9 @@ type lines struct {
 	rules   []*rule
 	mapping *level.Mapping
 	tally   count.Tally
-	settled func()
+	// filtered is the durable series of records that filters took out.
+	filtered uint32
+	settled  func()
 
 	mu   sync.Mutex // guards open
 	open map[*line]bool
@@ -154,7 +157,10 @@ func (l *lines) stages(s record.Stream, rules []*rule) ([]flow.Stage, error) {
 	}
 	stages = append(stages, redactions...)
 	stages = append(stages, l.tally.Stage(), count.Stage(counts, slots, s.Labels))
-	return append(stages, filters...), nil
+	if len(filters) > 0 {
+		stages = append(append(stages, filters...), count.Filtered(l.filtered))
+	}
+	return stages, nil
 }
 
 func ids(series []*metric.Series) []uint32 {

@@ -19,6 +19,21 @@ No file is needed: weir then follows the local Docker engine. A file that names 
 directories; a ` + "`conf.d`" + ` directory beside a file is read as well. Text may have ` + "`${VAR}`, `${VAR:-default}` and `${file:/run/secrets/x}`" + `,
 which are put in after the YAML was read, so they never become structure. Mistakes are all reported at once, with their place.
 
+Where the file is silent these environment variables are honoured, among them those of the tools that weir replaces:
+
+| variable | stands for |
+|---|---|
+| ` + "`WEIR_CONFIG`" + ` | the configuration files, as ` + "`-c`" + `; several are separated by colons |
+| ` + "`MACHINE_NAME`" + ` | ` + "`node`" + ` |
+| ` + "`STATE_DIRECTORY`, `XDG_STATE_HOME`, `HOME`" + ` | where ` + "`data_dir`" + ` is by default |
+| ` + "`METRICS_EXPORTER_PORT`" + ` | the port of ` + "`http.listen`" + `, on 127.0.0.1 |
+| ` + "`WEIR_TOKEN_FILE`" + ` | a file whose content is ` + "`http.token`" + `; it is made with a random token at the first start |
+| ` + "`DOCKER_HOST`, `DOCKER_CERT_PATH`, `DOCKER_TLS_VERIFY`" + ` | ` + "`host` and `tls`" + ` of docker sources |
+| ` + "`DEFAULT_LOGS_SINCE_NOW`" + ` | ` + "`start`" + ` of docker sources, in seconds |
+| ` + "`LOG_LEVELS_MAPPING_PATH`" + ` | a JSON file of keywords that say which lines of which containers are errors and warnings |
+| ` + "`STATSD_HOST`, `STATSD_PORT` (8125), `STATSD_PROTOCOL` (tcp), `STATSD_PREFIX`, `STATSD_ENABLED`" + ` | a statsd sink, where the file has no sinks |
+| ` + "`DD_DOGSTATSD_URL`, or `DD_AGENT_HOST` and `DD_DOGSTATSD_PORT`" + ` | the same |
+
 `
 
 // TestReferenceIsCurrent compares what is committed with what the code says now; with

@@ -2,7 +2,10 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -23,7 +26,10 @@ func (a *Agent) serve(ctx context.Context, serving *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
-	a.opts.Log.Info("listening", "page", "http://"+srv.Addr().String()+"/")
+	a.opts.Log.Info("listening", "page", "http://"+linkHost(srv.Addr())+"/")
+	if cfg.Insecure && cfg.Token == "" {
+		a.opts.Log.Warn("the page and the APIs are open to everyone who can reach them", "address", srv.Addr().String(), "remedy", "set http.token, and leave http.insecure out")
+	}
 	serving.Go(func() {
 		if err := srv.Run(ctx); err != nil {
 			a.opts.Log.Error("stopped listening", "error", err)
@@ -32,17 +38,40 @@ func (a *Agent) serve(ctx context.Context, serving *sync.WaitGroup) error {
 	return nil
 }
 
+// linkHost returns an address that a browser on this machine can open.
+func linkHost(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return addr.String()
+}
+
 // Reloaded notes how a reload went, for the log, the page and the metrics.
 func (a *Agent) Reloaded(err error) {
 	c := a.ledger.Component("config", "reload", "config")
 	if err != nil {
 		c.Event("refused")
-		c.Degraded("the new configuration was refused and the old one stays: "+err.Error(), "run weir check, mend what it names, and send SIGHUP again")
+		remedy := "run weir check, mend what it names, and send SIGHUP again"
+		if errors.As(err, new(restartError)) {
+			remedy = "restart weir, or take that change back and send SIGHUP again"
+		}
+		c.Degraded("the new configuration was refused and the old one stays: "+err.Error(), remedy)
 		return
 	}
 	c.Event("reloaded")
 	c.Healthy()
 	a.opts.Log.Info("reloaded the configuration")
+}
+
+// Trouble returns what does not work at the moment, nil when all does.
+func (a *Agent) Trouble() error {
+	var all []error
+	for _, c := range a.ledger.Components() {
+		if s := c.State(); !s.Healthy {
+			all = append(all, fmt.Errorf("%s %s: %s", c.Kind, c.Name, s.Problem))
+		}
+	}
+	return errors.Join(all...)
 }
 
 // NotReady implements web.Status: weir is ready once every source has had its first look.

@@ -106,7 +106,7 @@ func (e *Explanation) count(ctx context.Context, cfg Config, text []byte, labels
 	if labels != nil {
 		rules = matching(rules, labels)
 	}
-	l := &lines{mapping: cfg.mapping, tally: tallies.of("why")}
+	l := &lines{mapping: cfg.mapping, tally: tallies.of("why"), filtered: tallies.filtered.Series("why").ID()}
 	stream := record.Stream{ID: "why", Source: "why", Labels: labels}
 	stages, err := l.stages(stream, rules)
 	if err != nil {
@@ -144,13 +144,22 @@ func (e *Explanation) count(ctx context.Context, cfg Config, text []byte, labels
 
 func (e *Explanation) addSeries(reg *metric.Registry, f *metric.Family) {
 	reg.Each(func(g *metric.Family, s *metric.Series) bool {
-		if g != f || s.Cells() == 1 && s.Value() == 0 {
+		if g != f || empty(s) {
 			return true
 		}
 		add := s.Cell(s.Cells() - 1) // the count, the sum, or a histogram's sum
 		e.Counts = append(e.Counts, Counted{Series: f.Desc().Name + seriesLabels(f, s), Add: add})
 		return true
 	})
+}
+
+func empty(s *metric.Series) bool {
+	for i := range s.Cells() {
+		if s.Cell(i) != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func seriesLabels(f *metric.Family, s *metric.Series) string {

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -25,8 +26,8 @@ import (
 
 // Config says where weir answers HTTP and whom.
 type Config struct {
-	// Listen is the address to listen on, as host:port. Default 127.0.0.1:9103. On any
-	// other host than this one a token is asked for.
+	// Listen is the address to listen on, as host:port; "" serves nothing. Default
+	// 127.0.0.1:9103. On any other host than this one a token is asked for.
 	Listen string `yaml:"listen"`
 	// Token is what the page and the APIs ask for. Default none: everyone on this machine
 	// may look.
@@ -52,10 +53,14 @@ func (c Config) Validate() error {
 	problem := func(key, message string) {
 		problems = append(problems, &config.Problem{Key: key, Message: message})
 	}
-	host, _, err := net.SplitHostPort(c.Listen)
+	host, port, err := net.SplitHostPort(c.Listen)
+	number, badPort := strconv.ParseUint(port, 10, 16)
 	switch {
+	case c.Listen == "": // nothing is served
 	case err != nil:
 		problem("listen", "use host:port, as in 127.0.0.1:9103")
+	case badPort != nil || number == 0 && port != "0":
+		problem("listen", "use a port from 1 to 65535, as in 127.0.0.1:9103")
 	case !isLoopback(host) && c.Token == "" && !c.Insecure:
 		problem("token", "give a token, because "+c.Listen+" can be reached from other machines; or set insecure: true")
 	}

@@ -95,8 +95,8 @@ type table struct {
 
 // origin is where a value comes from: a slot, the level, or a constant.
 type origin struct {
-	slot     int // -1: not a slot
-	level    bool
+	slot     int  // -1: not a slot
+	level    bool // the record's level, whatever a field of that name says in its own words
 	constant string
 }
 
@@ -110,11 +110,12 @@ type entry struct {
 
 func newTable(m *Metric, rule uint64, slots []string, labels record.Labels) *table {
 	find := func(name string) origin {
-		if i := slices.Index(slots, name); i >= 0 {
-			return origin{slot: i}
-		}
+		i := slices.Index(slots, name)
 		if name == "level" {
-			return origin{slot: -1, level: true}
+			return origin{slot: i, level: true}
+		}
+		if i >= 0 {
+			return origin{slot: i}
 		}
 		return origin{slot: -1, constant: labels.Get(name)}
 	}
@@ -166,13 +167,12 @@ func (t *table) add(b *record.Batch) {
 
 // get returns a value of a record, unescaped; valid until the next call.
 func (t *table) get(o origin, b *record.Batch, r *record.Record, row []record.Span) []byte {
+	if o.level && (r.Level != record.LevelUnknown || o.slot < 0 || row[o.slot].Len == 0) {
+		t.plain = append(t.plain[:0], r.Level.String()...)
+		return t.plain
+	}
 	if o.slot < 0 {
-		t.plain = t.plain[:0]
-		if o.level {
-			t.plain = append(t.plain, r.Level.String()...)
-		} else {
-			t.plain = append(t.plain, o.constant...)
-		}
+		t.plain = append(t.plain[:0], o.constant...)
 		return t.plain
 	}
 	v := b.Bytes(row[o.slot])
@@ -193,13 +193,21 @@ func (t *table) keyOf(b *record.Batch, r *record.Record, row []record.Span) []by
 		if i > 0 {
 			t.key = append(t.key, keySeparator...)
 		}
+		from := len(t.key)
 		t.key = append(t.key, t.get(o, b, r, row)...)
+		if value := t.key[from:]; bytes.IndexByte(value, keySeparator[0]) >= 0 {
+			for k, c := range value {
+				if c == keySeparator[0] {
+					value[k] = 0xfe // no more UTF-8 than it was, and shown as the same
+				}
+			}
+		}
 	}
 	return t.key
 }
 
-// keySeparator cannot be part of UTF-8; values that have it end up in a wrong series only
-// when they are not text.
+// keySeparator cannot be part of UTF-8. Values that have it all the same get another such
+// byte, so that nobody can shift text from one label into the next.
 const keySeparator = "\xff"
 
 func (t *table) find(key []byte) *entry {

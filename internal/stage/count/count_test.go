@@ -143,6 +143,39 @@ func TestOverflow(t *testing.T) {
 	}
 }
 
+// TestValuesStayInTheirLabels: bytes that are no UTF-8 must not move text to another label.
+func TestValuesStayInTheirLabels(t *testing.T) {
+	reg := metric.New()
+	m := newMetric(t, reg, count.Config{Name: "n", By: []string{"user", "group"}})
+	slots := []string{"user", "group"}
+	line := count.Stage([]count.Rule{{Metrics: []*count.Metric{m}}}, slots, nil)(apply(reg))
+	if err := line.Write(t.Context(), batch(slots, []string{"a\xffb", "c"}, []string{"a", "b\xffc"}, []string{"\xff", "g"})); err != nil {
+		t.Fatal(err)
+	}
+	got := values(reg, "n_total")
+	for _, want := range []string{"[a\uFFFDb c]", "[a b\uFFFDc]", "[\uFFFD g]"} {
+		if got[want] != "1 " {
+			t.Errorf("%s is missing in %q", want, got)
+		}
+	}
+}
+
+// TestLevelIsTheRecords: the label level is the level that was found, not the words of a
+// field that has that name.
+func TestLevelIsTheRecords(t *testing.T) {
+	reg := metric.New()
+	m := newMetric(t, reg, count.Config{Name: "n", By: []string{"level"}})
+	line := count.Stage([]count.Rule{{Metrics: []*count.Metric{m}}}, []string{"level"}, nil)(apply(reg))
+	b := batch([]string{"level"}, []string{"40"}, []string{""}, []string{"odd"})
+	b.Records[2].Level = record.LevelUnknown
+	if err := line.Write(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if got := values(reg, "n_total"); got["[warn]"] != "2 " || got["[odd]"] != "1 " {
+		t.Errorf("got %v", got)
+	}
+}
+
 // TestManyLongValues makes values that are one series once they are shortened: they must
 // not each cost memory.
 func TestManyLongValues(t *testing.T) {
