@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -123,7 +122,7 @@ func (p *process) writeMetrics(reg *metric.Registry, name string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(f, string(text))
+	_, err = f.Write(text)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write metrics: %w", err)
 	}

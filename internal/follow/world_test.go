@@ -108,12 +108,13 @@ func (w *world) gzip(name string) {
 	w.check(os.Remove(name))
 }
 
-// read reads all there is now.
+// read reads all there is now: until two looks in a row find nothing.
 func (w *world) read() {
 	w.t.Helper()
 	for range 1000 {
 		w.check(w.log.Look(w.now))
-		if w.step() == 0 && w.step() == 0 {
+		quiet := w.step() == 0
+		if again := w.step() == 0; quiet && again {
 			return
 		}
 	}

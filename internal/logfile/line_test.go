@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -190,12 +189,4 @@ func short(s []string) []string {
 		}
 	}
 	return out
-}
-
-func lines(prefix string, n int) []string {
-	var ls []string
-	for i := range n {
-		ls = append(ls, fmt.Sprintf("%s%d %s", prefix, i, strings.Repeat("y", i%97)))
-	}
-	return ls
 }

@@ -163,7 +163,6 @@ func (p *parser) matcher() (m matcher, err error) {
 		return m, fmt.Errorf("expected =, !=, =~ or !~ after %s", m.name)
 	}
 	p.space()
-	start = p.at
 	quoted, err := strconv.QuotedPrefix(p.text[p.at:])
 	if err != nil || quoted[0] == '\'' {
 		return m, fmt.Errorf("expected a value in double quotes or backquotes")
