@@ -27,6 +27,10 @@ func FromLine(line []byte) record.Level {
 		if l := priority(line); l != record.LevelUnknown {
 			return l
 		}
+	case 'f':
+		if bytes.HasPrefix(line, []byte("fatal error: ")) {
+			return record.LevelFatal // a Go program ends, as with panic:
+		}
 	case '{':
 		if l := fromObject(line[:min(len(line), searchedObject)]); l != record.LevelUnknown {
 			return l

@@ -27,6 +27,8 @@ func TestFromLine(t *testing.T) {
 		"[INFO] started":                                            record.LevelInfo,
 		"error: no stock":                                           record.LevelError,
 		"panic: runtime error: index out of range":                  record.LevelFatal,
+		"fatal error: all goroutines are asleep - deadlock!":        record.LevelFatal,
+		"main.c:1:10: fatal error: x.h: No such file":               record.LevelError,
 		"FATAL terminating connection":                              record.LevelFatal,
 		"W1120 17:56:45.088231   12 main.go:7] slow":                record.LevelWarn,
 		"F1120 17:56:45.088231   12 main.go:7] dead":                record.LevelFatal,
