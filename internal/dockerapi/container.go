@@ -125,22 +125,3 @@ func Short(id string) string {
 	}
 	return id
 }
-
-// Info is what is asked about the engine itself.
-type Info struct {
-	// RootDir is its data folder, /var/lib/docker as a rule.
-	RootDir string `json:"DockerRootDir"`
-	// LogDriver is the logging driver of containers that name none.
-	LogDriver string `json:"LoggingDriver"`
-	// Version is the engine's, as "28.2.2".
-	Version string `json:"ServerVersion"`
-}
-
-// Info asks about the engine. A proxy may forbid it.
-func (c *Client) Info(ctx context.Context) (Info, error) {
-	var i Info
-	if err := c.getJSON(ctx, "/info", nil, &i); err != nil {
-		return Info{}, fmt.Errorf("ask about the engine: %w", err)
-	}
-	return i, nil
-}

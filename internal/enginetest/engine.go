@@ -137,7 +137,7 @@ func (e *Engine) begin() {
 	e.t.Cleanup(func() {
 		e.StopDaemon()
 		syscall.Unmount(e.Root, syscall.MNT_DETACH) // after a restart dockerd has mounted it on itself
-		for range 50 { // mounts may take a moment to go
+		for range 50 {                              // mounts may take a moment to go
 			if os.RemoveAll(dir) == nil {
 				return
 			}

@@ -34,6 +34,7 @@ type Config struct {
 	ExcludeImages []string `yaml:"exclude_images"`
 	// Labels are added to the streams of all containers. Labels of a container that begin
 	// with weir.labels. are added to its stream too: weir.labels.team=shop makes team=shop.
+	// Its label weir.name takes the place of its name, for patterns and streams alike.
 	Labels map[string]string `yaml:"labels"`
 	// Start is how much is read of a container that exists when weir runs for the first
 	// time: beginning, end, or a time back such as 10m. A container's label weir.start says

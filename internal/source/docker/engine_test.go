@@ -35,7 +35,7 @@ type fakeEngine struct {
 	repeats bool
 	// forbid refuses requests whose path contains it.
 	forbid atomic.Pointer[string]
-	// asked counts log requests that follow.
+	// follows counts log requests that follow.
 	follows atomic.Int64
 
 	server *httptest.Server
@@ -59,14 +59,12 @@ type fakeContainer struct {
 	first           int  // records before it were rotated away
 	stalled         bool // its streams deliver nothing more
 	file            *os.File
-	rotations       int
 }
 
 type fakeRecord struct {
-	time    time.Time
-	stderr  bool
-	text    string // with its line end, unless it is a piece
-	forHash string
+	time   time.Time
+	stderr bool
+	text   string // with its line end, unless it is a piece
 }
 
 func newEngine(t *testing.T, root string) *fakeEngine {
@@ -183,10 +181,7 @@ func (e *fakeEngine) rename(c *fakeContainer, name string) {
 	e.lock(func() { c.name = name; e.event("rename", c) })
 }
 
-// write adds a line to the log.
-func (e *fakeEngine) write(c *fakeContainer, text string) { e.put(c, e.now(), false, text+"\n") }
-
-// writef adds numbered lines, every third to stderr.
+// writeLines adds numbered lines, every third to stderr.
 func (e *fakeEngine) writeLines(c *fakeContainer, from, to int) {
 	for i := from; i < to; i++ {
 		e.put(c, e.now(), i%3 == 0, fmt.Sprintf("%s line %d\n", c.name, i))
