@@ -100,6 +100,9 @@ func (c Config) endpoint() (endpoint, error) {
 	if err != nil {
 		return endpoint{}, errAddress
 	}
+	if u.User != nil { // the address is shown wherever the sink is, so no password may be in it
+		return endpoint{}, errors.New("leave out the user and password: StatsD has none")
+	}
 	e := endpoint{network: u.Scheme}
 	switch u.Scheme {
 	case "unixstream":

@@ -16,6 +16,7 @@ import (
 
 	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/metric"
+	"github.com/weirlog/weir/internal/record"
 )
 
 // listen returns a datagram socket and its address.
@@ -277,6 +278,35 @@ func TestDialects(t *testing.T) {
 	}
 }
 
+// TestNegativeGauge: a server of the plain dialect takes g:-5|g as a change, so it is set
+// to 0 first, in the same datagram, whether or not metrics share one.
+func TestNegativeGauge(t *testing.T) {
+	for want, c := range map[string]Config{
+		"took.sum:0|g\ntook.sum:-5|g":                 {Dialect: Plain},
+		"took.sum:-5|g":                               {Dialect: DogStatsD},
+		"took.count:1|g\ntook.sum:0|g\ntook.sum:-5|g": {Dialect: Plain, Pack: true},
+	} {
+		conn, address := listen(t, "udp", "127.0.0.1:0")
+		w := newWorld(t)
+		f := w.family(metric.Desc{Name: "took", Kind: metric.Histogram, Buckets: []float64{1}, Durable: true})
+		full := config10s(address)
+		full.Dialect, full.Pack = c.Dialect, c.Pack
+		s := w.sink(full, Export{Family: f, Name: "took"})
+		id := f.Series().ID()
+		w.reg.Apply([]record.Delta{{Series: id, Cell: 0, Add: 1}, {Series: id, Cell: 2, Add: -5}})
+		if err := s.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got := receive(t, conn, 1)
+		if !c.Pack {
+			got = receive(t, conn, 1) // the sum follows the count
+		}
+		if got[0] != want {
+			t.Errorf("%s: got %q; want %q", c.Dialect, got[0], want)
+		}
+	}
+}
+
 func FuzzLine(f *testing.F) {
 	f.Add("nginx.status_count", "200", "/", 12.0, false)
 	f.Add("a\nb", "x|c\ny:1|c", "#,@:", -1.0, true)
@@ -353,13 +383,19 @@ func TestValidate(t *testing.T) {
 	for _, a := range []string{"udp://agent", "tcp://[::1]:9", "unix:///run/s", "unixgram:///run/s", "unixstream:///var/run/datadog/dsd.socket", "udp://10.0.0.1:8125/"} {
 		good(address(a))
 	}
-	for _, a := range []string{"", "127.0.0.1:8125", "udp://", "http://x", "udp://x:0", "udp://x:99999", "udp://x/path", "unix://", "udp://x:port", "%"} {
+	for _, a := range []string{"", "127.0.0.1:8125", "udp://", "http://x", "udp://x:0", "udp://x:99999", "udp://x/path", "unix://", "udp://x:port", "%",
+		"udp://user:pw@host:8125", "tcp://user@host", "udp://:pw@host", "unix://user:pw@/run/s"} {
 		bad("address", address(a))
 	}
 	bad("dialect", func(c *Config) { c.Dialect = "influx" })
 	bad("window", func(c *Config) { c.Window = 0 })
 	bad("expiry", func(c *Config) { c.Expiry = -1 })
 	bad("max_packet_bytes", func(c *Config) { c.MaxPacketBytes = 1 << 20 })
+	c := Default()
+	c.Address = "udp://user:hunter2@host"
+	if err := c.Validate(); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("refused without showing the password: %v", err)
+	}
 	if e, err := (Config{Address: "udp://agent"}).endpoint(); err != nil || e.address != "agent:8125" || !e.named {
 		t.Errorf("udp://agent is %+v, %v", e, err)
 	}
