@@ -165,3 +165,22 @@ func faults(t *testing.T, w *world, srv *server, seed uint64, kind string) {
 		t.Errorf("seed %d: a count missed %v", seed, missed)
 	}
 }
+
+// TestRemadeWithinTheSecond stops a sink, and a series is forgotten and made anew within
+// the second in which it was first made: what was sent of the first is nothing of the other.
+func TestRemadeWithinTheSecond(t *testing.T) {
+	inTime(t, func(t *testing.T, w *world, srv *server) {
+		export := func() Export { return Export{Family: w.status, Name: "n"} }
+		stop := run(w.piped(srv, config10s("tcp://h:1"), export()))
+		w.count("200", 5)
+		stop()
+		expect(t, srv, "before", "n:5|g|#status:200\n")
+		time.Sleep(time.Millisecond)
+		w.reg.Forget(statusDesc.Name)
+		w.status = w.family(statusDesc)
+		w.count("200", 2)
+		stop = run(w.piped(srv, config10s("tcp://h:1"), export()))
+		stop()
+		expect(t, srv, "of the new series", "n:2|g|#status:200\n")
+	})
+}

@@ -25,13 +25,13 @@ type saved struct {
 }
 
 type savedPoint struct {
-	created     int64   // of the series, in Unix seconds: another one has another baseline
+	created     int64   // of the series, in Unix milliseconds, as commits keep it: another one has another baseline
 	base, bound float64 // see point
 	silent      uint64  // see point
 	pending     bool
 }
 
-const stateVersion = 1
+const stateVersion = 2 // 1 had seconds of creation
 
 // pointID names a number of an export over restarts.
 func pointID(s *metric.Series, part part) string {
@@ -53,7 +53,7 @@ func appendState(dst []byte, start int64, points []*point) []byte {
 			flags = 1
 		}
 		dst = append(dst, flags)
-		dst = binary.AppendVarint(dst, p.series.Created().Unix())
+		dst = binary.AppendVarint(dst, p.series.Created().UnixMilli())
 		dst = binary.AppendUvarint(dst, p.silent)
 		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(p.base))
 		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(p.bound))

@@ -115,7 +115,7 @@ func (e *export) gather() {
 // add makes the point of a new series. Its baseline is 0, unless it is one from before a restart.
 func (e *export) add(s *metric.Series, part part) *point {
 	p := &point{series: s, part: part, id: pointID(s, part), text: e.writer.text(e.Name, part.suffix(), s)}
-	if old, ok := e.old.points[p.id]; ok && old.created == s.Created().Unix() {
+	if old, ok := e.old.points[p.id]; ok && old.created == s.Created().UnixMilli() {
 		p.base, p.bound, p.silent, p.pending = old.base, old.bound, old.silent, old.pending
 	}
 	e.points[pointKey{s, part}] = p

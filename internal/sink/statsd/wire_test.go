@@ -343,7 +343,7 @@ func FuzzState(f *testing.F) {
 	f.Add(appendState(nil, 12345, []*point{{series: s, id: pointID(s, value), base: 3, bound: 4, silent: 7, pending: true}}))
 	f.Add(appendState(nil, -1, nil))
 	f.Add([]byte{})
-	f.Add([]byte("\x01\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
+	f.Add([]byte("\x02\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := parseState(b)
 		if err != nil {
