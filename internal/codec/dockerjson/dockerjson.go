@@ -33,7 +33,8 @@ type Entry struct {
 	Partial bool
 	// Stderr says that the container wrote it to its standard error.
 	Stderr bool
-	// Time is when Docker took it, in Unix nanoseconds; 0 when it is out of their range.
+	// Time is when Docker took it, in Unix nanoseconds; 0 when it is out of their range, or
+	// the line has none that is well-formed.
 	Time int64
 }
 
@@ -47,9 +48,9 @@ const (
 )
 
 // Parse reads one line, without its line end. A line in Docker's own form takes a short
-// way. Any other JSON object that has a log and a time will do: keys in any order, white
-// space, further keys; of a key that comes twice the last one counts. The insides of
-// strings are not checked.
+// way. Any other JSON object that has a log will do: keys in any order, white space, further
+// keys, no time; of a key that comes twice the last one counts. The insides of strings are
+// not checked. Whoever guesses whether a file is one of Docker's should want a Time as well.
 //
 // The short way takes the first quote without a backslash before it as the end of log, if
 // what follows is Docker's ending to the letter. It cannot have run past the true end: in

@@ -14,7 +14,7 @@ const maxDepth = 64
 func parseObject(line []byte) (Entry, error) {
 	p := parser{rest: line}
 	var e Entry
-	var haveLog, haveTime bool
+	haveLog := false
 	ok := p.object(func(key []byte) bool {
 		switch string(key) {
 		case "log":
@@ -27,17 +27,17 @@ func parseObject(line []byte) (Entry, error) {
 			e.Stderr = string(name) == "stderr"
 			return ok
 		case "time":
-			text, ok := p.text()
-			if !ok {
-				return false
+			e.Time = 0
+			if p.space(); len(p.rest) == 0 || p.rest[0] != '"' {
+				return p.skip(maxDepth)
 			}
-			e.Time, ok = rfc3339.Parse(text)
-			haveTime = true
+			text, ok := p.text()
+			e.Time, _ = rfc3339.Parse(text)
 			return ok
 		}
 		return p.skip(maxDepth)
 	})
-	if !ok || !p.done() || !haveLog || !haveTime {
+	if !ok || !p.done() || !haveLog {
 		return Entry{}, ErrSyntax
 	}
 	return e, nil
