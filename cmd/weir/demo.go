@@ -64,12 +64,18 @@ http: {listen: %q}
 sources:
   access: {type: file, paths: [%q], start: beginning}
 %srules:
-  - name: nginx
-    match: '{source=~"access|docker"}'
-    parse: {nginx: combined}
+  - name: file
+    match: '{source="access"}'
+    parse: {nginx: %[5]q}
     count:
       - {name: nginx.status_count, by: [status]}
       - {name: nginx.sent, sum: body_bytes_sent, unit: bytes}
+      - {name: nginx.request_time, histogram: request_time, unit: seconds}
+    keep: none
+  - name: container
+    match: '{source="docker"}'
+    parse: {nginx: %[5]q}
+    count: [{name: container.status_count, by: [container, status]}]
     keep: none
 `
 
@@ -83,7 +89,7 @@ func (p *process) demo(ctx context.Context, o demoOptions) error {
 	host, docker := demoEngine()
 	logs := filepath.Join(dir, "logs")
 	file := filepath.Join(dir, "weir.yaml")
-	text := fmt.Sprintf(demoConfig, filepath.Join(dir, "state"), o.listen, filepath.Join(logs, "access.log"), docker)
+	text := fmt.Sprintf(demoConfig, filepath.Join(dir, "state"), o.listen, filepath.Join(logs, "access.log"), docker, demo.LogFormat)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
