@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +39,8 @@ func (x *follower) readAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	x.recent = new(recent)
+	defer func() { x.recent = nil }()
 	if !x.details.Running || x.fleet.deps.Once {
 		if _, err := x.fetch(ctx, c, 0); err != nil {
 			return err
@@ -134,7 +137,6 @@ type apiReader struct {
 	client  *dockerapi.Client
 	logs    *dockerapi.Logs
 	skip    skipper
-	recent  recent
 	heard   time.Time // when the last message came
 	probed  time.Time // when the engine was last asked about the silence
 	suspect bool      // the engine says that there is more
@@ -204,7 +206,7 @@ func (r *apiReader) take(ctx context.Context, m dockerapi.Message) error {
 	}
 	defer x.fleet.deps.Batches.Put(b)
 	for {
-		if !r.recent.fresh(&x.cursor, m) {
+		if x.repeated(m) {
 			err = errMismatch
 			break
 		}
@@ -223,27 +225,26 @@ func (r *apiReader) take(ctx context.Context, m dockerapi.Message) error {
 	return errors.Join(x.write(ctx, b), err)
 }
 
-// recent remembers more messages than a cursor, to notice when a stream repeats itself, as
-// engines before Docker 23 do when a log is rotated.
+// recent remembers the hashes of more messages than a cursor does, in memory alone.
 type recent struct {
 	hashes [1024]uint32
 	n      int
 }
 
-// fresh notes a message and tells whether it is a new one. Only one that is not later than
-// the message before it can be known.
-func (r *recent) fresh(c *cursor, m dockerapi.Message) bool {
-	h := recordHash(m.Time, m.Stderr, m.Text)
-	if c.n > 0 && m.Time <= c.time && (m.Time < c.time || !m.Partial) {
-		for _, have := range r.hashes[:min(r.n, len(r.hashes))] {
-			if have == h {
-				return false
-			}
-		}
-	}
-	r.hashes[r.n%len(r.hashes)] = h
+func (r *recent) add(hash uint32) {
+	r.hashes[r.n%len(r.hashes)] = hash
 	r.n++
-	return true
+}
+
+// repeated tells whether a message of a stream was read before: engines before Docker 23
+// repeat some when a log is rotated. Only one that is not later than the message before it
+// can have been, and the pieces of a line may be the same.
+func (x *follower) repeated(m dockerapi.Message) bool {
+	if m.Time > x.cursor.time || m.Time == x.cursor.time && m.Partial || x.cursor.n == 0 {
+		return false
+	}
+	r := x.recent
+	return slices.Contains(r.hashes[:min(r.n, len(r.hashes))], recordHash(m.Time, m.Stderr, m.Text))
 }
 
 // quiet does what is due while nothing arrives.

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,7 +77,7 @@ func (x *follower) choose() (string, error) {
 	case err == nil:
 		return path, nil
 	case read == ReadFile && x.details.Running:
-		return "", errors.Join(errUnreadable, err)
+		return "", fmt.Errorf("%w: %w", errUnreadable, err)
 	}
 	return "", nil
 }
@@ -145,7 +146,7 @@ func (x *follower) newTail(path string, bell logfile.Bell) *logfile.Tail {
 		Batches: x.fleet.deps.Batches, Ledger: x.fleet.deps.Ledger,
 		Report: func(err error) {
 			if err != nil {
-				err = errors.Join(errUnreadable, err)
+				err = fmt.Errorf("%w: %w", errUnreadable, err)
 			}
 			x.fleet.health.container(x.id, x.in.Labels.Get("container"), err)
 		},

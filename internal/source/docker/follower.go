@@ -41,10 +41,11 @@ type follower struct {
 	fresh    bool     // resume counts
 	held     bool     // the line holds back a record
 	wrote    time.Time
-	distrust bool // its stream through the API is not to be trusted
-	ignored  bool // what the journal had of it was forgotten
-	started  bool // the container has run: it may have written
-	drained  bool // its log was read to the end, and nothing can have come since
+	recent   *recent // while the log is read through the API
+	distrust bool    // its stream through the API is not to be trusted
+	ignored  bool    // what the journal had of it was forgotten
+	started  bool    // the container has run: it may have written
+	drained  bool    // its log was read to the end, and nothing can have come since
 }
 
 func newFollower(f *fleet, id string) *follower {
