@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -49,9 +50,21 @@ const ErrFull = syscall.ENOSPC
 // 0600: logs are nobody else's business.
 func OS(dir string) (FS, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+		return nil, Explain(err)
 	}
 	return osFS(dir), nil
+}
+
+// Explain adds to an error of using a directory for the first time what the user can do, if
+// it is one of access.
+func Explain(err error) error {
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w; mount it for writing, or name another directory with data_dir or --data-dir", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w; give weir's user write access to the directory and what is in it, or name another one with data_dir or --data-dir", err)
+	}
+	return err
 }
 
 type osFS string

@@ -3,7 +3,11 @@ package disk
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -85,5 +89,30 @@ func TestFaulty(t *testing.T) {
 	d.Crash(func(int, int) int { return 2 })
 	if got := string(d.Bytes("a")); got != "synced\x00\x00\x00\x00afterto" {
 		t.Errorf("after the crash: %q", got)
+	}
+}
+
+// TestExplain: whoever may not write to the directory is told what to do.
+func TestExplain(t *testing.T) {
+	for _, cause := range []error{syscall.EACCES, syscall.EPERM, syscall.EROFS} {
+		err := Explain(&fs.PathError{Op: "open", Path: "/data/lock", Err: cause})
+		if !errors.Is(err, cause) || !strings.HasPrefix(err.Error(), "open /data/lock: "+cause.Error()) || !strings.Contains(err.Error(), "--data-dir") {
+			t.Errorf("%v is explained as %q", cause, err)
+		}
+	}
+	for _, other := range []error{nil, ErrLocked, ErrFull} {
+		if err := Explain(other); err != other {
+			t.Errorf("%v is explained as %q", other, err)
+		}
+	}
+	if os.Geteuid() == 0 {
+		t.Skip("root may write everywhere")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OS(filepath.Join(dir, "data")); err == nil || !strings.Contains(err.Error(), "--data-dir") {
+		t.Errorf("a directory that cannot be made: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -379,6 +380,20 @@ func TestTogether(t *testing.T) {
 	for i := range 4 {
 		if got := w.check(fmt.Sprint("input", i)); got != 200 {
 			t.Errorf("%d lines, want 200", got)
+		}
+	}
+}
+
+// TestOpenWithoutAccess: the error says what the user can do.
+func TestOpenWithoutAccess(t *testing.T) {
+	for _, failing := range []string{"lock", "open", "write"} {
+		for _, cause := range []error{syscall.EACCES, syscall.EROFS} {
+			var fs disk.Faulty
+			fs.FailWith(func(op string) error { return map[bool]error{true: cause}[op == failing] })
+			_, err := Open(Options{FS: &fs, Registry: metric.New()})
+			if !errors.Is(err, cause) || !strings.Contains(err.Error(), "--data-dir") {
+				t.Errorf("%s fails with %v: %v", failing, cause, err)
+			}
 		}
 	}
 }

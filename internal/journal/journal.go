@@ -127,7 +127,7 @@ func Open(o Options) (*Journal, error) {
 	}
 	lock, err := o.FS.Lock()
 	if err != nil {
-		return nil, err
+		return nil, disk.Explain(err)
 	}
 	j := &Journal{
 		opts: o, lock: lock, wake: make(chan chan error),
@@ -135,7 +135,7 @@ func Open(o Options) (*Journal, error) {
 		deltas: map[cell]float64{}, states: map[string][]byte{}, changed: map[string]bool{},
 	}
 	if err := j.commit.open(j); err != nil {
-		return nil, errors.Join(err, j.commit.close(), lock.Close())
+		return nil, errors.Join(disk.Explain(err), j.commit.close(), lock.Close())
 	}
 	return j, nil
 }
