@@ -81,6 +81,7 @@ type line struct {
 // filter, journal. Secrets are neither counted nor kept, and counts do not depend on what
 // is dropped later.
 func (l *lines) Open(in flow.Input) (flow.Line, error) {
+	in.Stream.Labels = withSource(in.Stream.Labels, l.source)
 	rules := matching(l.rules, in.Stream.Labels)
 	if len(rules) > parse.MaxRules {
 		return nil, fmt.Errorf("stream %s: %d rules match, at most %d can", in.Stream.ID, len(rules), parse.MaxRules)
@@ -101,6 +102,18 @@ func (l *lines) Open(in flow.Input) (flow.Line, error) {
 	l.open[made] = true
 	l.mu.Unlock()
 	return made, nil
+}
+
+// withSource gives a stream the label that says which source reads it, unless it has one.
+func withSource(labels record.Labels, source string) record.Labels {
+	if labels.Get("source") != "" {
+		return labels
+	}
+	m := map[string]string{"source": source}
+	for _, l := range labels {
+		m[l.Name] = l.Value
+	}
+	return record.NewLabels(m)
 }
 
 // stages returns the stages of a stream, in order.

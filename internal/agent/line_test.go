@@ -95,6 +95,17 @@ func TestNoAllocationsPerLine(t *testing.T) {
 	}
 }
 
+// TestEveryStreamHasItsSource: rules can tell streams by the source that reads them, whatever
+// labels that gives them.
+func TestEveryStreamHasItsSource(t *testing.T) {
+	if got := withSource(record.Labels{{Name: "container", Value: "shop"}}, "docker").String(); got != `{container="shop", source="docker"}` {
+		t.Errorf("labels are %s", got)
+	}
+	if got := withSource(record.Labels{{Name: "source", Value: "own"}}, "docker").String(); got != `{source="own"}` {
+		t.Errorf("labels are %s", got)
+	}
+}
+
 // TestOwnersTellMeanings makes sure that what changes a number's meaning begins it anew, and
 // that what does not, does not.
 func TestOwnersTellMeanings(t *testing.T) {
