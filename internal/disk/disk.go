@@ -19,8 +19,8 @@ import (
 type FS interface {
 	// Open opens the named file for reading and writing, making it if need be.
 	Open(name string) (File, error)
-	// Lock makes the directory this process's own until the returned Closer is closed.
-	// It fails with ErrLocked when another process has it.
+	// Lock makes the directory, if need be, this process's own until the returned Closer is
+	// closed. It fails with ErrLocked when another process has it.
 	Lock() (io.Closer, error)
 	// SyncDir makes the names of new files durable.
 	SyncDir() error
@@ -38,6 +38,10 @@ type File interface {
 	Allocate(size int64) error
 	// Sync makes all writes durable.
 	Sync() error
+	// Linked tells whether the name by which the file was opened still leads to it. A file
+	// that was removed, alone or with its directory, takes writes and syncs them, and they
+	// are gone when it is closed.
+	Linked() (bool, error)
 }
 
 // ErrLocked means that another process uses the directory.
@@ -78,6 +82,9 @@ func (d osFS) Open(name string) (File, error) {
 }
 
 func (d osFS) Lock() (io.Closer, error) {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return nil, err
+	}
 	name := filepath.Join(string(d), "lock")
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -140,6 +147,18 @@ func (f osFile) fill(size int64) error {
 
 func (f osFile) Sync() error {
 	return uninterrupted(func() error { return syscall.Fdatasync(int(f.Fd())) })
+}
+
+func (f osFile) Linked() (bool, error) {
+	opened, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	named, err := os.Stat(f.Name())
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(opened, named), err
 }
 
 // uninterrupted repeats a system call while a signal comes in between, as package os does:

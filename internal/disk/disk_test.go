@@ -116,3 +116,69 @@ func TestExplain(t *testing.T) {
 		t.Errorf("a directory that cannot be made: %v", err)
 	}
 }
+
+// TestRemoved: a directory that goes while its files are open is noticed and made again, on
+// the disk that tests use as on the real one.
+func TestRemoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	system, err := OS(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	faulty := new(Faulty)
+	for name, d := range map[string]struct {
+		fs     FS
+		remove func() error
+	}{
+		"OS":     {system, func() error { return os.RemoveAll(dir) }},
+		"moved":  {system, func() error { return os.Rename(dir, dir+".away") }},
+		"Faulty": {faulty, func() error { faulty.Remove(); return nil }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lock, failed := d.fs.Lock()
+			f, err := d.fs.Open("a")
+			if err = errors.Join(failed, err); err != nil {
+				t.Fatal(err)
+			}
+			linked := func(f File, want bool) {
+				t.Helper()
+				if got, err := f.Linked(); got != want || err != nil {
+					t.Errorf("Linked = %v, %v; want %v", got, err, want)
+				}
+			}
+			linked(f, true)
+			if err := d.remove(); err != nil {
+				t.Fatal(err)
+			}
+			linked(f, false)
+			_, err = f.WriteAt([]byte("lost"), 0)
+			if err := errors.Join(err, f.Sync()); err != nil {
+				t.Errorf("a removed file does not work: %v", err)
+			}
+			again, err := d.fs.Lock()
+			if err != nil {
+				t.Fatal(err)
+			}
+			lock.Close()
+			if _, err := d.fs.Lock(); !errors.Is(err, ErrLocked) {
+				t.Errorf("the old lock's end released the new one: %v", err)
+			}
+			linked(f, false)
+			g, err := d.fs.Open("a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			linked(g, true)
+			linked(f, false)
+			if size, err := g.Size(); size != 0 || err != nil {
+				t.Errorf("the new file has %d bytes, %v", size, err)
+			}
+			if err := errors.Join(f.Close(), g.Close(), again.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("made again: %v, %v", info, err)
+	}
+}

@@ -9,16 +9,16 @@ import (
 // called, keeps torn halves of writes, and fails on demand. The zero value is a working,
 // empty disk without a limit. It is safe for concurrent use.
 type Faulty struct {
-	mu     sync.Mutex
-	files  map[string]*faultyFile
-	locked bool
+	mu    sync.Mutex
+	files map[string]*faultyFile
+	lock  *faultyLock // nil while nobody has it
 	// limit is how many bytes all files together may have; 0 means no limit.
 	limit int64
 	fail  func(op string) error
 }
 
 // FailWith makes every operation ask fail first; op is "open", "read", "write", "sync",
-// "allocate" or "lock". nil means none fails.
+// "allocate", "lock" or "linked". nil means none fails.
 func (d *Faulty) FailWith(fail func(op string) error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -35,19 +35,28 @@ func (d *Faulty) Limit(bytes int64) {
 // Crash forgets what was not synced, but for the writes that keep says survived: of the
 // i-th unsynced write since the last sync of its file, keep returns how many bytes reached
 // the disk. A sync that fails leaves its writes to the next crash; a later one that works
-// does not make them durable, because systems take them for written. It releases the lock. Open files must not be used any more.
+// does not make them durable, because systems take them for written.
+// It releases the lock. Open files must not be used any more.
 func (d *Faulty) Crash(keep func(i, size int) int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.locked = false
+	d.lock = nil
 	for name, f := range d.files {
 		data := f.synced
 		for i, w := range f.pending {
 			n := keep(i, len(w.data))
 			data = writeAt(data, w.data[:n], w.at)
 		}
-		d.files[name] = &faultyFile{disk: d, data: append([]byte(nil), data...), synced: append([]byte(nil), data...)}
+		d.files[name] = &faultyFile{disk: d, name: name, data: append([]byte(nil), data...), synced: append([]byte(nil), data...)}
 	}
+}
+
+// Remove takes away the directory with all that is in it, the lock too. Files that are open
+// go on working, and nothing of them is left.
+func (d *Faulty) Remove() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.files, d.lock = nil, nil
 }
 
 // Bytes returns the present content of a file, synced or not.
@@ -67,7 +76,7 @@ func (d *Faulty) SetBytes(name string, data []byte) {
 	if d.files == nil {
 		d.files = map[string]*faultyFile{}
 	}
-	d.files[name] = &faultyFile{disk: d, data: append([]byte(nil), data...), synced: append([]byte(nil), data...)}
+	d.files[name] = &faultyFile{disk: d, name: name, data: append([]byte(nil), data...), synced: append([]byte(nil), data...)}
 }
 
 func (d *Faulty) checkLocked(op string) error {
@@ -88,7 +97,7 @@ func (d *Faulty) Open(name string) (File, error) {
 		d.files = map[string]*faultyFile{}
 	}
 	if d.files[name] == nil {
-		d.files[name] = &faultyFile{disk: d}
+		d.files[name] = &faultyFile{disk: d, name: name}
 	}
 	return d.files[name], nil
 }
@@ -100,11 +109,11 @@ func (d *Faulty) Lock() (io.Closer, error) {
 	if err := d.checkLocked("lock"); err != nil {
 		return nil, err
 	}
-	if d.locked {
+	if d.lock != nil {
 		return nil, ErrLocked
 	}
-	d.locked = true
-	return faultyLock{d}, nil
+	d.lock = &faultyLock{d}
+	return d.lock, nil
 }
 
 // SyncDir implements FS.
@@ -116,15 +125,18 @@ func (d *Faulty) SyncDir() error {
 
 type faultyLock struct{ disk *Faulty }
 
-func (l faultyLock) Close() error {
+func (l *faultyLock) Close() error {
 	l.disk.mu.Lock()
 	defer l.disk.mu.Unlock()
-	l.disk.locked = false
+	if l.disk.lock == l { // else it is of a directory that was removed
+		l.disk.lock = nil
+	}
 	return nil
 }
 
 type faultyFile struct {
 	disk    *Faulty
+	name    string
 	data    []byte // as the process sees it
 	synced  []byte // as a crash leaves it, but for pending
 	pending []pendingWrite
@@ -222,6 +234,12 @@ func (f *faultyFile) Sync() error {
 	}
 	f.pending = nil
 	return nil
+}
+
+func (f *faultyFile) Linked() (bool, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	return f.disk.files[f.name] == f, f.disk.checkLocked("linked")
 }
 
 func (f *faultyFile) Close() error { return nil }
