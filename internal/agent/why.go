@@ -80,7 +80,7 @@ func (v *RuleVerdict) parse(p *parse.Parser, text []byte) {
 
 // unwrap takes the text out of a Docker or CRI line.
 func unwrap(line []byte) (text []byte, format string) {
-	if e, err := dockerjson.Parse(line); err == nil {
+	if e, err := dockerjson.Parse(line); err == nil && e.Time != 0 {
 		if !e.Escaped {
 			return e.Log, "docker"
 		}

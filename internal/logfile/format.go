@@ -61,7 +61,7 @@ func detect(data []byte) Format {
 		}
 		line := data[:i]
 		data = data[i+1:]
-		if _, err := dockerjson.Parse(line); err == nil {
+		if e, err := dockerjson.Parse(line); err == nil && e.Time != 0 {
 			return Docker
 		}
 		if _, err := cri.Parse(line); err == nil {

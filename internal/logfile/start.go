@@ -48,7 +48,7 @@ func (t *Tail) timeOf(r io.ReaderAt, now time.Time) func(line []byte) (int64, bo
 	case Docker:
 		return func(line []byte) (int64, bool) {
 			e, err := dockerjson.Parse(line)
-			return e.Time, err == nil
+			return e.Time, err == nil && e.Time != 0
 		}
 	case CRI:
 		return func(line []byte) (int64, bool) {

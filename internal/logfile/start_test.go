@@ -61,6 +61,10 @@ func TestStartSince(t *testing.T) {
 			if form == "docker" {
 				b.write(`{"log":"line %d\n","stream":"stdout","time":"%s"}`+"\n", i, at.Format(time.RFC3339Nano))
 				all = append(all, fmt.Sprintf("line %d", i))
+				if i%3 == 0 {
+					b.write(`{"log":"of no time\n"}` + "\n")
+					all = append(all, "of no time")
+				}
 				continue
 			}
 			line := fmt.Sprintf("%s line %d %s", at.Format(time.RFC3339), i, strings.Repeat("w", i*7%300))

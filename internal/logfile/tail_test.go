@@ -24,9 +24,10 @@ func TestDockerLines(t *testing.T) {
 	b := newBench(t)
 	b.write(`{"log":"a \"b\"\n","stream":"stdout","time":"2026-11-20T18:07:46.5Z"}` + "\n")
 	b.write("not json\n")
+	b.write(`{"log":"of no time\n"}` + "\n")
 	b.write(`{"log":"c\n","stream":"stderr","time":"2026-11-20T18:07:46.6Z"}` + "\n")
 	b.run(Start{})
-	b.want(`a \"b\"`, "Ec")
+	b.want(`a \"b\"`, "of no time", "Ec")
 }
 
 func TestCRILines(t *testing.T) {
@@ -34,6 +35,15 @@ func TestCRILines(t *testing.T) {
 	b.write("2026-11-20T18:07:46.5Z stdout F one\n2026-11-20T18:07:46.5Z stderr P two\n2026-11-20T18:07:46.5Z stderr F \n")
 	b.run(Start{})
 	b.want("one", "Etwo", "E")
+}
+
+// Applications, too, write objects with a log in them.
+func TestObjectsWithoutTimesAreRaw(t *testing.T) {
+	const line = `{"log":"a","level":"info"}`
+	b := newBench(t)
+	b.write(line + "\n")
+	b.run(Start{})
+	b.want(line)
 }
 
 func TestFormatIsDecidedByFile(t *testing.T) {

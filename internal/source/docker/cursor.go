@@ -42,8 +42,11 @@ type cursor struct {
 	shift int64
 }
 
-// add moves the cursor over a record.
+// add moves the cursor over a record. Without a time, 0, it has that of the one before.
 func (c *cursor) add(time int64, m mark) {
+	if time == 0 {
+		time = c.time
+	}
 	if c.n == 0 || time != c.time {
 		c.run = 0
 	}

@@ -180,6 +180,21 @@ func TestMatcherByTime(t *testing.T) {
 	}
 }
 
+// A line of the file without a time counts as one of the time before it, so that the cursor
+// can be found by time in what the engine tells.
+func TestRecordWithoutTime(t *testing.T) {
+	var c cursor
+	m := newMatcher(&c, true)
+	c.add(7, mark{hash: 1, size: 1})
+	c.add(0, mark{hash: 2, size: 1})
+	if c.time != 7 || c.run != 2 {
+		t.Errorf("the cursor is at time %d, run %d", c.time, c.run)
+	}
+	if m.step(7, 1) || !m.step(0, 2) {
+		t.Error("the matcher counts otherwise")
+	}
+}
+
 // What a batch of the file costs beside reading it.
 func TestFileLineAllocations(t *testing.T) {
 	x := &follower{fleet: &fleet{deps: testDeps(t)}, line: discard{}}

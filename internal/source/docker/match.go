@@ -27,6 +27,9 @@ func newMatcher(c *cursor, whole bool) matcher { return matcher{want: c, whole: 
 // step takes the next record and tells whether it certainly is the cursor's last.
 func (m *matcher) step(time int64, hash uint32) bool {
 	m.seen++
+	if time == 0 {
+		time = m.time // as the cursor has it
+	}
 	if m.seen == 1 || time != m.time {
 		m.run = 0
 	}
