@@ -37,6 +37,7 @@ const (
 	outside  phase = iota
 	headline       // a line about trouble, which a trace may follow
 	within
+	grouped // within the trace of Python's exception groups, whose lines are all indented
 	closed  // behind the line that ends Python's traces
 	chained // behind the line that announces Python's next trace
 )
@@ -63,6 +64,9 @@ func (t *traces) next(line []byte) verdict {
 	if of := t.languages.opens(line); of != 0 {
 		announced := t.phase == headline
 		t.phase, t.of = within, of
+		if isGroup(line) {
+			t.phase = grouped
+		}
 		if announced {
 			return goesOn
 		}
@@ -123,21 +127,30 @@ func (l language) opens(line []byte) (of language) {
 // goesOn says whether the line belongs to the present trace, and moves on in it.
 func (t *traces) goesOn(line []byte) bool {
 	switch t.phase {
+	case grouped:
+		if isGroupEnd(line) {
+			t.phase = closed // what is indented still belongs to it
+		}
+		return indented(line) && !isGroup(line)
 	case closed:
 		switch {
 		case len(line) == 0 || indented(line):
-			return true
+			return !isGroup(line)
 		case bytes.HasPrefix(line, []byte("During handling of the above exception")), bytes.HasPrefix(line, []byte("The above exception was the direct cause")):
 			t.phase = chained
 			return true
 		}
 		return false
 	case chained:
-		if isTraceback(line) {
+		switch {
+		case isGroup(line):
+			t.phase = grouped
+		case isTraceback(line):
 			t.phase = within
-			return true
+		default:
+			return len(line) == 0
 		}
-		return len(line) == 0
+		return true
 	}
 	if len(line) == 0 {
 		return t.of&(golang|ruby) != 0 && t.of&java == 0
@@ -164,6 +177,17 @@ func isTraceback(line []byte) bool {
 	line = bytes.TrimLeft(line, " +|")
 	line = bytes.TrimPrefix(line, []byte("Exception Group "))
 	return bytes.HasPrefix(line, []byte("Traceback (most recent call last):"))
+}
+
+// isGroup recognizes the first line of an exception group that is in no other.
+func isGroup(line []byte) bool {
+	return bytes.HasPrefix(line, []byte("  + Exception Group Traceback (most recent call last):"))
+}
+
+// isGroupEnd recognizes +------------------------------------, which ends a group.
+func isGroupEnd(line []byte) bool {
+	rest, ok := bytes.CutPrefix(bytes.TrimLeft(line, " "), []byte("+---"))
+	return ok && len(bytes.Trim(rest, "-")) == 0
 }
 
 // startsWithName says whether a dotted name begins the line, up to a colon or its end: the
