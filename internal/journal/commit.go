@@ -14,6 +14,9 @@ import (
 
 var fileNames = [2]string{"commit-0.weir", "commit-1.weir"}
 
+// errGone means that commits go to files that nobody can find any more.
+var errGone = errors.New("the data directory, or a file in it, was removed or replaced")
+
 // commitLog is the two files. Nothing in it is locked: one goroutine at a time uses it.
 type commitLog struct {
 	files    [2]disk.File
@@ -25,6 +28,8 @@ type commitLog struct {
 	// stale is set by a failed write or sync: what the current file holds is in doubt, and
 	// the next commit is a snapshot in the other one.
 	stale bool
+	// gone is set when a file has lost its name: both are made again before the next commit.
+	gone bool
 	// unsynced are the deltas that were taken from pending and are not in the registry, in
 	// the order in which recovery would add them: in another one the rounding of sums, and
 	// so what is shown, could differ from what comes back.
@@ -60,10 +65,11 @@ func (l *commitLog) open(j *Journal) error {
 
 func (l *commitLog) close() error {
 	var errs []error
-	for _, f := range l.files {
+	for i, f := range l.files {
 		if f != nil {
 			errs = append(errs, f.Close())
 		}
+		l.files[i], l.sizes[i] = nil, 0
 	}
 	return errors.Join(errs...)
 }
@@ -111,19 +117,71 @@ func (l *commitLog) write(j *Journal) error {
 
 // sync writes what is pending, makes it durable and raises the registry.
 func (l *commitLog) sync(j *Journal) error {
+	err := l.syncOnce(j)
+	if errors.Is(err, errGone) {
+		err = l.syncOnce(j) // at once, in new files: it may be the last sync
+	}
+	return err
+}
+
+func (l *commitLog) syncOnce(j *Journal) error {
 	if err := l.write(j); err != nil {
 		return err
+	}
+	if err := l.settle(l.current, l.written); err != nil {
+		return l.note(j, err)
 	}
 	if !l.written {
 		return nil
 	}
-	if err := l.files[l.current].Sync(); err != nil {
-		l.stale = true // what a failed sync left behind cannot be known
-		return l.note(j, fmt.Errorf("sync %s: %w", fileNames[l.current], err))
-	}
 	l.written = false
 	l.raise(j)
 	return l.note(j, nil)
+}
+
+// settle makes what was written to file i durable, if anything was, in a file that the
+// next start will find: syncs of a file that was removed succeed for ever.
+func (l *commitLog) settle(i int, written bool) error {
+	if written {
+		if err := l.files[i].Sync(); err != nil {
+			l.stale = true // what a failed sync left behind cannot be known
+			return fmt.Errorf("sync %s: %w", fileNames[i], err)
+		}
+	}
+	switch linked, err := l.files[i].Linked(); {
+	case err != nil:
+		l.stale = true
+		return fmt.Errorf("look for %s: %w", fileNames[i], err)
+	case !linked:
+		l.stale, l.gone = true, true
+		return errGone
+	}
+	return nil
+}
+
+// remake makes the directory and its files again, and takes the lock again. What is there
+// instead may have any generation.
+func (l *commitLog) remake(j *Journal) error {
+	_ = l.close() // nobody can read them any more
+	if j.lock != nil {
+		_ = j.lock.Close()
+		j.lock = nil
+	}
+	lock, err := j.opts.FS.Lock()
+	if err != nil {
+		return fmt.Errorf("make the data directory again: %w", err)
+	}
+	j.lock = lock
+	before := l.at.generation
+	if _, l.current, err = l.load(j); err == nil {
+		err = j.opts.FS.SyncDir()
+	}
+	if err != nil {
+		return fmt.Errorf("make the data directory again: %w", err)
+	}
+	l.at.generation = max(l.at.generation, before)
+	l.gone = false
+	return nil
 }
 
 // take moves what is pending into l.taken and l.unsynced, and tells whether there was any.
@@ -158,26 +216,34 @@ func (l *commitLog) define(j *Journal, id uint32) {
 // begin writes a snapshot of everything, with what is pending, to the other file under a
 // new generation, and goes on there.
 func (l *commitLog) begin(j *Journal) error {
+	l.stale = true // until it is done
+	again := l.gone
+	if again {
+		if err := l.remake(j); err != nil {
+			return err
+		}
+	} else if err := l.settle(l.current, false); err != nil {
+		return err
+	}
 	snapshot := l.snapshot(j)
 	first := link{generation: l.at.generation + 1}
 	l.buf = appendFrame(l.buf[:0], first, snapshot)
 	next := 1 - l.current
 	if err := l.prepare(j, next, int64(len(l.buf))); err != nil {
-		l.stale = true
 		return err
 	}
-	f := l.files[next]
-	if _, err := f.WriteAt(l.buf, 0); err != nil {
-		l.stale = true
+	if _, err := l.files[next].WriteAt(l.buf, 0); err != nil {
 		return fmt.Errorf("write %s: %w", fileNames[next], err)
 	}
-	if err := f.Sync(); err != nil {
-		l.stale = true
-		return fmt.Errorf("sync %s: %w", fileNames[next], err)
+	if err := l.settle(next, true); err != nil {
+		return err
 	}
 	l.current, l.at, l.offset = next, first.next(l.buf), int64(len(l.buf))
 	l.stale, l.written = false, false
 	l.raise(j)
+	if again { // reserve the other's space too; if there is none, its turn will tell
+		_ = l.prepare(j, 1-l.current, l.offset)
+	}
 	return nil
 }
 
@@ -265,6 +331,16 @@ func (l *commitLog) note(j *Journal, err error) error {
 		return nil
 	}
 	j.opts.Ledger.Event("commit failed")
-	j.opts.Ledger.Degraded("commit: "+err.Error(), "make room on the disk of data_dir, or give weir write access to it; counts go on and are committed when it works again")
+	j.opts.Ledger.Degraded("commit: "+err.Error(), remedy(err))
 	return err
+}
+
+func remedy(err error) string {
+	switch {
+	case errors.Is(err, errGone):
+		return "find out what removes or replaces data_dir; weir makes it again, with all counts and positions"
+	case errors.Is(err, disk.ErrLocked):
+		return "stop the other weir, or give each its own data_dir; counts go on and are committed when the directory is free"
+	}
+	return "make room on the disk of data_dir, or give weir write access to it; counts go on and are committed when it works again"
 }

@@ -77,7 +77,7 @@ func (e *CorruptError) Unwrap() error { return e.Err }
 // Journal is the commit log of a node.
 type Journal struct {
 	opts Options
-	lock io.Closer
+	lock io.Closer       // nil while the directory is gone; used like commit
 	wake chan chan error // asks Run for a sync; the answer goes to the channel
 
 	end   sync.Once
@@ -340,7 +340,11 @@ func (j *Journal) Close() error {
 	if closed {
 		return nil
 	}
-	return errors.Join(j.commit.close(), j.lock.Close())
+	err := j.commit.close()
+	if j.lock != nil {
+		err = errors.Join(err, j.lock.Close())
+	}
+	return err
 }
 
 // takeLocked moves what is pending into c, as one change.

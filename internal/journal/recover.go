@@ -26,29 +26,35 @@ type recovered struct {
 
 // recover reads both files, puts the newer sound state into j, and returns its file.
 func (l *commitLog) recover(j *Journal) (best int, err error) {
-	var found [2]*recovered
-	for i, name := range fileNames {
-		f, err := j.opts.FS.Open(name)
-		if err != nil {
-			return 0, err
-		}
-		l.files[i] = f
-		if l.sizes[i], err = f.Size(); err != nil {
-			return 0, err
-		}
-		found[i] = readFile(f, name, l.sizes[i])
-		l.sizes[i] = 0 // reserve it again: a copied directory may be sparse
+	found, best, err := l.load(j)
+	if err != nil {
+		return 0, err
 	}
-	best = 0
-	if found[1].sound && (!found[0].sound || found[1].generation > found[0].generation) {
-		best = 1
-	}
-	l.at.generation = max(found[0].generation, found[1].generation)
 	if found[best].sound {
 		restore(j, found[best])
 	}
 	l.report(j, found, best)
 	return best, j.opts.FS.SyncDir()
+}
+
+// load opens and reads both files, goes on from the later generation of the two, and
+// returns what they hold and which has the newer sound state.
+func (l *commitLog) load(j *Journal) (found [2]*recovered, best int, err error) {
+	for i, name := range fileNames {
+		if l.files[i], err = j.opts.FS.Open(name); err != nil {
+			return found, 0, err
+		}
+		if l.sizes[i], err = l.files[i].Size(); err != nil {
+			return found, 0, err
+		}
+		found[i] = readFile(l.files[i], name, l.sizes[i])
+		l.sizes[i] = 0 // reserve it again: a copied directory may be sparse
+	}
+	if found[1].sound && (!found[0].sound || found[1].generation > found[0].generation) {
+		best = 1
+	}
+	l.at.generation = max(found[0].generation, found[1].generation)
+	return found, best, nil
 }
 
 // report says what was damaged. A torn snapshot in the other file is what a crash leaves
