@@ -12,6 +12,9 @@ const (
 	begins
 	// goesOn is a further line of the record that was begun.
 	goesOn
+	// waits is a line that is further to the record if the next that does not wait is, and
+	// a record of its own if not.
+	waits
 )
 
 // grouping finds the records in the lines of a sub-stream.

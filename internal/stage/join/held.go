@@ -31,17 +31,65 @@ func (h *held) hold(r record.Record) {
 
 func (h *held) drop() { *h = held{} }
 
+// line is a record that may become a line of the held one. Its text is in the batch at hand,
+// or, once it is carried to another batch, in a buffer of its own.
+type line struct {
+	rec     record.Record
+	carried bool
+	buf     []byte
+}
+
+// maxWaitingBytes bounds the text of a line that waits.
+const maxWaitingBytes = 4 << 10
+
+// record returns the line as a record of b.
+func (l *line) record(b *record.Batch) record.Record {
+	if l.carried {
+		l.rec.Body = b.Append(l.buf)
+	}
+	return l.rec
+}
+
+// wait puts r, a record of the batch at hand, behind the held one.
+func (u *sub) wait(r record.Record) {
+	u.waiting = append(u.waiting, line{rec: r})
+	u.touched = true
+}
+
+// take makes the lines that wait ones of the held record.
+func (s *stage) take(b *record.Batch, u *sub) {
+	lines := u.waiting
+	u.waiting = u.waiting[:0]
+	for i := range lines {
+		s.place(b, u, lines[i].record(b), goesOn)
+		lines[i] = line{}
+	}
+}
+
+// count returns how many records are held back.
+func (u *sub) count() int {
+	if !u.active {
+		return 0
+	}
+	return 1 + len(u.waiting)
+}
+
 // emit puts what is held, if anything, into b.
-func (h *held) emit(b *record.Batch) {
-	if !h.active {
+func (u *sub) emit(b *record.Batch) {
+	if !u.active {
 		return
 	}
-	if h.carried {
-		h.rec.Body = b.Append(h.buf)
+	if u.carried {
+		u.rec.Body = b.Append(u.buf)
 	}
-	h.rec.Flags &^= record.Partial
-	b.Records = append(b.Records, h.rec)
-	h.drop()
+	u.rec.Flags &^= record.Partial
+	b.Records = append(b.Records, u.rec)
+	u.drop()
+	for i := range u.waiting {
+		b.Records = append(b.Records, u.waiting[i].record(b))
+		u.waiting[i] = line{}
+	}
+	u.waiting = u.waiting[:0]
 }
 
 // flush emits what is held; nothing goes on from it.
@@ -53,6 +101,7 @@ func (u *sub) flush(b *record.Batch) {
 // forget drops what is held.
 func (u *sub) forget() {
 	u.drop()
+	u.waiting = u.waiting[:0]
 	if u.grouping != nil {
 		u.grouping.reset()
 	}
@@ -76,6 +125,12 @@ func (u *sub) rest(b *record.Batch, now time.Time, timeout time.Duration) {
 	if !u.carried {
 		u.buf = append(u.buf, b.Bytes(u.rec.Body)...)
 		u.carried = true
+	}
+	for i := range u.waiting {
+		if l := &u.waiting[i]; !l.carried {
+			l.buf = append(l.buf, b.Bytes(l.rec.Body)...)
+			l.carried = true
+		}
 	}
 }
 

@@ -142,6 +142,7 @@ type stage struct {
 type sub struct {
 	held
 	grouping grouping // nil: every line is a record
+	waiting  []line   // behind the held record, and part of it if what follows is
 }
 
 // Write joins what belongs together in b and what is held back, and passes the rest on.
@@ -168,13 +169,15 @@ func anyPartial(records []record.Record) bool {
 	return flags&record.Partial != 0
 }
 
-// join puts the records of b together in place. What is held from before can put at most
-// one record a sub-stream more into b than it had; room for these is made in front.
+// join puts the records of b together in place. What is held from before can put as many
+// records more into b than it had; room for these is made in front.
 func (s *stage) join(b *record.Batch) {
-	n := len(b.Records)
-	b.Records = append(b.Records, record.Record{}, record.Record{})
-	copy(b.Records[2:], b.Records[:n])
-	in := b.Records[2:]
+	n, room := len(b.Records), s.subs[0].count()+s.subs[1].count()
+	for range room {
+		b.Records = append(b.Records, record.Record{})
+	}
+	copy(b.Records[room:], b.Records[:n])
+	in := b.Records[room:]
 	b.Records = b.Records[:0]
 	if len(b.Gaps) > 0 {
 		for i := range s.subs {
@@ -215,19 +218,35 @@ func (s *stage) add(b *record.Batch, u *sub, r record.Record) {
 	if u.grouping != nil {
 		v = u.grouping.next(s.text(b, r))
 	}
+	if v == waits && (partial || !u.active || r.Body.Len > maxWaitingBytes) {
+		u.grouping.reset()
+		v = alone
+	}
 	switch {
-	case v == goesOn && u.active && u.lines < s.maxLines && u.size()+int(r.Body.Len)+len(`\n`) <= s.maxBytes:
-		s.extend(b, u, r, true)
-		u.lines++
+	case v == waits:
+		u.wait(r)
 	case v == alone && !partial:
 		u.emit(b)
 		b.Records = append(b.Records, r)
 	default:
-		u.emit(b)
-		u.hold(r)
-		u.alone = v == alone
-		s.cut(b, u)
+		if v == goesOn {
+			s.take(b, u)
+		}
+		s.place(b, u, r, v)
 	}
+}
+
+// place makes r a line of the held record, or the first one of the next.
+func (s *stage) place(b *record.Batch, u *sub, r record.Record, v verdict) {
+	if v == goesOn && u.active && u.lines < s.maxLines && u.size()+int(r.Body.Len)+len(`\n`) <= s.maxBytes {
+		s.extend(b, u, r, true)
+		u.lines++
+		return
+	}
+	u.emit(b)
+	u.hold(r)
+	u.alone = v == alone
+	s.cut(b, u)
 }
 
 // text returns the plain text of r, or what of it decides, valid until the next call.

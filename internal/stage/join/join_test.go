@@ -264,6 +264,44 @@ func TestUnfinishedGoesInTheEnd(t *testing.T) {
 	})
 }
 
+func TestLinesOfMessageWait(t *testing.T) {
+	const head, frame = "java.lang.XException: boom", "\tat a.b(C.java:1)"
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, join.Config{Preset: "java"})
+		b.write("x", head)
+		b.writePieces(piece{"\"second\"", true})
+		if !b.held || b.resume[0] != 2 {
+			t.Errorf("held %v, resume %v", b.held, b.resume)
+		}
+		b.write("E:x", frame)
+		b.write("next")
+		b.want("x", "E:x", head+"\n\"second\"\n"+frame, "next")
+
+		b.write(head, "second")
+		b.write("third")
+		time.Sleep(2 * time.Second)
+		b.write()
+		b.want(head, "second", "third")
+		b.write(frame)
+		b.want(frame)
+
+		b.write(head, "second", "a…", "b", frame)
+		b.want(head, "second", "ab", frame)
+		long := strings.Repeat("x", 5000)
+		b.write(head, long, frame, head, "second", frame+"…", "…", "|", "next")
+		b.want(head, long, frame, head+"\nsecond\n"+frame+"|", "next")
+		b.write(head, "second")
+		b.fail = errors.New("no space left")
+		b.write("third")
+		b.fail = nil
+		b.write(frame)
+		b.want(frame)
+	})
+	b := newBench(t, join.Config{Preset: "java", MaxLines: 2})
+	b.write(head, "second", "third", frame, "next")
+	b.want(head+"\nsecond", "third\n"+frame, "next")
+}
+
 func TestSlowPiecesStayTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, join.Default())
@@ -440,6 +478,7 @@ func TestValidate(t *testing.T) {
 func FuzzJoin(f *testing.F) {
 	f.Add([]byte("a…\nb\n--\nE:c…\nd\n--\nE:e"), false, "")
 	f.Add([]byte("ERROR x\njava.lang.Error: y\n\tat z\n--\n\tat w\nEnd"), true, "auto")
+	f.Add([]byte("ERROR x\na.b.C: y\nz\n--\nz…\nz\n\tat w\nCaused by: q\nE:x\nr"), true, "java")
 	f.Add([]byte("Traceback (most recent call last):\n  x\nV: y\n\nDuring handling of the above exception\n--\n\nz"), true, "python")
 	f.Fuzz(func(t *testing.T, in []byte, mixed bool, preset string) {
 		c := join.Config{Preset: preset}

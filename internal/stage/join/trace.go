@@ -36,6 +36,7 @@ type phase uint8
 const (
 	outside  phase = iota
 	headline       // a line about trouble, which a trace may follow
+	thrown         // behind an exception's name and message, which may have further lines
 	within
 	grouped // within the trace of Python's exception groups, whose lines are all indented
 	closed  // behind the line that ends Python's traces
@@ -49,39 +50,72 @@ type traces struct {
 	languages language // that are looked for
 	of        language // that the present trace may be of
 	phase     phase
+	waiting   int // how many lines wait for a frame, which makes them ones of a message
 }
 
-func (t *traces) reset() { t.phase = outside }
+// maxWaiting is how many lines may wait. They are held back, and mostly in vain.
+const maxWaiting = 8
+
+// messages are the languages whose traces may begin with a message of several lines.
+const messages = java | dotnet | node
+
+func (t *traces) reset() { t.phase, t.waiting = outside, 0 }
 
 // judged is how much of a line is looked at.
 const judged = 1024
 
 func (t *traces) next(line []byte) verdict {
-	line = bytes.TrimRight(line, "\r\n")
+	v := t.judge(bytes.TrimRight(line, "\r\n"))
+	if v == waits {
+		t.waiting++
+	} else {
+		t.waiting = 0
+	}
+	return v
+}
+
+func (t *traces) judge(line []byte) verdict {
 	if t.phase > headline && t.goesOn(line) {
 		return goesOn
 	}
+	announced := t.phase == headline
 	if of := t.languages.opens(line); of != 0 {
-		announced := t.phase == headline
-		t.phase, t.of = within, of
-		if isGroup(line) {
-			t.phase = grouped
-		}
+		t.begin(line, of)
 		if announced {
 			return goesOn
 		}
 		return begins
 	}
-	if t.phase == headline && (indented(line) || t.languages&ruby != 0 && isRubyFrame(line)) {
+	if announced && (indented(line) || t.languages&ruby != 0 && isRubyFrame(line)) {
 		t.phase, t.of = within, t.languages&(java|dotnet|ruby|node)
 		return goesOn
 	}
-	t.phase = outside
-	if t.languages.announces(line) {
+	switch {
+	case t.languages.announces(line):
 		t.phase = headline
 		return begins
+	case t.languages&java != 0 && isClass(line):
+		t.phase, t.of = thrown, java
+		if announced {
+			return waits // it may be a logger's name
+		}
+		return begins
+	case t.phase == thrown && t.waiting < maxWaiting:
+		return waits
 	}
+	t.phase = outside
 	return alone
+}
+
+// begin begins a trace with a line, which those of the languages can begin with.
+func (t *traces) begin(line []byte, of language) {
+	t.phase, t.of = within, of
+	switch {
+	case isGroup(line):
+		t.phase = grouped
+	case of&messages != 0:
+		t.phase = thrown
+	}
 }
 
 // announces says whether a trace may follow the line, which does not belong to one.
@@ -152,6 +186,19 @@ func (t *traces) goesOn(line []byte) bool {
 		}
 		return true
 	}
+	if t.of&(java|dotnet) != 0 && isCause(bytes.TrimLeft(line, " \t")) {
+		t.phase = thrown
+		return true
+	}
+	if t.phase == thrown {
+		if isFrame(line) || t.of&ruby != 0 && isRubyFrame(line) {
+			t.phase = within
+			return true
+		}
+		if t.waiting > 0 {
+			return false
+		}
+	}
 	if len(line) == 0 {
 		return t.of&(golang|ruby) != 0 && t.of&java == 0
 	}
@@ -162,7 +209,7 @@ func (t *traces) goesOn(line []byte) bool {
 		t.phase = closed
 		return true
 	}
-	return t.of&(java|dotnet) != 0 && isFurtherCause(line) ||
+	return t.of&(java|dotnet) != 0 && bytes.HasPrefix(line, []byte("--- End of ")) ||
 		t.of&node != 0 && string(line) == "}" ||
 		t.of&ruby != 0 && isRubyFrame(line) ||
 		t.of&golang != 0 && isGoLine(line)
@@ -222,14 +269,36 @@ func isException(line []byte) bool {
 	return false
 }
 
-// isFurtherCause recognizes the lines of Java's and .NET's traces that are not indented.
-func isFurtherCause(line []byte) bool {
-	for _, start := range [...]string{"Caused by: ", "Suppressed: ", "Wrapped by: ", "--- End of "} {
+// isClass recognizes a Java exception whose name does not say that it is one, up to its
+// message: com.acme.Boom: ….
+func isClass(line []byte) bool {
+	n, dots, last := 0, 0, 0
+	for n < len(line) && (isNameByte(line[n]) || line[n] == '.' || line[n] == '$' || line[n] == '/') {
+		if line[n] == '.' {
+			dots, last = dots+1, n
+		}
+		n++
+	}
+	if dots < 2 || last+1 == n || n < len(line) && (line[n] != ':' || n+1 < len(line) && line[n+1] != ' ') {
+		return false
+	}
+	return 'a' <= line[0] && line[0] <= 'z' && 'A' <= line[last+1] && line[last+1] <= 'Z'
+}
+
+// isCause recognizes the lines within traces of Java and .NET that name a further exception.
+func isCause(line []byte) bool {
+	for _, start := range [...]string{"Caused by: ", "Suppressed: ", "Wrapped by: "} {
 		if bytes.HasPrefix(line, []byte(start)) {
 			return true
 		}
 	}
 	return false
+}
+
+// isFrame recognizes a frame of a trace, or what stands for several: ... 9 more.
+func isFrame(line []byte) bool {
+	text := bytes.TrimLeft(line, " \t")
+	return len(text) < len(line) && (bytes.HasPrefix(text, []byte("at ")) || bytes.HasPrefix(text, []byte("... ")))
 }
 
 // isRubyFrame recognizes app/models/user.rb:12:in `save'.
