@@ -112,8 +112,8 @@ func TestDocker(t *testing.T) {
 			{"container replaced under its name while it prints", "replacements", replaced},
 			{"container killed and removed while it prints", "removals", removed},
 			{"kill -9 of weir while containers print", "kills", weirKilled},
-			{"max-file=1", "containers", oneFile},
-			{"dockerd stopped and started", "restarts", dockerdRestarted},
+			{"max-file=1", "container", oneFile},
+			{"dockerd stopped and started", "restart", dockerdRestarted},
 		} {
 			if test.name == "dockerd stopped and started" && !e.Own {
 				continue

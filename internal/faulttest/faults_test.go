@@ -221,7 +221,7 @@ func TestFaults(t *testing.T) {
 // TestStatedGap removes what weir had not read: that is lost, and it is said.
 func TestStatedGap(t *testing.T) {
 	s := newStage(t, "")
-	s.what = "losses"
+	s.what = "loss"
 	s.lines.Write(500)
 	s.weir.Settle(500)
 	s.weir.Kill()
@@ -276,7 +276,7 @@ func TestFullDisk(t *testing.T) {
 	if r.Lost != 0 || r.Doubled != 0 {
 		t.Errorf("%d lines written: %d lost, %d doubled:%s", r.Written, r.Lost, r.Doubled, r.Example)
 	}
-	report("disk of data_dir full, kill -9, disk freed", &stage{faults: 1, what: "times"}, r)
+	report("disk of data_dir full, kill -9, disk freed", &stage{faults: 1, what: "time"}, r)
 }
 
 func hostname() string {
