@@ -98,6 +98,8 @@ func (s *source) scan(now time.Time) logs {
 		s.trouble.set("", l.problem)
 	case l.full:
 		s.trouble.set("", errTooMany)
+	case len(l.files) == 0 && s.count() == 0 && l.odd != nil:
+		s.trouble.set("", l.odd)
 	case len(l.files) == 0 && s.count() == 0:
 		s.trouble.set("", errNoFile)
 	default:

@@ -8,11 +8,13 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -359,6 +361,72 @@ func TestTrouble(t *testing.T) {
 	if !h.led.State().Healthy {
 		t.Error("not healthy")
 	}
+}
+
+func TestTroubleOutlastsTheSource(t *testing.T) {
+	h := newHouse(t, "*.log")
+	h.write("a.log", "1\n")
+	h.deps.Once = false
+	src, err := New(h.cfg, h.deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- src.Run(ctx, h.lines) }()
+	h.until(func() bool { return h.lines.settled > 0 })
+	path := filepath.Join(h.dir, "a.log")
+	src.(*source).trouble.set(path, &fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission})
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if st := h.led.State(); st.Healthy {
+		t.Error("what was wrong is said to be well, since the source ended")
+	}
+}
+
+func TestPathsOfOtherKinds(t *testing.T) {
+	h := newHouse(t)
+	h.write("dir/a.txt", "1\n")
+	h.write("b.log", "2\n")
+	if err := syscall.Mkfifo(filepath.Join(h.dir, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.Listen("unix", filepath.Join(h.dir, "sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	if err := os.Symlink(os.DevNull, filepath.Join(h.dir, "null.out")); err != nil {
+		t.Fatal(err)
+	}
+	check := func(problem, remedy string, patterns ...string) {
+		t.Helper()
+		h.cfg.Paths = nil
+		for _, p := range patterns {
+			h.cfg.Paths = append(h.cfg.Paths, filepath.Join(h.dir, p))
+		}
+		h.once()
+		st := h.led.State()
+		if got := strings.ReplaceAll(st.Problem, h.dir, "…"); got != problem {
+			t.Errorf("%q: problem %q, want %q", patterns, got, problem)
+		}
+		if got := strings.ReplaceAll(st.Remedy, h.dir, "…"); !strings.Contains(got, remedy) {
+			t.Errorf("%q: remedy %q, want %q", patterns, got, remedy)
+		}
+	}
+	check("…/dir is a directory", "name …/dir/*", "dir")
+	check("…/dir is a directory", "name …/dir/*", "*.log", "dir")
+	check("…/pipe is a FIFO", "regular file", "pipe")
+	check("…/sock is a socket", "regular file", "sock")
+	check("…/null.out is a device", "regular file", "null.out")
+	check("no file fits the patterns: …/null.out is a device", "regular file", "*.out")
+	check("no file fits the patterns: …/dir is a directory", "name …/dir/*", "d*")
+	check("", "", "*")
+	check("no file fits the patterns", "check paths", "missing")
+	h.cfg.Exclude = []string{"d*"}
+	check("no file fits the patterns", "check paths", "dir", "d*")
 }
 
 func TestOrphansWait(t *testing.T) {

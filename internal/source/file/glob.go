@@ -2,6 +2,7 @@ package file
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -59,13 +60,25 @@ func matchParts(p, parts []string) bool {
 type found struct {
 	files   map[string]bool // the value says that it is a symbolic link
 	dirs    map[string]bool // in which new files may appear
-	problem error           // the first directory that could not be read
+	problem error           // the first directory that could not be read, or path that is no file
+	odd     error           // the first path that fits a wildcard and is no file
 	full    bool            // there are more files or directories than are looked at
+
+	named    bool // the pattern at hand has no wildcards
+	excluded func(path string) bool
 }
 
-func newFound() *found {
-	return &found{files: map[string]bool{}, dirs: map[string]bool{}}
+func newFound(excluded func(path string) bool) *found {
+	return &found{files: map[string]bool{}, dirs: map[string]bool{}, excluded: excluded}
 }
+
+// all adds what fits a pattern.
+func (f *found) all(p pattern) {
+	f.named = !slices.ContainsFunc(p, isWild)
+	f.expand("/", p)
+}
+
+func isWild(part string) bool { return strings.ContainsAny(part, `*?[\`) }
 
 // expand adds what fits the rest p of a pattern below dir, which ends in a slash.
 func (f *found) expand(dir string, p pattern) {
@@ -79,7 +92,7 @@ func (f *found) expand(dir string, p pattern) {
 				f.expand(dir+name+"/", p)
 			}
 		})
-	case strings.ContainsAny(p[0], `*?[\`):
+	case isWild(p[0]):
 		f.each(dir, func(name string, isDir bool) {
 			if ok, _ := filepath.Match(p[0], name); ok {
 				f.step(dir+name, p[1:])
@@ -104,7 +117,11 @@ func (f *found) step(path string, rest pattern) {
 		return
 	}
 	in, err := os.Stat(path)
-	if err != nil || !in.Mode().IsRegular() {
+	if err != nil {
+		return
+	}
+	if !in.Mode().IsRegular() {
+		f.other(path, in.Mode())
 		return
 	}
 	if len(f.files) >= maxFiles {
@@ -112,6 +129,18 @@ func (f *found) step(path string, rest pattern) {
 		return
 	}
 	f.files[path] = link.Mode()&os.ModeSymlink != 0
+}
+
+// other notes a path that fits and is no regular file. Wildcards fit many, and rightly so,
+// unless nothing else does.
+func (f *found) other(path string, mode fs.FileMode) {
+	switch {
+	case f.excluded(path):
+	case f.named && f.problem == nil:
+		f.problem = &kindError{path, mode}
+	case !f.named && f.odd == nil:
+		f.odd = fmt.Errorf("%w: %w", errNoFile, &kindError{path, mode})
+	}
 }
 
 // each calls visit for the entries of a directory, which may be a link to one. isDir is not

@@ -136,7 +136,7 @@ func (r *run) follow(ctx context.Context, path string, begin logfile.Start, begu
 			defer func() { <-r.slots }()
 		}
 		r.keep(ctx, opt, begin, once)
-		if !r.deps.Once { // then what was wrong is the result
+		if !r.deps.Once && ctx.Err() == nil { // else what was wrong is the result
 			r.trouble.set(path, nil)
 		}
 		r.replace(path, nil)
@@ -191,7 +191,7 @@ func (r *run) tail(ctx context.Context, opt logfile.Options, begin logfile.Start
 	if r.deps.Once {
 		t.Drain()
 	}
-	if err := t.Open(ctx, line, begin); err != nil {
+	if err := t.Open(ctx, line, begin); err != nil && ctx.Err() == nil {
 		opt.Report(err) // Run tries again
 	}
 	begun()

@@ -56,9 +56,9 @@ type logs struct {
 
 // scan looks at the file system. followed tells of paths that are followed already.
 func (s *scanner) scan(now time.Time, followed func(path string) bool) logs {
-	l := logs{found: newFound(), rotated: map[string]bool{}}
+	l := logs{found: newFound(s.excluded), rotated: map[string]bool{}}
 	for _, p := range s.paths {
-		l.expand("/", p)
+		l.all(p)
 	}
 	for path := range l.files {
 		if s.excluded(path) {

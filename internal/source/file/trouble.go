@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -19,6 +20,36 @@ var (
 	errNoFile  = errors.New("no file fits the patterns")
 	errTooMany = fmt.Errorf("the patterns fit more than %d files or folders; the rest is not followed", maxFiles)
 )
+
+// kindError says that a path is there, but is no file that can be followed.
+type kindError struct {
+	path string
+	mode fs.FileMode
+}
+
+// Error implements error.
+func (e *kindError) Error() string { return e.path + " is a " + e.kind() }
+
+func (e *kindError) kind() string {
+	switch {
+	case e.mode.IsDir():
+		return "directory"
+	case e.mode&fs.ModeNamedPipe != 0:
+		return "FIFO"
+	case e.mode&fs.ModeSocket != 0:
+		return "socket"
+	case e.mode&fs.ModeDevice != 0:
+		return "device"
+	}
+	return "special file"
+}
+
+func (e *kindError) remedy() string {
+	if e.mode.IsDir() {
+		return "to follow the files in it, name " + strings.TrimSuffix(e.path, "/") + "/*"
+	}
+	return "name a regular file: let the program write to one, or log in another way"
+}
 
 // trouble makes one state of a source of the problems of its files.
 type trouble struct {
@@ -68,7 +99,10 @@ func (t *trouble) stateLocked() (problem, remedy string) {
 }
 
 func remedyFor(path string, err error) string {
+	var kind *kindError
 	switch {
+	case errors.As(err, &kind):
+		return kind.remedy()
 	case errors.Is(err, fs.ErrPermission):
 		var pe *fs.PathError
 		if path == "" && errors.As(err, &pe) {
