@@ -50,7 +50,7 @@ func Unescape(dst, src []byte) []byte {
 		dst = append(dst, src[:i]...)
 		src = src[i:]
 		if c := src[1]; c == 'u' {
-			r, n := unicodeEscape(src)
+			r, n := Unicode(src)
 			if n == 0 {
 				dst = append(dst, src[:2]...)
 				src = src[2:]
@@ -88,24 +88,24 @@ func unescaped(c byte) byte {
 	return 0
 }
 
-// unicodeEscape returns the rune that \uXXXX at the start of s is, or with the surrogate
-// after it, and how many bytes that takes; 0 when it is malformed.
-func unicodeEscape(s []byte) (r rune, n int) {
-	r = hex4(s)
+// Unicode returns the rune that \uXXXX at the start of s is, or with the surrogate after
+// it, and how many bytes that takes; 0 when it is malformed.
+func Unicode(s []byte) (r rune, n int) {
+	r = Hex4(s)
 	if r < 0 {
 		return 0, 0
 	}
 	if !utf16.IsSurrogate(r) {
 		return r, 6
 	}
-	if pair := utf16.DecodeRune(r, hex4(s[6:])); pair != utf8.RuneError {
+	if pair := utf16.DecodeRune(r, Hex4(s[6:])); pair != utf8.RuneError {
 		return pair, 12
 	}
 	return utf8.RuneError, 6
 }
 
-// hex4 returns the number in \uXXXX at the start of s, -1 when there is none.
-func hex4(s []byte) rune {
+// Hex4 returns the number in \uXXXX at the start of s, -1 when there is none.
+func Hex4(s []byte) rune {
 	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
 		return -1
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/weirlog/weir/internal/codec/jsontext"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -134,7 +135,7 @@ func (s *starts) possible(t *text, i int) bool {
 			return false
 		}
 		rest = rest[n:]
-		if r := hex4(rest); r < 0 || slices.Contains(s.required.runes, r) {
+		if r := jsontext.Hex4(rest); r < 0 || slices.Contains(s.required.runes, r) {
 			return true
 		}
 		rest = rest[4:]

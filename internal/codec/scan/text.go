@@ -2,8 +2,9 @@ package scan
 
 import (
 	"regexp/syntax"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/weirlog/weir/internal/codec/jsontext"
 )
 
 // What an attempt ends with instead of a place in the text.
@@ -59,47 +60,9 @@ func (t *text) escape(i int) (r rune, n int) {
 	case 'f':
 		return '\f', 2
 	case 'u':
-		return unicodeEscape(s)
+		return jsontext.Unicode(s)
 	}
 	return 0, 0
-}
-
-// unicodeEscape returns the character of \uXXXX at the start of s, or of the surrogate
-// pair there, and how many bytes it takes.
-func unicodeEscape(s []byte) (r rune, n int) {
-	r = hex4(s)
-	if r < 0 {
-		return 0, 0
-	}
-	if !utf16.IsSurrogate(r) {
-		return r, 6
-	}
-	if pair := utf16.DecodeRune(r, hex4(s[6:])); pair != utf8.RuneError {
-		return pair, 12
-	}
-	return utf8.RuneError, 6
-}
-
-// hex4 returns the number in \uXXXX at the start of s, -1 when there is none.
-func hex4(s []byte) rune {
-	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
-		return -1
-	}
-	r := rune(0)
-	for _, c := range s[2:6] {
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c && c <= 'f':
-			c -= 'a' - 10
-		case 'A' <= c && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return -1
-		}
-		r = r<<4 | rune(c)
-	}
-	return r
 }
 
 // prev returns where the character before i begins. lo is a place before i.
@@ -131,8 +94,8 @@ func (t *text) prevEscape(i, lo int) int {
 		return at
 	}
 	// The second half of a pair belongs to the first.
-	if low := hex4(t.b[at:i]); low >= 0xDC00 && low < 0xE000 && i-12 >= lo && t.b[i-12] == '\\' {
-		if high := hex4(t.b[i-12 : i]); high >= 0xD800 && high < 0xDC00 && t.opens(i-12, lo) == i-12 {
+	if low := jsontext.Hex4(t.b[at:i]); low >= 0xDC00 && low < 0xE000 && i-12 >= lo && t.b[i-12] == '\\' {
+		if high := jsontext.Hex4(t.b[i-12 : i]); high >= 0xD800 && high < 0xDC00 && t.opens(i-12, lo) == i-12 {
 			return i - 12
 		}
 	}
