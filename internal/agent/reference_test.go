@@ -70,7 +70,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 	if missing := book.Missing(); len(missing) > 0 {
 		t.Errorf("no comment on %v", missing)
 	}
-	text, err := json.MarshalIndent(comments, "", "\t")
+	text, err := json.MarshalIndent(book.Used(), "", "\t")
 	if err != nil {
 		t.Fatal(err)
 	}

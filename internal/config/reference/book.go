@@ -99,6 +99,25 @@ func (b *Book) Missing() []string {
 	return slices.Compact(missing)
 }
 
+// Used returns those of b's Comments that the manual and the schema show. The others are of
+// names that no configuration has.
+func (b *Book) Used() map[string]string {
+	used := map[string]string{}
+	keep := func(key string) {
+		if text, ok := b.Comments[key]; ok {
+			used[key] = text
+		}
+	}
+	for _, s := range b.sections() {
+		t := s.value.Type()
+		keep(t.PkgPath() + "." + t.Name())
+		for _, f := range shape.Fields(t) {
+			keep(f.Owner.PkgPath() + "." + f.Owner.Name() + "." + f.Name)
+		}
+	}
+	return used
+}
+
 // section is a struct of the configuration.
 type section struct {
 	path    string // "" for the root
