@@ -91,7 +91,7 @@ func compileRules(rules []Rule, reg *metric.Registry) ([]*rule, error) {
 	}
 	var problems []error
 	compiled := make([]*rule, len(rules))
-	names := map[string]int{}
+	names, made := map[string]int{}, map[string]madeMetric{}
 	for i, r := range rules {
 		c := &rule{Rule: r, samples: &parse.Samples{Redact: clean}}
 		c.Name = ruleName(r, i)
@@ -121,9 +121,15 @@ func compileRules(rules []Rule, reg *metric.Registry) ([]*rule, error) {
 			if cfg.Validate() != nil {
 				continue // it says so itself
 			}
+			place := fmt.Sprintf("rules[%d].count[%d]", i, k)
+			if first, ok := made[cfg.MetricName()]; ok && !first.sameShape(cfg) {
+				problems = append(problems, &config.Problem{Key: place + ".name", Message: fmt.Sprintf("%s makes %s already, with other labels or buckets; count by the same fields, or choose another name", first.place, cfg.MetricName())})
+				continue
+			}
+			made[cfg.MetricName()] = madeMetric{cfg, place}
 			m, err := count.New(reg, cfg, owners[cfg.MetricName()])
 			if err != nil {
-				problems = append(problems, &config.Problem{Key: fmt.Sprintf("rules[%d].count[%d].name", i, k), Message: err.Error()})
+				problems = append(problems, &config.Problem{Key: place + ".name", Message: err.Error()})
 				continue
 			}
 			m.Invalid = c.invalid.ID()
@@ -132,6 +138,17 @@ func compileRules(rules []Rule, reg *metric.Registry) ([]*rule, error) {
 		compiled[i] = c
 	}
 	return compiled, config.Join(problems...)
+}
+
+// madeMetric is the first count of a metric name, and where it stands.
+type madeMetric struct {
+	count.Config
+	place string
+}
+
+// sameShape tells whether another count may feed the same series.
+func (m madeMetric) sameShape(c count.Config) bool {
+	return slices.Equal(m.By, c.By) && slices.Equal(m.Buckets, c.Buckets) && (m.Histogram == "") == (c.Histogram == "")
 }
 
 // redactAll returns what is done to lines that are shown: the patterns of every rule, since
