@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -23,7 +24,11 @@ func TestMain(m *testing.M) {
 		}
 	}
 	if os.Getenv(fillVariable) != "" {
-		memory := make([]byte, 64<<20)
+		// Not from Go's heap, of which the race detector keeps shadows as large.
+		memory, err := syscall.Mmap(-1, 0, 64<<20, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+		if err != nil {
+			os.Exit(1)
+		}
 		for i := range memory {
 			memory[i] = byte(i)
 		}
