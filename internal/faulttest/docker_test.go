@@ -125,8 +125,8 @@ func TestDocker(t *testing.T) {
 				s := said{}
 				faults := test.run(t, e, w, s)
 				r := s.settle(t, w)
-				// An engine that keeps one small file, and says through its API only what is
-				// in it at the moment, destroys lines before they can be asked for: a gap.
+				// A known shortfall: an old engine's log of one small file is asked for too
+				// seldom through its API, though its stream has every line. It is a stated gap.
 				stated := read == "api" && test.name == "max-file=1" && r.Gaps > 0
 				if r.Lost != 0 && !stated || r.Doubled != 0 || r.Foreign != 0 {
 					t.Errorf("%d lines: %d lost, %d doubled, %d foreign, %d gaps:%s", r.Written, r.Lost, r.Doubled, r.Foreign, r.Gaps, r.Example)
