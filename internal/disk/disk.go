@@ -36,6 +36,8 @@ type File interface {
 	// Allocate makes the file at least size bytes long and reserves the space, so that
 	// writes below size cannot fail for want of it.
 	Allocate(size int64) error
+	// Truncate makes the file end at size.
+	Truncate(size int64) error
 	// Sync makes all writes durable.
 	Sync() error
 	// Linked tells whether the name by which the file was opened still leads to it. A file
@@ -52,7 +54,7 @@ const ErrFull = syscall.ENOSPC
 
 // OS returns the FS of a real directory. The directory is made with mode 0700, files with
 // 0600: logs are nobody else's business.
-func OS(dir string) (FS, error) {
+func OS(dir string) (Tree, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, Explain(err)
 	}
@@ -74,7 +76,14 @@ func Explain(err error) error {
 type osFS string
 
 func (d osFS) Open(name string) (File, error) {
-	f, err := os.OpenFile(filepath.Join(string(d), name), os.O_RDWR|os.O_CREATE, 0o600)
+	path := filepath.Join(string(d), name)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrNotExist) && filepath.Dir(name) != "." {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, err
+		}
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	}
 	if err != nil {
 		return nil, err
 	}

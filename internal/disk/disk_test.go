@@ -132,7 +132,7 @@ func TestRemoved(t *testing.T) {
 	}{
 		"OS":     {system, func() error { return os.RemoveAll(dir) }},
 		"moved":  {system, func() error { return os.Rename(dir, dir+".away") }},
-		"Faulty": {faulty, func() error { faulty.Remove(); return nil }},
+		"Faulty": {faulty, func() error { faulty.RemoveAll(); return nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lock, failed := d.fs.Lock()
@@ -180,5 +180,68 @@ func TestRemoved(t *testing.T) {
 	}
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("made again: %v, %v", info, err)
+	}
+}
+
+// TestTree: names, sizes and space behave alike on the disk that tests use and the real one.
+func TestTree(t *testing.T) {
+	system, err := OS(filepath.Join(t.TempDir(), "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, d := range map[string]Tree{"OS": system, "Faulty": new(Faulty)} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := d.OpenRead("streams/a/1"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("OpenRead of nothing: %v", err)
+			}
+			for _, n := range []string{"streams/a/2", "streams/a/1", "streams/b/1"} {
+				f, err := d.Open(n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = f.WriteAt([]byte("written"), 0)
+				if err := errors.Join(err, f.Truncate(5), f.Close()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(d.Rename("streams/a/2", "streams/a/3"), d.Remove("streams/b/1"), d.Remove("streams/none"), d.SyncAll()); err != nil {
+				t.Fatal(err)
+			}
+			for dir, want := range map[string]string{"streams/a": "1 3", "streams/none": ""} {
+				if got, err := d.List(dir); strings.Join(got, " ") != want || err != nil {
+					t.Errorf("List(%s) = %q, %v", dir, got, err)
+				}
+			}
+			f, err := d.OpenRead("streams/a/3")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if size, err := f.Size(); size != 5 || err != nil {
+				t.Errorf("size %d, %v", size, err)
+			}
+			if free, size, err := d.Space(); free <= 0 || size < free || err != nil {
+				t.Errorf("Space = %d, %d, %v", free, size, err)
+			}
+		})
+	}
+}
+
+// TestFaultyNames: a crash takes back the changes of names that were not synced.
+func TestFaultyNames(t *testing.T) {
+	var d Faulty
+	d.SetBytes("d/a", []byte("a"))
+	d.SetBytes("d/b", []byte("b"))
+	for _, survives := range []int{0, 1} {
+		if err := errors.Join(d.Rename("d/a", "d/b"), d.Remove("d/b")); err != nil {
+			t.Fatal(err)
+		}
+		d.Crash(func(i, _ int) int { return min(survives, 1-i) })
+		a, b := string(d.Bytes("d/a")), string(d.Bytes("d/b"))
+		if want := []string{"a b", " a"}[survives]; a+" "+b != want {
+			t.Errorf("%d survive: a %q, b %q", survives, a, b)
+		}
+		d.SetBytes("d/a", []byte("a"))
+		d.SetBytes("d/b", []byte("b"))
 	}
 }

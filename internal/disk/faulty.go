@@ -15,10 +15,11 @@ type Faulty struct {
 	// limit is how many bytes all files together may have; 0 means no limit.
 	limit int64
 	fail  func(op string) error
+	undo  []nameUndo // changes of names that are not durable
 }
 
 // FailWith makes every operation ask fail first; op is "open", "read", "write", "sync",
-// "allocate", "lock" or "linked". nil means none fails.
+// "allocate", "truncate", "lock", "linked", "list", "rename", "remove" or "space". nil means none fails.
 func (d *Faulty) FailWith(fail func(op string) error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -41,19 +42,24 @@ func (d *Faulty) Crash(keep func(i, size int) int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lock = nil
+	d.revertLocked(keep)
 	for name, f := range d.files {
 		data := f.synced
 		for i, w := range f.pending {
-			n := keep(i, len(w.data))
-			data = writeAt(data, w.data[:n], w.at)
+			switch n := keep(i, w.size()); {
+			case n == w.size():
+				data = w.apply(data)
+			case !w.cut:
+				data = writeAt(data, w.data[:n], w.at)
+			}
 		}
 		d.files[name] = &faultyFile{disk: d, name: name, data: append([]byte(nil), data...), synced: append([]byte(nil), data...)}
 	}
 }
 
-// Remove takes away the directory with all that is in it, the lock too. Files that are open
+// RemoveAll takes away the directory with all that is in it, the lock too. Files that are open
 // go on working, and nothing of them is left.
-func (d *Faulty) Remove() {
+func (d *Faulty) RemoveAll() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.files, d.lock = nil, nil
@@ -120,7 +126,11 @@ func (d *Faulty) Lock() (io.Closer, error) {
 func (d *Faulty) SyncDir() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.checkLocked("sync")
+	err := d.checkLocked("sync")
+	if err == nil {
+		d.undo = nil
+	}
+	return err
 }
 
 type faultyLock struct{ disk *Faulty }
@@ -146,6 +156,22 @@ type pendingWrite struct {
 	at     int64
 	data   []byte
 	failed bool // its sync failed: a later sync leaves it out
+	cut    bool // the file was made to end at at
+}
+
+// size is what a crash keeps all or part of; of a cut, all or nothing.
+func (w *pendingWrite) size() int {
+	if w.cut {
+		return 1
+	}
+	return len(w.data)
+}
+
+func (w *pendingWrite) apply(data []byte) []byte {
+	if w.cut && w.at < int64(len(data)) {
+		return data[:w.at:w.at]
+	}
+	return writeAt(data, w.data, w.at)
 }
 
 func (f *faultyFile) ReadAt(p []byte, at int64) (int, error) {
@@ -221,19 +247,25 @@ func (f *faultyFile) Allocate(size int64) error {
 func (f *faultyFile) Sync() error {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
-	if err := f.disk.checkLocked("sync"); err != nil {
+	err := f.disk.checkLocked("sync")
+	f.syncLocked(err)
+	return err
+}
+
+// syncLocked makes the writes durable, or, if err says so, leaves them to the next crash.
+func (f *faultyFile) syncLocked(err error) {
+	if err != nil {
 		for i := range f.pending {
 			f.pending[i].failed = true
 		}
-		return err
+		return
 	}
 	for _, w := range f.pending {
 		if !w.failed {
-			f.synced = writeAt(f.synced, w.data, w.at)
+			f.synced = w.apply(f.synced)
 		}
 	}
 	f.pending = nil
-	return nil
 }
 
 func (f *faultyFile) Linked() (bool, error) {

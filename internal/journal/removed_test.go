@@ -72,7 +72,7 @@ func TestDirectoryRemoved(t *testing.T) {
 			fs            disk.FS
 			remove, crash func()
 		}{
-			"faulty": {&faulty, faulty.Remove, func() { faulty.Crash(func(int, int) int { return 0 }) }},
+			"faulty": {&faulty, faulty.RemoveAll, func() { faulty.Crash(func(int, int) int { return 0 }) }},
 			"moved":  {onDisk, func() { _ = os.Rename(dir, t.TempDir()+"/away") }, func() {}},
 			"OS":     {onDisk, func() { _ = os.RemoveAll(dir) }, func() {}},
 		} {
@@ -143,7 +143,7 @@ func TestDirectoryStaysAway(t *testing.T) {
 			w := openTold(t, &fs)
 			lines := w.check("a")
 			w.sync()
-			fs.Remove()
+			fs.RemoveAll()
 			c.away()
 			for range 50 {
 				w.read("a", 1)
@@ -227,13 +227,13 @@ func TestRemovalIsNoticedInTime(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- w.journal.Run(ctx) }()
 		time.Sleep(5 * time.Second)
-		fs.Remove()
+		fs.RemoveAll()
 		time.Sleep(1500 * time.Millisecond)
 		synctest.Wait()
 		if degraded, healthy := w.logged(); degraded != 1 || healthy != 1 || len(fs.Bytes(fileNames[0])) == 0 || len(fs.Bytes(fileNames[1])) == 0 {
 			t.Errorf("degraded %d times, healthy %d times:\n%s", degraded, healthy, &w.log)
 		}
-		fs.Remove()
+		fs.RemoveAll()
 		cancel()
 		if err := <-ended; err != nil { // the last sync makes it again
 			t.Fatal(err)
