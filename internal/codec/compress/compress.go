@@ -1,0 +1,132 @@
+// Package compress packs and unpacks blocks of bytes: zstd for the text that the journal
+// keeps, snappy for what Loki's clients push. It owns the choice of library and settings,
+// so that every file says one thing: ordinary zstd, which any tool reads.
+//
+//	var enc compress.Encoder
+//	file = enc.AppendFrame(file, block)
+//	n, err := compress.FrameLen(file)
+//	var dec compress.Decoder
+//	text, err = dec.AppendBlock(text[:0], file[:n], maxBytes)
+//
+// Nothing here starts a goroutine. An Encoder or a Decoder keeps its memory for the next
+// call and serves one goroutine at a time; functions may be called concurrently. What is
+// unpacked may be hostile: its size is known and compared with the caller's bound before
+// memory is taken for it.
+//
+// Streams are left out: whoever needs gzip has it in the standard library.
+package compress
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
+)
+
+// ErrTooLarge is wrapped by the error for what would be larger than the caller's bound.
+var ErrTooLarge = errors.New("unpacked it is larger than the limit")
+
+// Level says how hard an Encoder tries.
+type Level uint8
+
+const (
+	// Fastest is for text that is packed as it comes in.
+	Fastest Level = iota
+	// Better takes almost twice the time for a tenth less: for what is packed again later.
+	Better
+)
+
+// windowBytes bounds what an encoder remembers, and so its memory: three times as much.
+const windowBytes = 1 << 20
+
+// Encoder packs blocks. The zero value is ready and packs at level Fastest.
+type Encoder struct {
+	// Level must be set before the first block.
+	Level Level
+	zstd  *zstd.Encoder
+}
+
+// AppendFrame appends src as one zstd frame that tells its length and has a checksum.
+func (e *Encoder) AppendFrame(dst, src []byte) []byte {
+	if e.zstd == nil {
+		level := zstd.SpeedFastest
+		if e.Level == Better {
+			level = zstd.SpeedBetterCompression
+		}
+		// An error could only come from an option, and these are constants.
+		e.zstd, _ = zstd.NewWriter(nil,
+			zstd.WithEncoderLevel(level),
+			zstd.WithWindowSize(windowBytes),
+			zstd.WithSingleSegment(true), // else small frames do not tell their length
+			zstd.WithEncoderConcurrency(1))
+	}
+	return e.zstd.EncodeAll(src, dst)
+}
+
+// Decoder unpacks what an Encoder has packed. The zero value is ready.
+type Decoder struct {
+	zstd *zstd.Decoder
+}
+
+// decoderSlack is how much room behind the text lets the decoder write without looking at
+// every step whether it still may.
+const decoderSlack = 64
+
+// AppendBlock appends the text that is packed in frame, which is one zstd frame and
+// nothing else. The frame must tell the length of its text, and need no dictionary. If it
+// has more than maxBytes, nothing is unpacked and the error is ErrTooLarge.
+func (d *Decoder) AppendBlock(dst, frame []byte, maxBytes int) ([]byte, error) {
+	h, err := parseFrame(frame)
+	switch {
+	case err != nil:
+		return dst, err
+	case h.length != len(frame):
+		return dst, fmt.Errorf("%d bytes follow the zstd frame", len(frame)-h.length)
+	case h.skippable || !h.hasContent:
+		return dst, errors.New("the zstd frame does not tell the length of its text")
+	case h.dictionary:
+		return dst, errors.New("the zstd frame needs a dictionary")
+	case h.content > uint64(max(maxBytes, 0)):
+		return dst, fmt.Errorf("zstd frame of %d bytes: %w (%d bytes)", h.content, ErrTooLarge, maxBytes)
+	}
+	if d.zstd == nil {
+		// An error could only come from an option, and these are constants.
+		d.zstd, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true))
+	}
+	n := len(dst)
+	dst = slices.Grow(dst, int(h.content)+decoderSlack)
+	out, err := d.zstd.DecodeAll(frame, dst)
+	if err != nil {
+		return dst[:n], fmt.Errorf("unpack zstd frame: %w", err)
+	}
+	return out, nil
+}
+
+// UncompressSnappy appends the text of src, one snappy block without framing as Loki's
+// push has it. If it has more than maxBytes, nothing is unpacked and the error is
+// ErrTooLarge.
+func UncompressSnappy(dst, src []byte, maxBytes int) ([]byte, error) {
+	size, err := snappy.DecodedLen(src)
+	if err != nil {
+		return dst, fmt.Errorf("unpack snappy block: %w", err)
+	}
+	if size > maxBytes {
+		return dst, fmt.Errorf("snappy block of %d bytes: %w (%d bytes)", size, ErrTooLarge, maxBytes)
+	}
+	n := len(dst)
+	dst = slices.Grow(dst, size)
+	if _, err = snappy.Decode(dst[n:n+size], src); err != nil {
+		return dst, fmt.Errorf("unpack snappy block: %w", err)
+	}
+	return dst[:n+size], nil
+}
+
+// AppendSnappy appends src as one snappy block without framing.
+func AppendSnappy(dst, src []byte) []byte {
+	n := len(dst)
+	dst = slices.Grow(dst, max(snappy.MaxEncodedLen(len(src)), 0))
+	packed := snappy.Encode(dst[n:cap(dst)], src)
+	return append(dst, packed...)
+}
