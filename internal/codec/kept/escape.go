@@ -1,0 +1,181 @@
+package kept
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+
+	"github.com/weirlog/weir/internal/codec/jsontext"
+)
+
+// Escape appends plain text in canonical escaping; bytes that are not UTF-8 become U+FFFD.
+func Escape(dst, text []byte) []byte {
+	dst, _ = appendText(dst, text, false)
+	return dst
+}
+
+// Unescape appends the plain text of a canonical body or value.
+func Unescape(dst, body []byte) []byte { return jsontext.Unescape(dst, body) }
+
+// appendText appends src in canonical escaping. valid is false if something in it was not
+// UTF-8. A piece without need of change is appended as a whole.
+func appendText(dst, src []byte, escaped bool) (out []byte, valid bool) {
+	valid = true
+	start := 0 // of what is canonical and not appended yet
+	for i := 0; ; {
+		i += ordinary(src[i:])
+		if i >= len(src) {
+			return append(dst, src[start:]...), valid
+		}
+		c := src[i]
+		if c == '\\' && escaped {
+			if n := canonical(src[i:]); n > 0 {
+				i += n
+				continue
+			}
+		}
+		if c >= utf8.RuneSelf {
+			if r, n := utf8.DecodeRune(src[i:]); r != utf8.RuneError || n > 1 {
+				i += n
+				continue
+			}
+			valid = false
+		}
+		dst = append(dst, src[start:i]...)
+		r, n := decode(src[i:], escaped)
+		dst = appendRune(dst, r)
+		i += n
+		start = i
+	}
+}
+
+// ordinary returns how many bytes at the start of b stand for themselves without a look at
+// their neighbours: printable ASCII but for the quote and the backslash.
+func ordinary(b []byte) int {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	n := 0
+	for ; len(b)-n >= 8; n += 8 {
+		w := binary.LittleEndian.Uint64(b[n:])
+		// A borrow from a lower byte sets no bit below the first true one.
+		special := (w - 0x20*ones) | (w + ones) | ((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones)
+		if special &= high; special != 0 {
+			return n + bits.TrailingZeros64(special)/8
+		}
+	}
+	for ; n < len(b); n++ {
+		if c := b[n]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return n
+		}
+	}
+	return n
+}
+
+// canonical returns the length of the escape that s starts with, 0 if it is not canonical.
+func canonical(s []byte) int {
+	if len(s) < 2 {
+		return 0
+	}
+	switch s[1] {
+	case '"', '\\', 'n', 'r', 't', 'b', 'f':
+		return 2
+	case 'u':
+		r := jsontext.Hex4(s)
+		if r < 0 || r >= ' ' && r != 0x7f || shortEscape(byte(r)) != 0 {
+			return 0
+		}
+		if s[4] != hexDigits[r>>4] || s[5] != hexDigits[r&0xf] {
+			return 0
+		}
+		return 6
+	}
+	return 0
+}
+
+// decode returns the character that s starts with, and how many bytes it takes. A byte that
+// is not UTF-8 and an escape of half a surrogate pair are U+FFFD; a backslash that begins no
+// escape is itself.
+func decode(s []byte, escaped bool) (r rune, n int) {
+	if s[0] != '\\' || !escaped {
+		return utf8.DecodeRune(s)
+	}
+	if len(s) < 2 {
+		return '\\', 1
+	}
+	switch s[1] {
+	case '"', '\\', '/':
+		return rune(s[1]), 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'u':
+		if r, n = jsontext.Unicode(s); n > 0 {
+			return r, n
+		}
+	}
+	return '\\', 1
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendRune appends one character in canonical escaping.
+func appendRune(dst []byte, r rune) []byte {
+	if r >= ' ' && r != '"' && r != '\\' && r != 0x7f {
+		return utf8.AppendRune(dst, r)
+	}
+	if short := shortEscape(byte(r)); short != 0 {
+		return append(dst, '\\', short)
+	}
+	return append(dst, '\\', 'u', '0', '0', hexDigits[r>>4&0xf], hexDigits[r&0xf])
+}
+
+// shortEscape returns what stands after the backslash in the short escape of c, 0 if it
+// has none.
+func shortEscape(c byte) byte {
+	switch c {
+	case '"', '\\':
+		return c
+	case '\n':
+		return 'n'
+	case '\r':
+		return 'r'
+	case '\t':
+		return 't'
+	case '\b':
+		return 'b'
+	case '\f':
+		return 'f'
+	}
+	return 0
+}
+
+// canonicalText returns the length of the canonical text that s starts with, up to the
+// quote that ends it or the end of s; -1 if it is not canonical.
+func canonicalText(s []byte) int {
+	for i := 0; ; {
+		i += ordinary(s[i:])
+		if i >= len(s) || s[i] == '"' {
+			return i
+		}
+		n := 0
+		switch c := s[i]; {
+		case c == '\\':
+			n = canonical(s[i:])
+		case c >= utf8.RuneSelf:
+			var r rune
+			if r, n = utf8.DecodeRune(s[i:]); r == utf8.RuneError && n == 1 {
+				return -1
+			}
+		}
+		if n == 0 {
+			return -1
+		}
+		i += n
+	}
+}
