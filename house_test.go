@@ -27,16 +27,17 @@ var layers = []layer{
 	{"ledger", "metric"},
 	{"flow", "record metric disk ledger"},
 	{"logfile", "record metric retry config codec/* follow ledger flow"},
-	{"journal", "record metric disk codec/* ledger flow"},
-	{"logql task", "record match codec/* journal"},
+	{"archive", "record disk codec/*"},
+	{"journal", "record metric disk codec/* ledger flow archive"},
+	{"logql task", "record match codec/* archive journal"},
 	{"tsdb", "metric"},
 	{"source/*", "record metric retry config codec/* follow dockerapi ledger flow logfile"},
 	{"stage/*", "record metric match config codec/* ledger flow"},
 	{"sink/*", "record metric retry config codec/* ledger flow tsdb /statsd"},
-	{"web console", "record config metric match codec/* ledger"},
-	{"agent", "record metric disk retry match config codec/* follow dockerapi ledger flow logfile journal logql task tsdb source/* stage/* sink/* web console"},
+	{"web console", "record config metric match codec/* ledger archive logql"},
+	{"agent", "record metric disk retry match config codec/* follow dockerapi ledger flow logfile archive journal logql task tsdb source/* stage/* sink/* web console"},
 	{"demo", "record metric config dockerapi agent"},
-	{"/cmd/weir", "record metric match config agent demo console"},
+	{"/cmd/weir", "record metric match config archive journal logql agent demo console"},
 	{"/statsd /statsd/statsdhttp /scope /crawl", "/statsd"}, // public: nothing internal
 }
 

@@ -41,7 +41,7 @@ type Options struct {
 	// Once makes Run read every input to its end, from its beginning, commit, and return.
 	Once bool
 	// FS replaces the data directory; nil means Config.DataDir.
-	FS disk.FS
+	FS disk.Tree
 }
 
 // Agent is one running weir.

@@ -2,6 +2,8 @@ package disk
 
 import (
 	"io"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -282,4 +284,11 @@ func writeAt(data, p []byte, at int64) []byte {
 	}
 	copy(data[at:], p)
 	return data
+}
+
+// Names returns the names of all files, sorted.
+func (d *Faulty) Names() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Sorted(maps.Keys(d.files))
 }

@@ -15,9 +15,14 @@ import (
 // that a new file needs.
 type Tree interface {
 	FS
+	Files
+	Volume
+}
+
+// Files looks at what there is, and changes it.
+type Files interface {
 	Reader
 	Names
-	Volume
 }
 
 // Reader looks at files without changing anything.
@@ -28,7 +33,8 @@ type Reader interface {
 	List(dir string) ([]string, error)
 }
 
-// Names changes what files are called. The change is durable after the next SyncAll.
+// Names changes what files are called. The change is durable after the next SyncAll, or
+// SyncNames of the directory.
 type Names interface {
 	// Rename gives a file another name. A file that had it is replaced.
 	Rename(from, to string) error
@@ -42,6 +48,8 @@ type Volume interface {
 	Space() (free, size int64, err error)
 	// SyncAll makes all writes and names durable.
 	SyncAll() error
+	// SyncNames makes the names in a directory durable.
+	SyncNames(dir string) error
 }
 
 // Dir returns the Tree of a real directory, as OS does, but leaves making it to the first
@@ -106,6 +114,9 @@ func (d osFS) SyncAll() error {
 	}
 	return nil
 }
+
+// SyncNames implements Volume.
+func (d osFS) SyncNames(dir string) error { return osFS(filepath.Join(string(d), dir)).SyncDir() }
 
 // syncfsNumber is the number of the system call, which package syscall does not have.
 func syncfsNumber() uintptr {
@@ -254,6 +265,9 @@ func (d *Faulty) SyncAll() error {
 	}
 	return err
 }
+
+// SyncNames implements Volume.
+func (d *Faulty) SyncNames(string) error { return d.SyncDir() }
 
 func (f *faultyFile) Truncate(size int64) error {
 	f.disk.mu.Lock()

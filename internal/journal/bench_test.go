@@ -10,7 +10,7 @@ import (
 )
 
 // busy is a node with 1,000 inputs and 10,000 series; each input feeds its own ten.
-func busy(b *testing.B, fs disk.FS) (*Journal, func()) {
+func busy(b *testing.B, fs disk.Tree) (*Journal, func()) {
 	b.Helper()
 	reg := metric.New()
 	j, err := Open(Options{FS: fs, Registry: reg})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weirlog/weir/internal/archive"
 	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
@@ -38,12 +39,15 @@ type commitLog struct {
 	series    map[uint32]bool // those that the current file defines
 	forgotten uint64          // how many the registry had forgotten at the last snapshot
 	taken     change          // scratch
-	buf       []byte          // scratch: a frame
+	archive   *archive.Archive
+	described map[*archive.Stream]bool // those that the current file tells the definition of
+	buf       []byte                   // scratch: a frame
 }
 
 // open recovers j's state and begins a new generation.
 func (l *commitLog) open(j *Journal) error {
 	l.series = map[uint32]bool{}
+	l.described = map[*archive.Stream]bool{}
 	best, err := l.recover(j)
 	if err != nil {
 		return err
@@ -52,6 +56,7 @@ func (l *commitLog) open(j *Journal) error {
 	switch err := l.begin(j); {
 	case errors.Is(err, disk.ErrFull):
 		// What was recovered stands. Reading and counting go on, commits once there is room.
+		l.archive.Show()
 		_ = l.note(j, err)
 		return nil
 	case err != nil:
@@ -84,7 +89,15 @@ func (l *commitLog) tick(j *Journal, now time.Time) {
 	if due {
 		l.lastSync = now
 		_ = l.sync(j)
+		l.archive.Retain(now)
 	} else {
+		_ = l.write(j)
+	}
+}
+
+// relieve writes what waits at once, so that who waits for room can go on.
+func (l *commitLog) relieve(j *Journal) {
+	if !l.stale { // else the tick tries again, at its pace
 		_ = l.write(j)
 	}
 }
@@ -112,6 +125,9 @@ func (l *commitLog) write(j *Journal) error {
 	l.offset += int64(len(l.buf))
 	l.at = l.at.next(l.buf)
 	l.written = true
+	if err := l.archive.Flush(); err != nil && j.opts.Ledger != nil {
+		j.opts.Ledger.Event("text not kept")
+	}
 	return nil
 }
 
@@ -172,6 +188,7 @@ func (l *commitLog) remake(j *Journal) error {
 		return fmt.Errorf("make the data directory again: %w", err)
 	}
 	j.lock = lock
+	l.archive.Vanish()
 	before := l.at.generation
 	if _, l.current, err = l.load(j); err == nil {
 		err = j.opts.FS.SyncDir()
@@ -195,13 +212,14 @@ func (l *commitLog) take(j *Journal, all *change) bool {
 		j.copyLocked(all)
 	}
 	j.mu.Unlock()
+	l.addTexts(j, c)
 	for _, d := range c.deltas {
 		if !l.series[d.Series] {
 			l.define(j, d.Series)
 		}
 	}
 	l.unsynced = append(l.unsynced, c.deltas...)
-	return len(c.positions)+len(c.deltas)+len(c.states) > 0
+	return len(c.positions)+len(c.deltas)+len(c.states)+len(c.kept) > 0
 }
 
 // define adds the definition of a series to the commit that first counts it. Its value in
@@ -225,7 +243,10 @@ func (l *commitLog) begin(j *Journal) error {
 	} else if err := l.settle(l.current, false); err != nil {
 		return err
 	}
-	snapshot := l.snapshot(j)
+	snapshot, err := l.snapshot(j)
+	if err != nil {
+		return err
+	}
 	first := link{generation: l.at.generation + 1}
 	l.buf = appendFrame(l.buf[:0], first, snapshot)
 	next := 1 - l.current
@@ -241,6 +262,7 @@ func (l *commitLog) begin(j *Journal) error {
 	l.current, l.at, l.offset = next, first.next(l.buf), int64(len(l.buf))
 	l.stale, l.written = false, false
 	l.raise(j)
+	l.archive.Forgotten()
 	if again { // reserve the other's space too; if there is none, its turn will tell
 		_ = l.prepare(j, 1-l.current, l.offset)
 	}
@@ -283,6 +305,7 @@ func (l *commitLog) raise(j *Journal) {
 		j.opts.Registry.Apply(l.unsynced)
 		l.unsynced = l.unsynced[:0]
 	}
+	l.archive.Show()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.showLocked()
@@ -302,10 +325,22 @@ func (l *commitLog) merge() {
 }
 
 // snapshot takes what is pending and returns the whole state as one change: what the
-// registry shows plus what is not synced yet, every position, every state.
-func (l *commitLog) snapshot(j *Journal) *change {
+// registry shows plus what is not synced yet, every position, every state, and what the
+// files of kept text hold, which are durable then.
+func (l *commitLog) snapshot(j *Journal) (*change, error) {
 	c := new(change)
 	l.take(j, c)
+	clear(l.described)
+	if err := l.archive.Checkpoint(); err != nil {
+		return nil, fmt.Errorf("sync kept text: %w", err)
+	}
+	for _, s := range l.archive.All() {
+		st, err := s.AppendState(nil)
+		if err != nil {
+			return nil, err
+		}
+		c.files = append(c.files, stateDef{s.ID(), st})
+	}
 	l.forgotten = j.opts.Registry.Forgotten() // before the series: at worst it is done again
 	c.series = j.opts.Registry.Snapshot()
 	clear(l.series)
@@ -318,7 +353,7 @@ func (l *commitLog) snapshot(j *Journal) *change {
 			c.series[i].Cells[d.Cell] += d.Add
 		}
 	}
-	return c
+	return c, nil
 }
 
 // note tells the ledger how the disk fares, and returns err.

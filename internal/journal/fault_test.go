@@ -197,7 +197,7 @@ func TestSeriesTwiceInOneFile(t *testing.T) {
 	}
 }
 
-func reopen(t *testing.T, fs disk.FS, w *world) *world {
+func reopen(t *testing.T, fs disk.Tree, w *world) *world {
 	t.Helper()
 	if err := w.journal.Close(); err != nil {
 		t.Fatal(err)

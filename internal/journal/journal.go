@@ -34,6 +34,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weirlog/weir/internal/archive"
 	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/ledger"
@@ -44,7 +45,7 @@ import (
 // Options say where a journal lives and how it commits.
 type Options struct {
 	// FS is the data directory.
-	FS disk.FS
+	FS disk.Tree
 	// Registry gets the restored series at Open and the deltas of each synced commit.
 	Registry *metric.Registry
 	// Ledger is told when the disk fails and when it works again. It may be nil.
@@ -55,8 +56,12 @@ type Options struct {
 	WriteEvery time.Duration
 	// SyncEvery is how often what was written is synced; zero means 1 s.
 	SyncEvery time.Duration
-	// FileBytes is the least size of a commit file; zero means 4 MiB.
+	// FileBytes is the least size of a commit file; zero means 16 MiB.
 	FileBytes int64
+	// Total bounds the kept text of all streams together; zero values mean no bound.
+	Total archive.Bound
+	// Floor is how many bytes of the disk are left free: with less, text is not kept.
+	Floor int64
 }
 
 // A CorruptError says what Open found damaged and gave up. The journal works.
@@ -79,6 +84,8 @@ type Journal struct {
 	opts Options
 	lock io.Closer       // nil while the directory is gone; used like commit
 	wake chan chan error // asks Run for a sync; the answer goes to the channel
+	// crowded has an element when a Write waits for room: the next commit must not wait.
+	crowded chan struct{}
 
 	end   sync.Once
 	ended chan struct{} // closed when Run has returned
@@ -91,6 +98,10 @@ type Journal struct {
 	states  map[string][]byte
 	changed map[string]bool // states to write
 	unshown []*input        // written and not synced
+	streams map[*archive.Stream]*pending
+	texts   []*pending    // those with text
+	waiting int           // bytes of text in texts
+	taken   chan struct{} // closed and replaced when texts are taken
 	closed  bool
 
 	commit commitLog // used by one goroutine at a time: Open, then Run, then Close
@@ -121,7 +132,7 @@ type Progress struct{ Records, Bytes, Gaps uint64 }
 func Open(o Options) (*Journal, error) {
 	o.WriteEvery = cmpOr(o.WriteEvery, 200*time.Millisecond)
 	o.SyncEvery = cmpOr(o.SyncEvery, time.Second)
-	o.FileBytes = cmpOr(o.FileBytes, 4<<20)
+	o.FileBytes = cmpOr(o.FileBytes, 16<<20)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -130,7 +141,8 @@ func Open(o Options) (*Journal, error) {
 		return nil, disk.Explain(err)
 	}
 	j := &Journal{
-		opts: o, lock: lock, wake: make(chan chan error),
+		opts: o, lock: lock, wake: make(chan chan error), crowded: make(chan struct{}, 1),
+		streams: map[*archive.Stream]*pending{}, taken: make(chan struct{}),
 		ended: make(chan struct{}), inputs: map[string]*input{}, nextNum: 1,
 		deltas: map[cell]float64{}, states: map[string][]byte{}, changed: map[string]bool{},
 	}
@@ -217,9 +229,16 @@ func (j *Journal) Store(key string, value []byte) {
 }
 
 // Writer takes the batches of one input.
+//
+// One goroutine at a time may use a writer. Two inputs of one stream have a writer each.
 type Writer struct {
 	journal *Journal
 	input   *input
+
+	keeping  *pending // nil: no text is kept
+	fields   []string
+	renderer renderer
+	closed   bool
 }
 
 // Position returns where reading of the input resumes.
@@ -231,9 +250,18 @@ func (w *Writer) Position() record.Position {
 	return p
 }
 
-// Write accepts the batch's position and deltas for the next commit. It does not wait for
-// the disk; it fails only after Close and after Forget.
-func (w *Writer) Write(_ context.Context, b *record.Batch) error {
+// Write accepts the batch's position, deltas and text for the next commit. It does not wait
+// for the disk, unless text comes faster than the disk takes it; it fails only then, when
+// ctx ends, and after Close and Forget.
+func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
+	text, err := w.text(ctx, b)
+	if err != nil {
+		return err
+	}
+	return w.accept(b, text)
+}
+
+func (w *Writer) accept(b *record.Batch, text []byte) error {
 	j := w.journal
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -248,6 +276,9 @@ func (w *Writer) Write(_ context.Context, b *record.Batch) error {
 	j.markLocked(w.input)
 	for _, d := range b.Deltas {
 		j.deltas[cell{d.Series, d.Cell}] += d.Add
+	}
+	if w.keeping != nil {
+		j.acceptLocked(w.keeping, text)
 	}
 	p := &w.input.accepted
 	p.Records += uint64(len(b.Records))
@@ -327,6 +358,8 @@ func (j *Journal) Run(ctx context.Context) error {
 			done <- j.commit.sync(j)
 		case now := <-tick.C:
 			j.commit.tick(j, now)
+		case <-j.crowded:
+			j.commit.relieve(j)
 		}
 	}
 }
@@ -367,6 +400,7 @@ func (j *Journal) takeLocked(c *change) {
 		}
 	}
 	j.dirty = j.dirty[:0]
+	j.takeTextsLocked(c)
 	for k, v := range j.deltas {
 		c.deltas = append(c.deltas, record.Delta{Series: k.series, Cell: k.cell, Add: v})
 	}

@@ -25,9 +25,10 @@ type world struct {
 	reg     *metric.Registry
 	journal *Journal
 	lines   *metric.Family
+	trimmed bool // retention has removed text
 }
 
-func open(t *testing.T, fs disk.FS) *world {
+func open(t *testing.T, fs disk.Tree) *world {
 	t.Helper()
 	w := &world{t: t, reg: metric.New()}
 	j, err := Open(Options{FS: fs, Registry: w.reg, FileBytes: 1 << 10})

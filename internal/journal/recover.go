@@ -4,12 +4,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"io/fs"
+	"log/slog"
 	"maps"
 	"slices"
 
+	"github.com/weirlog/weir/internal/archive"
 	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/metric"
+	"github.com/weirlog/weir/internal/record"
 )
 
 // recovered is the state of one commit file.
@@ -21,6 +25,8 @@ type recovered struct {
 	positions  map[uint32]positionDef
 	series     map[uint32]metric.Durable
 	states     map[string][]byte
+	files      map[string][]byte // what the files of kept text hold, by stream
+	kept       []keptDef         // what happened to kept text since
 	damage     *CorruptError
 }
 
@@ -32,6 +38,12 @@ func (l *commitLog) recover(j *Journal) (best int, err error) {
 	}
 	if found[best].sound {
 		restore(j, found[best])
+	}
+	l.archive, err = openArchive(archive.Options{
+		Tree: j.opts.FS, Total: j.opts.Total, Floor: j.opts.Floor, Log: j.opts.Log,
+	}, found[best])
+	if err != nil {
+		return 0, err
 	}
 	l.report(j, found, best)
 	return best, j.opts.FS.SyncDir()
@@ -98,7 +110,7 @@ func keepCopy(fs disk.FS, from disk.File, name string) error {
 func readFile(f disk.File, name string, size int64) *recovered {
 	r := &recovered{
 		inputs: map[uint32]inputDef{}, positions: map[uint32]positionDef{},
-		series: map[uint32]metric.Durable{}, states: map[string][]byte{},
+		series: map[uint32]metric.Durable{}, states: map[string][]byte{}, files: map[string][]byte{},
 	}
 	var buf []byte
 	offset, at := int64(0), link{}
@@ -203,6 +215,70 @@ func (r *recovered) apply(c *change) {
 			r.states[s.key] = s.value
 		}
 	}
+	for _, s := range c.files {
+		r.files[s.key] = s.value
+	}
+	r.kept = append(r.kept, c.kept...)
+}
+
+// openArchive opens the kept text as it was at the snapshot, and repeats what the commits
+// since have.
+func openArchive(o archive.Options, r *recovered) (*archive.Archive, error) {
+	files := r.files
+	if !r.sound {
+		files = nil // what is there is all that is known
+	}
+	a, err := archive.Open(o, files)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range r.kept {
+		s := a.Find(k.id)
+		if s == nil {
+			if k.stream == nil {
+				k.stream = &record.Stream{ID: k.id}
+			}
+			s = a.Stream(*k.stream, archive.Bound{})
+		}
+		if err := s.Replay(k.log); err != nil {
+			o.Log.Warn("kept text in the commit log is damaged", "error", err)
+		}
+	}
+	return a, nil
+}
+
+// OpenArchive opens the kept text of a data directory for reading only, as the last commit
+// left it. Nothing on disk is changed, and no lock is taken: it is meant for a directory
+// that no weir uses; of one that is in use it shows the state of a moment.
+func OpenArchive(tree disk.Tree, log *slog.Logger) (*archive.Archive, error) {
+	best := &recovered{}
+	for _, name := range fileNames {
+		f, err := tree.OpenRead(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		size, err := f.Size()
+		if err == nil {
+			if r := readFile(f, name, size); r.sound && (!best.sound || r.generation > best.generation) {
+				best = r
+			}
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
+			return nil, err
+		}
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	a, err := openArchive(archive.Options{Tree: tree, Log: log, ReadOnly: true}, best)
+	if err != nil {
+		return nil, err
+	}
+	a.Show()
+	return a, nil
 }
 
 // restore makes r the state of j and its registry.

@@ -25,7 +25,7 @@ type told struct {
 	state func() ledger.State
 }
 
-func openTold(t *testing.T, fs disk.FS) *told {
+func openTold(t *testing.T, fs disk.Tree) *told {
 	t.Helper()
 	w := &told{world: &world{t: t, reg: metric.New()}}
 	l, err := ledger.New(w.reg, slog.New(slog.NewTextHandler(&w.log, nil)))
@@ -69,7 +69,7 @@ func TestDirectoryRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 		for kind, d := range map[string]struct {
-			fs            disk.FS
+			fs            disk.Tree
 			remove, crash func()
 		}{
 			"faulty": {&faulty, faulty.RemoveAll, func() { faulty.Crash(func(int, int) int { return 0 }) }},

@@ -41,7 +41,10 @@ type change struct {
 	series    []metric.Durable // new ones, with their values before deltas
 	deltas    []record.Delta
 	states    []stateDef
-	arena     []byte // of what keep returns
+	kept      []keptDef
+	files     []stateDef // in a snapshot: what the files of each stream's text hold
+	arena     []byte     // of what keep returns
+	texts     []takenText
 }
 
 // keep returns a copy of b that lasts as long as c.
@@ -52,7 +55,13 @@ func (c *change) keep(b []byte) []byte {
 
 // reset empties c and keeps its memory.
 func (c *change) reset() {
-	*c = change{c.inputs[:0], c.positions[:0], c.series[:0], c.deltas[:0], c.states[:0], c.arena[:0]}
+	*c = change{
+		inputs: c.inputs[:0], positions: c.positions[:0], series: c.series[:0], deltas: c.deltas[:0],
+		states: c.states[:0], kept: c.kept[:0], files: c.files[:0], arena: c.arena[:0], texts: c.texts[:0],
+	}
+	if cap(c.arena) > maxSpare {
+		c.arena = nil // a burst must not hold its memory for ever
+	}
 }
 
 type inputDef struct {
@@ -70,6 +79,13 @@ type positionDef struct {
 type stateDef struct {
 	key   string
 	value []byte // empty: removed
+}
+
+// keptDef is what happened to the kept text of a stream, in the archive's own terms.
+type keptDef struct {
+	id     string
+	stream *record.Stream // what it is, where that is news
+	log    []byte
 }
 
 // link is a frame's place in its file.
@@ -123,13 +139,7 @@ func appendChange(dst []byte, c *change) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(c.inputs)))
 	for _, in := range c.inputs {
 		dst = binary.AppendUvarint(dst, uint64(in.number))
-		dst = appendString(dst, in.id)
-		dst = appendString(dst, in.stream.ID)
-		dst = appendString(dst, in.stream.Source)
-		dst = binary.AppendUvarint(dst, uint64(len(in.stream.Labels)))
-		for _, l := range in.stream.Labels {
-			dst = appendString(appendString(dst, l.Name), l.Value)
-		}
+		dst = appendStream(appendString(dst, in.id), &in.stream)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(c.positions)))
 	for _, p := range c.positions {
@@ -162,6 +172,37 @@ func appendChange(dst []byte, c *change) []byte {
 	for _, s := range c.states {
 		dst = appendString(appendString(dst, s.key), s.value)
 	}
+	return appendKept(dst, c)
+}
+
+// appendKept appends what is about kept text; commits from before there was any end here.
+func appendKept(dst []byte, c *change) []byte {
+	if len(c.kept)+len(c.files) == 0 {
+		return dst
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(c.kept)))
+	for _, k := range c.kept {
+		dst = appendString(dst, k.id)
+		if k.stream == nil {
+			dst = append(dst, 0)
+		} else {
+			dst = appendStream(append(dst, 1), k.stream)
+		}
+		dst = appendString(dst, k.log)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(c.files)))
+	for _, s := range c.files {
+		dst = appendString(appendString(dst, s.key), s.value)
+	}
+	return dst
+}
+
+func appendStream(dst []byte, s *record.Stream) []byte {
+	dst = appendString(appendString(dst, s.ID), s.Source)
+	dst = binary.AppendUvarint(dst, uint64(len(s.Labels)))
+	for _, l := range s.Labels {
+		dst = appendString(appendString(dst, l.Name), l.Value)
+	}
 	return dst
 }
 
@@ -185,12 +226,7 @@ func parseChange(b []byte) (*change, error) {
 	r := reader{b: b}
 	c := new(change)
 	for n := r.count(); n > 0 && !r.bad; n-- {
-		in := inputDef{number: r.uint32(), id: r.string()}
-		in.stream.ID, in.stream.Source = r.string(), r.string()
-		for n := r.count(); n > 0 && !r.bad; n-- {
-			in.stream.Labels = append(in.stream.Labels, record.Label{Name: r.string(), Value: r.string()})
-		}
-		c.inputs = append(c.inputs, in)
+		c.inputs = append(c.inputs, inputDef{number: r.uint32(), id: r.string(), stream: r.stream()})
 	}
 	for n := r.count(); n > 0 && !r.bad; n-- {
 		number := r.uvarint()
@@ -211,6 +247,9 @@ func parseChange(b []byte) (*change, error) {
 	}
 	for n := r.count(); n > 0 && !r.bad; n-- {
 		c.states = append(c.states, stateDef{key: r.string(), value: []byte(r.string())})
+	}
+	if len(r.b) > 0 {
+		r.kept(c)
 	}
 	if r.bad || len(r.b) > 0 {
 		return nil, errors.New("commit payload does not follow its format")
@@ -273,6 +312,30 @@ func (r *reader) string() string {
 	s := string(r.b[:n])
 	r.b = r.b[n:]
 	return s
+}
+
+func (r *reader) stream() record.Stream {
+	s := record.Stream{ID: r.string(), Source: r.string()}
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		s.Labels = append(s.Labels, record.Label{Name: r.string(), Value: r.string()})
+	}
+	return s
+}
+
+// kept takes what is about kept text.
+func (r *reader) kept(c *change) {
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		k := keptDef{id: r.string()}
+		if r.uvarint() != 0 {
+			s := r.stream()
+			k.stream = &s
+		}
+		k.log = []byte(r.string())
+		c.kept = append(c.kept, k)
+	}
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		c.files = append(c.files, stateDef{key: r.string(), value: []byte(r.string())})
+	}
 }
 
 func (r *reader) float() float64 {

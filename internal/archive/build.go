@@ -1,0 +1,173 @@
+package archive
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/record"
+)
+
+const (
+	// maxFacets is how many fields of a block are counted by value, and maxValues how many
+	// values of each. A field with more is searched for.
+	maxFacets     = 16
+	maxValues     = 64
+	maxValueBytes = 128
+)
+
+// builder makes the Head of a block as its records come in.
+type builder struct {
+	Head
+	last int64 // the time of the last record
+}
+
+// start begins with the block whose first record has that number.
+func (b *builder) start(first uint64) {
+	b.Head = Head{First: first, Sorted: true}
+}
+
+// head returns the Head of what was added. It stays as it is when more is added.
+func (b *builder) head() Head {
+	h := b.Head
+	h.Open = slices.Clone(h.Open)
+	h.Facets = slices.Clone(h.Facets)
+	for i := range h.Facets {
+		h.Facets[i].Values = slices.Clone(h.Facets[i].Values)
+	}
+	return h
+}
+
+// add counts the lines of text, and returns how many there are.
+func (b *builder) add(text []byte) int {
+	b.Bytes += len(text)
+	n := 0
+	for line := range kept.Lines(text) {
+		n++
+		l, err := kept.Parse(line)
+		if err != nil {
+			b.Gaps++ // only damage makes such a line
+			continue
+		}
+		b.note(&l)
+	}
+	return n
+}
+
+func (b *builder) note(l *kept.Line) {
+	if b.Records+b.Gaps == 0 {
+		b.MinTime, b.MaxTime = l.Time, l.Time
+	} else if l.Time < b.last {
+		b.Sorted = false
+	}
+	b.last = l.Time
+	b.MinTime, b.MaxTime = min(b.MinTime, l.Time), max(b.MaxTime, l.Time)
+	if len(l.Gap) > 0 {
+		b.Gaps++
+		return
+	}
+	b.Records++
+	b.Levels[min(l.Level, record.LevelFatal)]++
+	b.BodyBytes += textLen(l.Body)
+	b.Weighted = b.Weighted || l.Weight > 1
+	for name, value := range l.Fields() {
+		b.countField(name, value)
+	}
+}
+
+// textLen returns how long a body is without its escapes.
+func textLen(body []byte) int {
+	n := len(body)
+	for {
+		i := bytes.IndexByte(body, '\\')
+		if i < 0 || i+1 >= len(body) {
+			return n
+		}
+		escape := 2
+		if body[i+1] == 'u' {
+			escape = 6
+		}
+		n -= escape - 1
+		body = body[min(i+escape, len(body)):]
+	}
+}
+
+// countField counts one field of a record.
+func (b *builder) countField(name, value []byte) {
+	for i := range b.Facets {
+		f := &b.Facets[i]
+		if f.Name != string(name) {
+			continue
+		}
+		for k := range f.Values {
+			if f.Values[k].Value == string(value) {
+				f.Values[k].Records++
+				return
+			}
+		}
+		if len(f.Values) == maxValues || len(value) > maxValueBytes {
+			b.Facets = slices.Delete(b.Facets, i, i+1)
+			b.openField(name)
+			return
+		}
+		f.Values = append(f.Values, FacetValue{string(value), 1})
+		return
+	}
+	for _, open := range b.Open {
+		if open == string(name) {
+			return
+		}
+	}
+	if len(b.Facets) == maxFacets || len(value) > maxValueBytes {
+		b.openField(name)
+		return
+	}
+	at, _ := slices.BinarySearchFunc(b.Facets, string(name), func(f Facet, name string) int { return strings.Compare(f.Name, name) })
+	b.Facets = slices.Insert(b.Facets, at, Facet{Name: string(name), Values: []FacetValue{{string(value), 1}}})
+}
+
+// openField notes a field that is not counted. There may be many: beyond a bound all that
+// are not counted are.
+func (b *builder) openField(name []byte) {
+	b.Open = append(b.Open, string(name))
+}
+
+// bodyOf returns the body of a line, for the filter.
+func bodyOf(line []byte) []byte { return kept.BodyOf(bytes.TrimSuffix(line, []byte("\n"))) }
+
+// sound tells whether a line is a record.
+func sound(line []byte) bool {
+	if len(line) == 0 || line[len(line)-1] != '\n' {
+		return false
+	}
+	_, err := kept.Parse(line[:len(line)-1])
+	return err == nil
+}
+
+// AppendGap appends a gap record: something of the stream was lost before weir could read it.
+func AppendGap(dst []byte, now int64, g record.Gap) []byte {
+	body := "lost an unknown amount of text: " + g.Reason
+	if g.Bytes >= 0 {
+		body = "lost " + strconv.FormatInt(g.Bytes, 10) + " bytes: " + g.Reason
+	}
+	return appendGapLine(dst, &kept.Record{Time: now, Level: record.LevelWarn, Body: []byte(body), Gap: g.Reason, GapBytes: g.Bytes})
+}
+
+func appendGapLine(dst []byte, r *kept.Record) []byte {
+	var a kept.Appender
+	return a.Append(dst, r)
+}
+
+// appendGap appends a gap record of now.
+func appendGap(dst []byte, reason string, bytes int64) []byte {
+	return AppendGap(dst, time.Now().UnixNano(), record.Gap{Bytes: bytes, Reason: reason})
+}
+
+// appendMissed appends the gap record for records that were counted and not kept.
+func appendMissed(dst []byte, records uint64) []byte {
+	body := strconv.FormatUint(records, 10) + " records were counted and not kept: the disk was full or failed"
+	return appendGapLine(dst, &kept.Record{Time: time.Now().UnixNano(), Level: record.LevelWarn, Body: []byte(body), Gap: "not kept", GapBytes: -1})
+}

@@ -1,0 +1,211 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weirlog/weir/internal/disk"
+)
+
+// Flush writes what was sealed to its files, and tails that memory has no room for. What
+// the disk does not take is lost and stated by a gap in its stream; counting goes on. The
+// error is for telling the user.
+func (a *Archive) Flush() error {
+	var errs []error
+	for _, s := range a.touched {
+		if len(s.waiting) > 0 || !s.hasMeta {
+			errs = append(errs, s.flush())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Show lets readers see what was added: the log that holds it is synced. It also writes
+// tails to their files, without syncing them, for those who look at the files.
+func (a *Archive) Show() {
+	if len(a.touched) == 0 {
+		return
+	}
+	for _, s := range a.touched {
+		if a.opts.ReadOnly {
+			s.show()
+			continue
+		}
+		if err := s.writeTail(); err != nil {
+			a.opts.Log.Debug("tail stays in memory", "stream", s.id, "error", err)
+		}
+		s.show()
+	}
+	a.touched = a.touched[:0]
+	a.spill()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.version++
+	close(a.changed)
+	a.changed = make(chan struct{})
+}
+
+// show makes the present state visible.
+func (s *Stream) show() {
+	v := &visible{blocks: s.blocks[:len(s.blocks):len(s.blocks)], tail: s.tail.head(), mem: s.tail.mem, memFrom: s.tail.from, next: s.next}
+	s.shown = true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.visible = v
+}
+
+// spill gives the memory of tails back, when all together have too much of it: those that
+// are on disk are read from there.
+func (a *Archive) spill() {
+	total := 0
+	all := a.All()
+	for _, s := range all {
+		total += cap(s.tail.mem)
+	}
+	if total <= tailsBytes {
+		return
+	}
+	for _, s := range all {
+		if t := &s.tail; t.onDisk == t.Bytes && t.Bytes > 0 && s.shown {
+			t.mem, t.from = nil, t.Bytes
+			s.show()
+		}
+	}
+}
+
+// syncEach is up to how many segments are synced one by one; with more, one call for the
+// whole file system is cheaper.
+const syncEach = 32
+
+// Checkpoint writes and syncs everything that was added, so that the log may forget it once
+// it has the streams' States. What the disk does not take is lost.
+func (a *Archive) Checkpoint() error {
+	var errs []error
+	files, names := 0, false
+	for s := range a.dirty {
+		if a.unsure {
+			errs = append(errs, s.rewrite())
+		}
+		if err := s.flush(); err != nil {
+			errs = append(errs, err)
+		}
+		if !s.described {
+			if err := s.writeMeta(true); err != nil && !errors.Is(err, disk.ErrFull) {
+				return err
+			}
+		}
+		if err := s.writeTail(); err != nil {
+			s.lose("the disk does not take it", s.tail.Records+s.tail.Gaps, err)
+			s.dropTail()
+			errs = append(errs, err)
+		}
+		files += len(s.unsynced) + 1
+		names = names || s.newNames
+	}
+	if err := a.sync(files > syncEach, names); err != nil {
+		a.unsure = true
+		return errors.Join(append(errs, err)...)
+	}
+	a.unsure = false
+	for s := range a.dirty {
+		for _, g := range s.unsynced {
+			g.synced = g.size
+		}
+		s.unsynced, s.newNames, s.tail.synced = nil, false, true
+	}
+	if len(errs) > 0 {
+		a.opts.Log.Warn("kept text was not written", "error", errors.Join(errs...))
+	}
+	return nil
+}
+
+// rewrite writes again what was written since the last checkpoint. After a sync that failed
+// the system takes it for written, whether it is or not.
+func (s *Stream) rewrite() error {
+	var errs []error
+	for _, g := range s.unsynced {
+		errs = append(errs, g.rewrite(s.a.opts.Tree, s.dir))
+	}
+	if t := &s.tail; t.file != nil {
+		t.synced = false
+		errs = append(errs, copyOver(t.file, 0, int64(t.onDisk)))
+	}
+	return errors.Join(errs...)
+}
+
+func (a *Archive) sync(all, names bool) error {
+	tree := a.opts.Tree
+	if all {
+		return tree.SyncAll()
+	}
+	for s := range a.dirty {
+		for _, g := range s.unsynced {
+			if err := g.sync(tree, s.dir); err != nil {
+				return err
+			}
+			if !s.open || g != s.segments[len(s.segments)-1] {
+				_ = g.close()
+			}
+		}
+		if t := &s.tail; t.file != nil && !t.synced {
+			if err := t.file.Sync(); err != nil {
+				return fmt.Errorf("sync %s%s: %w", s.dir, tailName(t.First), err)
+			}
+		}
+		if names && s.newNames {
+			if err := tree.SyncNames(s.dir); err != nil {
+				return err
+			}
+		}
+	}
+	if names {
+		return tree.SyncNames("streams")
+	}
+	return nil
+}
+
+// Forgotten says that the log holds the States of the last Checkpoint, and nothing from
+// before: files that only the log's past needed are removed.
+func (a *Archive) Forgotten() {
+	clear(a.dirty)
+	for _, name := range a.stale {
+		if err := a.opts.Tree.Remove(name); err != nil {
+			a.opts.Log.Warn("remove a tail that is in a block", "file", name, "error", err)
+		}
+	}
+	a.stale = a.stale[:0]
+}
+
+// Due calls seal for each stream whose tail is so old that its text would outlive its
+// bound, with what the log has to hold.
+func (a *Archive) Due(now time.Time, seal func(s *Stream, log []byte)) {
+	var due []*Stream
+	for _, s := range a.All() {
+		if age := a.age(s); s.tail.Bytes > 0 && age > 0 && now.UnixMilli()-s.tail.since > (age/parts).Milliseconds() {
+			due = append(due, s)
+		}
+	}
+	for _, s := range due {
+		seal(s, s.Seal(nil))
+	}
+}
+
+// Vanish says that the data directory was removed with all that was in it. Streams go on
+// with their numbers.
+func (a *Archive) Vanish() {
+	for _, s := range a.All() {
+		n := s.tail.Records + s.tail.Gaps
+		for i := range s.blocks {
+			n += s.blocks[i].Records + s.blocks[i].Gaps
+		}
+		s.closeSegment()
+		s.blocks, s.segments, s.unsynced, s.described, s.hasMeta = nil, nil, nil, false, false
+		s.dropTail()
+		if n > 0 {
+			s.lose("the data directory was removed", n, nil)
+		}
+		s.touch()
+	}
+	a.stale = nil
+}

@@ -1,0 +1,217 @@
+package archive
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"math"
+)
+
+// An index file is one entry a block: the length of its payload and the payload's CRC-32C,
+// four bytes each, little endian, then the payload. It begins with the version.
+const (
+	entryHeader  = 8
+	entryVersion = 1
+	maxEntry     = 1 << 20
+)
+
+var (
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	errEntry   = errors.New("no whole index entry here")
+)
+
+// block is a Head and where the block is.
+type block struct {
+	Head
+	segment    *segment
+	frameAt    int64
+	frameBytes int
+	frameSum   uint32 // CRC-32C of the frame
+	gramsAt    int64
+	gramsBytes int
+	gramsSum   uint32
+	written    int64  // when it was sealed, Unix milliseconds
+	frame      []byte // of a block that is in no file: only where the archive is read-only
+}
+
+const (
+	entrySorted = 1 << iota
+	entryWeighted
+)
+
+// appendEntry appends the index entry of b.
+func appendEntry(dst []byte, b *block) []byte {
+	start := len(dst)
+	dst = append(dst, make([]byte, entryHeader)...)
+	dst = append(dst, entryVersion)
+	flags := uint64(0)
+	if b.Sorted {
+		flags |= entrySorted
+	}
+	if b.Weighted {
+		flags |= entryWeighted
+	}
+	dst = binary.AppendUvarint(dst, flags)
+	for _, v := range []uint64{
+		b.First, uint64(b.Records), uint64(b.Gaps), uint64(b.Bytes), uint64(b.BodyBytes),
+		uint64(b.frameAt), uint64(b.frameBytes), uint64(b.frameSum),
+		uint64(b.gramsAt), uint64(b.gramsBytes), uint64(b.gramsSum),
+	} {
+		dst = binary.AppendUvarint(dst, v)
+	}
+	for _, v := range []int64{b.MinTime, b.MaxTime, b.written} {
+		dst = binary.AppendVarint(dst, v)
+	}
+	for _, n := range b.Levels {
+		dst = binary.AppendUvarint(dst, uint64(n))
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(b.Facets)))
+	for _, f := range b.Facets {
+		dst = appendString(dst, f.Name)
+		dst = binary.AppendUvarint(dst, uint64(len(f.Values)))
+		for _, v := range f.Values {
+			dst = appendString(dst, v.Value)
+			dst = binary.AppendUvarint(dst, uint64(v.Records))
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(b.Open)))
+	for _, name := range b.Open {
+		dst = appendString(dst, name)
+	}
+	payload := dst[start+entryHeader:]
+	binary.LittleEndian.PutUint32(dst[start:], uint32(len(payload)))
+	binary.LittleEndian.PutUint32(dst[start+4:], crc32.Checksum(payload, castagnoli))
+	return dst
+}
+
+func appendString(dst []byte, s string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
+}
+
+// parseEntry decodes the entry at the start of b, and returns how long it is.
+func parseEntry(b []byte) (e block, n int, err error) {
+	if len(b) < entryHeader {
+		return e, 0, errEntry
+	}
+	size := binary.LittleEndian.Uint32(b)
+	if size > maxEntry || int(size) > len(b)-entryHeader {
+		return e, 0, errEntry
+	}
+	n = entryHeader + int(size)
+	payload := b[entryHeader:n]
+	if crc32.Checksum(payload, castagnoli) != binary.LittleEndian.Uint32(b[4:]) || size == 0 || payload[0] != entryVersion {
+		return e, 0, errEntry
+	}
+	r := reader{b: payload[1:]}
+	flags := r.uvarint()
+	e.Sorted, e.Weighted = flags&entrySorted != 0, flags&entryWeighted != 0
+	e.First, e.Records, e.Gaps = r.uvarint(), r.int(), r.int()
+	e.Bytes, e.BodyBytes = r.int(), r.int()
+	e.frameAt, e.frameBytes, e.frameSum = r.offset(), r.int(), r.uint32()
+	e.gramsAt, e.gramsBytes, e.gramsSum = r.offset(), r.int(), r.uint32()
+	e.MinTime, e.MaxTime, e.written = r.varint(), r.varint(), r.varint()
+	for i := range e.Levels {
+		e.Levels[i] = r.int()
+	}
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		e.Facets = append(e.Facets, r.facet())
+	}
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		e.Open = append(e.Open, r.string())
+	}
+	if r.bad || len(r.b) > 0 {
+		return block{}, 0, errEntry
+	}
+	return e, n, nil
+}
+
+func (r *reader) facet() Facet {
+	f := Facet{Name: r.string()}
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		f.Values = append(f.Values, FacetValue{Value: r.string(), Records: r.int()})
+	}
+	return f
+}
+
+// reader takes values off the front of b; once something does not fit it is bad and
+// returns zeros.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) fail() { r.bad, r.b = true, nil }
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) varint() int64 {
+	v, n := binary.Varint(r.b)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+// int returns a number that fits four bytes.
+func (r *reader) int() int {
+	v := r.uvarint()
+	if v > math.MaxInt32 {
+		r.fail()
+		return 0
+	}
+	return int(v)
+}
+
+func (r *reader) uint32() uint32 {
+	v := r.uvarint()
+	if v > math.MaxUint32 {
+		r.fail()
+		return 0
+	}
+	return uint32(v)
+}
+
+// offset returns a place in a file.
+func (r *reader) offset() int64 {
+	v := r.uvarint()
+	if v > math.MaxInt64/2 {
+		r.fail()
+		return 0
+	}
+	return int64(v)
+}
+
+// count returns a number of things of at least one byte each, so never more than there are
+// bytes left.
+func (r *reader) count() int {
+	v := r.uvarint()
+	if v > uint64(len(r.b)) {
+		r.fail()
+		return 0
+	}
+	return int(v)
+}
+
+func (r *reader) string() string {
+	n := r.count()
+	s := string(r.b[:n])
+	r.b = r.b[n:]
+	return s
+}
+
+func (r *reader) bytes() []byte {
+	n := r.count()
+	b := r.b[:n:n]
+	r.b = r.b[n:]
+	return b
+}

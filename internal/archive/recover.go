@@ -1,0 +1,393 @@
+package archive
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirlog/weir/internal/record"
+)
+
+// State is what the files of one stream held at a checkpoint. What came later is in the
+// log, and is cut off the files before the log is repeated.
+type state struct {
+	next      uint64
+	segment   uint64 // the first record of the segment that was written to; 0 for none
+	size      lengths
+	tailFirst uint64
+	tailBytes int
+	tailSum   uint32
+}
+
+// AppendState appends the stream's State after a Checkpoint.
+func (s *Stream) AppendState(dst []byte) ([]byte, error) {
+	st := state{next: s.next, tailFirst: s.tail.First, tailBytes: s.tail.Bytes}
+	if s.open {
+		g := s.segments[len(s.segments)-1]
+		st.segment, st.size = g.first, g.size
+	}
+	sum, err := s.tailSum()
+	if err != nil {
+		return dst, err
+	}
+	for _, v := range []uint64{
+		st.next, st.segment, uint64(st.size[0]), uint64(st.size[1]), uint64(st.size[2]),
+		st.tailFirst, uint64(st.tailBytes), uint64(sum),
+	} {
+		dst = binary.AppendUvarint(dst, v)
+	}
+	return dst, nil
+}
+
+// tailSum returns the CRC-32C of the tail. What is not in memory is read again.
+func (s *Stream) tailSum() (uint32, error) {
+	sum := uint32(0)
+	if s.tail.from > 0 {
+		part, err := readAll(s.a.opts.Tree, s.dir+tailName(s.tail.First), int64(s.tail.from))
+		if err != nil {
+			return 0, err
+		}
+		sum = crc32.Checksum(part, castagnoli)
+	}
+	return crc32.Update(sum, castagnoli, s.tail.mem), nil
+}
+
+// emptyState is that of a stream without anything.
+var emptyState = []byte{1, 0, 0, 0, 0, 1, 0, 0}
+
+func parseState(b []byte) (st state, err error) {
+	r := reader{b: b}
+	st.next, st.segment = r.uvarint(), r.uvarint()
+	for i := range st.size {
+		st.size[i] = r.offset()
+	}
+	st.tailFirst, st.tailBytes, st.tailSum = r.uvarint(), r.int(), r.uint32()
+	if r.bad || len(r.b) > 0 {
+		return state{}, errors.New("the state of a stream does not follow its format")
+	}
+	return st, nil
+}
+
+// Open looks through the directory. States are those of the streams, by their identity, at
+// the log's last checkpoint: of a stream without one the log has everything. Without any
+// states, when the log is lost, streams are taken as their files are. Damage is reported and
+// never makes Open fail.
+func Open(o Options, states map[string][]byte) (*Archive, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &Archive{
+		opts: o, streams: map[string]*Stream{}, tails: map[*Tail]bool{},
+		changed: make(chan struct{}), dirty: map[*Stream]bool{},
+	}
+	byDir := make(map[string][]byte, len(states))
+	ids := make(map[string]string, len(states))
+	for id, st := range states {
+		byDir[dirOf(id)], ids[dirOf(id)] = st, id
+	}
+	names, err := o.Tree.List("streams")
+	if err != nil {
+		return nil, fmt.Errorf("look for kept text: %w", err)
+	}
+	for _, name := range names {
+		dir := "streams/" + name + "/"
+		stored := byDir[dir]
+		if states != nil && stored == nil {
+			stored = emptyState
+		}
+		if err := a.load(dir, ids[dir], stored); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// load reads one stream's directory.
+func (a *Archive) load(dir, id string, stored []byte) error {
+	s := newStream(a, dir)
+	s.id = id
+	names, err := a.opts.Tree.List(strings.TrimSuffix(dir, "/"))
+	if err != nil {
+		return fmt.Errorf("look for kept text: %w", err)
+	}
+	s.readMeta()
+	var st *state
+	if stored != nil {
+		parsed, err := parseState(stored)
+		if err != nil {
+			a.damage(dir+metaName, 0, err)
+		} else {
+			st = &parsed
+		}
+	}
+	var tails []uint64
+	for _, name := range names {
+		first, ext, ok := parseName(name)
+		switch {
+		case !ok:
+		case ext == dataExt:
+			s.segments = append(s.segments, &segment{first: first})
+		case ext == tailExt:
+			tails = append(tails, first)
+		}
+	}
+	if st != nil {
+		s.cut(*st)
+	}
+	s.loadSegments(st)
+	s.loadTail(st, tails)
+	if len(s.blocks) == 0 && s.tail.Bytes == 0 && s.id == "" {
+		return nil // nothing that anybody could want
+	}
+	s.show()
+	a.streams[dir] = s
+	return nil
+}
+
+// damage reports what is damaged on disk.
+func (a *Archive) damage(file string, offset int64, err error) {
+	a.stats.Damaged++
+	a.opts.Log.Warn("kept text is damaged", "error", &CorruptError{File: file, Offset: offset, Err: err})
+}
+
+// readMeta takes what meta.json says; without it the stream is known by its directory.
+func (s *Stream) readMeta() {
+	s.def = record.Stream{ID: s.id, Labels: record.NewLabels(map[string]string{"stream": strings.TrimSuffix(strings.TrimPrefix(s.dir, "streams/"), "/")})}
+	text, err := readAll(s.a.opts.Tree, s.dir+metaName, maxEntry)
+	if err == nil && text == nil && s.id == "" {
+		return // a stream that was being made
+	}
+	var m meta
+	if err == nil {
+		err = json.Unmarshal(text, &m)
+	}
+	if err == nil && (m.Version != metaVersion || dirOf(m.ID) != s.dir) {
+		err = errors.New("it is of another version or another stream")
+	}
+	if err != nil {
+		s.a.damage(s.dir+metaName, 0, err)
+		return
+	}
+	age, _ := time.ParseDuration(m.Age)
+	s.id, s.keep = m.ID, Bound{Size: m.Size, Age: age}
+	s.def = record.Stream{ID: m.ID, Source: m.Source, Labels: record.NewLabels(m.Labels)}
+	s.hasMeta, s.described = true, true
+}
+
+// cut takes away what was written after the checkpoint: the log has it.
+func (s *Stream) cut(st state) {
+	tree := s.a.opts.Tree
+	s.segments = slices.DeleteFunc(s.segments, func(g *segment) bool {
+		if g.first < st.tailFirst && (st.segment == 0 || g.first <= st.segment) {
+			return false
+		}
+		if !s.a.opts.ReadOnly {
+			if err := g.remove(tree, s.dir); err != nil {
+				s.a.opts.Log.Warn("remove a segment that the log repeats", "error", err)
+			}
+		}
+		return true
+	})
+	if n := len(s.segments); n == 0 || st.segment == 0 || s.segments[n-1].first != st.segment {
+		return
+	}
+	g := s.segments[len(s.segments)-1]
+	if s.a.opts.ReadOnly {
+		return
+	}
+	if err := g.open(tree, s.dir); err != nil {
+		s.a.damage(s.dir+g.name(dataExt), 0, err)
+		return
+	}
+	s.open = true
+	for i, f := range g.files {
+		if has, err := f.Size(); err == nil && has > st.size[i] {
+			_ = f.Truncate(st.size[i])
+		}
+	}
+}
+
+// loadSegments reads the indexes, and makes those again that are damaged.
+func (s *Stream) loadSegments(st *state) {
+	slices.SortFunc(s.segments, func(a, b *segment) int { return compare(a.first, b.first) })
+	for i, g := range s.segments {
+		limit := lengths{1 << 62, 1 << 62, 1 << 62}
+		if st != nil && g.first == st.segment {
+			limit = st.size
+		}
+		end := uint64(0)
+		if i+1 < len(s.segments) {
+			end = s.segments[i+1].first
+		}
+		blocks, err := s.loadIndex(g, limit)
+		if err != nil {
+			s.a.damage(s.dir+g.name(idxExt), g.size[1], err)
+			blocks = s.rebuild(g, limit, end)
+		}
+		g.synced = g.size
+		for _, b := range blocks {
+			g.records += uint64(b.Records + b.Gaps)
+			g.last = b.written
+			if g.began == 0 {
+				g.began = b.written
+			}
+		}
+		s.blocks = append(s.blocks, blocks...)
+	}
+	if n := len(s.blocks); n > 0 {
+		s.next = s.blocks[n-1].First + uint64(s.blocks[n-1].Records+s.blocks[n-1].Gaps)
+	}
+	if st != nil {
+		s.next = max(s.next, st.next)
+	}
+}
+
+func compare(a, b uint64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// loadIndex reads the entries of a segment, which must lead to blocks one behind the other.
+func (s *Stream) loadIndex(g *segment, limit lengths) ([]block, error) {
+	tree := s.a.opts.Tree
+	idx, err := readAll(tree, s.dir+g.name(idxExt), limit[1])
+	if err != nil {
+		return nil, err
+	}
+	f, err := tree.OpenRead(s.dir + g.name(dataExt))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	has, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	has = min(has, limit[0])
+	var blocks []block
+	for rest := idx; len(rest) > 0; {
+		b, n, err := parseEntry(rest)
+		if err == nil && (b.frameAt != g.size[0] || b.frameAt+int64(b.frameBytes) > has) {
+			err = errors.New("it does not lead to a block")
+		}
+		if err != nil {
+			return nil, err
+		}
+		rest = rest[n:]
+		b.segment = g
+		g.size[0] += int64(b.frameBytes)
+		g.size[1] += int64(n)
+		g.size[2] = max(g.size[2], b.gramsAt+int64(b.gramsBytes))
+		blocks = append(blocks, b)
+	}
+	if g.size[0] < has {
+		return nil, fmt.Errorf("%d bytes of blocks have no entry", has-g.size[0])
+	}
+	return blocks, nil
+}
+
+// loadTail reads the tail, and removes the files of others.
+func (s *Stream) loadTail(st *state, found []uint64) {
+	want, limit := s.next, int64(1<<30)
+	if st != nil {
+		want, limit = st.tailFirst, int64(st.tailBytes)
+	} else if len(found) > 0 {
+		want = slices.Max(found)
+	}
+	for _, first := range found {
+		if first != want && !s.a.opts.ReadOnly {
+			if err := s.a.opts.Tree.Remove(s.dir + tailName(first)); err != nil {
+				s.a.opts.Log.Warn("remove a tail that is in a block", "error", err)
+			}
+		}
+	}
+	s.tail.start(want)
+	if st == nil && want < s.next {
+		s.tail.start(s.next) // the tail is in the last block
+		return
+	}
+	text, err := readAll(s.a.opts.Tree, s.dir+tailName(want), limit)
+	if err == nil && st != nil && (len(text) != st.tailBytes || crc32.Checksum(text, castagnoli) != st.tailSum) {
+		err = errors.New("its checksum does not match")
+	}
+	records := -1
+	if st != nil {
+		records = int(st.next - st.tailFirst)
+	}
+	if err != nil || st == nil {
+		whole, bad := salvage(text, records)
+		if bad > 0 {
+			if err == nil {
+				err = fmt.Errorf("%d lines are no records", bad)
+			}
+			s.a.damage(s.dir+tailName(want), 0, err)
+		}
+		text = whole
+	} else {
+		s.tail.onDisk = len(text)
+	}
+	if len(text) > 0 {
+		s.tail.add(text)
+		s.tail.mem = text
+		s.tail.since = time.Now().UnixMilli()
+	}
+	s.next = max(s.next, s.tail.First+uint64(s.tail.Records+s.tail.Gaps))
+	if err := s.prepareTail(); err != nil {
+		s.a.opts.Log.Warn("cut a tail", "stream", s.id, "error", err)
+	}
+}
+
+// prepareTail makes the tail's file end where the tail does.
+func (s *Stream) prepareTail() error {
+	if s.a.opts.ReadOnly {
+		s.tail.onDisk = 0
+		return nil
+	}
+	t := &s.tail
+	if t.Bytes == 0 {
+		return s.a.opts.Tree.Remove(s.dir + tailName(t.First))
+	}
+	f, err := s.a.opts.Tree.Open(s.dir + tailName(t.First))
+	if err != nil {
+		return err
+	}
+	t.file = f
+	return f.Truncate(int64(t.onDisk))
+}
+
+// salvage returns the lines of text that are records, with a gap record for each that is
+// not, so that there are as many as there were; -1: as many as there are.
+func salvage(text []byte, records int) (whole []byte, bad int) {
+	n := 0
+	for line := range bytes.Lines(text) {
+		if records >= 0 && n == records {
+			break
+		}
+		n++
+		if sound(line) {
+			whole = append(whole, line...)
+			continue
+		}
+		bad++
+		if records >= 0 {
+			whole = appendGap(whole, "damaged on disk", -1)
+		}
+	}
+	for ; n < records; n++ {
+		bad++
+		whole = appendGap(whole, "damaged on disk", -1)
+	}
+	return whole, bad
+}

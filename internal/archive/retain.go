@@ -1,0 +1,170 @@
+package archive
+
+import (
+	"time"
+)
+
+// retainEvery is how often the bounds are looked at.
+const retainEvery = time.Second
+
+// age returns how long a stream's text is kept; zero: for ever.
+func (a *Archive) age(s *Stream) time.Duration {
+	if total := a.opts.Total.Age; total > 0 && (s.keep.Age == 0 || total < s.keep.Age) {
+		return total
+	}
+	return s.keep.Age
+}
+
+// Retain removes the oldest segments of streams that have more than they may, and of the
+// streams that have the oldest text while all together have too much. It looks at the free
+// space as well. It does nothing when called again within a second.
+func (a *Archive) Retain(now time.Time) {
+	if since := now.Sub(a.retired); since >= 0 && since < retainEvery {
+		return
+	}
+	a.retired = now
+	a.watchSpace()
+	all := a.All()
+	total := int64(0)
+	for _, s := range all {
+		s.retain(now)
+		total += s.onDisk()
+	}
+	for bound := a.opts.Total.Size; bound > 0 && total > bound; {
+		s := oldest(all)
+		if s == nil {
+			break
+		}
+		before := s.onDisk()
+		s.removeOldest()
+		total -= before - s.onDisk()
+	}
+	for _, s := range all {
+		a.forget(s, now)
+	}
+}
+
+// watchSpace compares the free space with the floor.
+func (a *Archive) watchSpace() {
+	free, _, err := a.opts.Tree.Space()
+	if err != nil {
+		return // whatever the disk does next will tell
+	}
+	full := free < a.opts.Floor
+	a.mu.Lock()
+	was := a.full
+	a.full = full
+	a.mu.Unlock()
+	switch {
+	case full && !was:
+		a.opts.Log.Warn("the disk has less free space than the floor: text is counted and not kept", "free_bytes", free, "floor_bytes", a.opts.Floor)
+	case was && !full:
+		a.opts.Log.Info("the disk has free space again: text is kept", "free_bytes", free)
+	}
+}
+
+// onDisk returns the bytes of the stream's files.
+func (s *Stream) onDisk() int64 {
+	n := int64(s.tail.Bytes)
+	for _, g := range s.segments {
+		n += g.bytes()
+	}
+	return n
+}
+
+// retain keeps one stream in its bounds.
+func (s *Stream) retain(now time.Time) {
+	age := s.a.age(s)
+	for age > 0 && len(s.segments) > 0 {
+		g := s.segments[0]
+		if s.open && len(s.segments) == 1 {
+			if now.UnixMilli()-g.began < (age / parts).Milliseconds() {
+				break
+			}
+			s.closeSegment()
+		}
+		if now.UnixMilli()-g.last <= age.Milliseconds() {
+			break
+		}
+		s.removeOldest()
+	}
+	for s.keep.Size > 0 && s.onDisk() > s.keep.Size && len(s.segments) > 0 {
+		s.removeOldest()
+	}
+}
+
+// oldest returns the stream whose first segment ended first.
+func oldest(all []*Stream) *Stream {
+	var found *Stream
+	for _, s := range all {
+		if len(s.segments) > 0 && (found == nil || s.segments[0].last < found.segments[0].last) {
+			found = s
+		}
+	}
+	return found
+}
+
+// removeOldest removes the first segment.
+func (s *Stream) removeOldest() {
+	g := s.segments[0]
+	if len(s.segments) == 1 {
+		s.closeSegment()
+	}
+	n := 0
+	for n < len(s.blocks) && s.blocks[n].segment == g {
+		n++
+	}
+	s.blocks = s.blocks[n:]
+	s.segments = s.segments[1:]
+	for i, u := range s.unsynced {
+		if u == g {
+			s.unsynced = append(s.unsynced[:i:i], s.unsynced[i+1:]...)
+			break
+		}
+	}
+	s.hide(n)
+	s.a.count(func(st *Stats) { st.Removed += g.records })
+	if err := g.remove(s.a.opts.Tree, s.dir); err != nil {
+		s.a.opts.Log.Warn("remove kept text that is over its bound", "stream", s.id, "error", err)
+	}
+}
+
+// hide takes the first n blocks from what readers see.
+func (s *Stream) hide(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := *s.visible
+	v.blocks = v.blocks[min(n, len(v.blocks)):]
+	s.visible = &v
+}
+
+// forget removes a stream that has no text any more and that nobody writes to.
+func (a *Archive) forget(s *Stream, now time.Time) {
+	if len(s.segments) > 0 || s.tail.Bytes > 0 || len(s.waiting) > 0 || !s.shown || a.dirty[s] || s.writers.Load() > 0 {
+		return
+	}
+	tree := a.opts.Tree
+	names, err := tree.List(s.dir[:len(s.dir)-1])
+	for _, name := range names {
+		if err == nil {
+			err = tree.Remove(s.dir + name)
+		}
+	}
+	if err == nil {
+		err = tree.Remove(s.dir[:len(s.dir)-1])
+	}
+	if err != nil {
+		a.opts.Log.Warn("remove a stream without text", "stream", s.id, "error", err)
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.streams, s.dir)
+}
+
+// count changes the statistics.
+func (a *Archive) count(change func(st *Stats)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change(&a.stats)
+}

@@ -1,0 +1,452 @@
+package archive
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirlog/weir/internal/disk"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// Stream is the kept text of one stream.
+type Stream struct {
+	a   *Archive
+	dir string // with a slash at its end
+	id  string
+
+	mu      sync.Mutex // guards what readers see
+	def     record.Stream
+	visible *visible
+
+	missed  atomic.Uint64 // records that were not kept, to be stated by a gap
+	writers atomic.Int64  // inputs that write to it
+
+	// Of the writing goroutine.
+	keep      Bound
+	hasMeta   bool // there is a meta.json, of whatever state
+	described bool // it says what def and keep are, and is synced
+	blocks    []block
+	segments  []*segment // the last is written to, if open is set
+	open      bool
+	waiting   []waiting // sealed and in no file yet
+	tail      tail
+	next      uint64 // the sequence number of the next record
+	unsynced  []*segment
+	newNames  bool // files were made since the last checkpoint
+	shown     bool // nothing happened since the last Show
+}
+
+// waiting is a block on its way to its file.
+type waiting struct {
+	b            block
+	frame, grams []byte
+}
+
+// tail is the text behind the last block.
+type tail struct {
+	builder
+	mem    []byte // the text from memFrom on
+	from   int    // how much of it is on disk only
+	onDisk int    // how much of it is on disk
+	file   disk.File
+	since  int64 // when its first record came, Unix milliseconds
+	synced bool
+}
+
+// visible is what readers see: it is replaced, never changed.
+type visible struct {
+	blocks  []block
+	tail    Head // without records when there is none
+	mem     []byte
+	memFrom int
+	next    uint64
+}
+
+// meta is the content of meta.json.
+type meta struct {
+	Version int               `json:"version"`
+	ID      string            `json:"id"`
+	Source  string            `json:"source"`
+	Labels  map[string]string `json:"labels"`
+	Size    int64             `json:"keep_bytes,omitempty"`
+	Age     string            `json:"keep_age,omitempty"`
+}
+
+const metaVersion = 1
+
+// dirOf returns the directory of a stream: what can be read of its identity, and a hash.
+func dirOf(id string) string {
+	readable := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '_':
+			return r
+		}
+		return '_'
+	}, id)
+	readable = strings.TrimLeft(readable, "._-")
+	if len(readable) > 80 {
+		readable = readable[len(readable)-80:]
+	}
+	h := fnv.New64a()
+	h.Write([]byte(id))
+	return fmt.Sprintf("streams/%s-%016x/", strings.Trim(readable, "._-"), h.Sum64())
+}
+
+func newStream(a *Archive, dir string) *Stream {
+	return &Stream{a: a, dir: dir, next: 1, visible: &visible{next: 1}, shown: true, tail: tail{builder: builder{Head: Head{First: 1}}}}
+}
+
+// ID returns the stream's identity, as in record.Stream.
+func (s *Stream) ID() string { return s.id }
+
+// Source returns the name of the source that reads it.
+func (s *Stream) Source() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.def.Source
+}
+
+// Labels returns the stream's present labels. They must not be changed.
+func (s *Stream) Labels() record.Labels {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.def.Labels
+}
+
+// Dir returns the stream's directory in the data directory.
+func (s *Stream) Dir() string { return s.dir }
+
+// Miss counts records that are not kept; a gap record will say so.
+func (s *Stream) Miss(records int) {
+	s.missed.Add(uint64(records))
+	s.a.count(func(st *Stats) { st.Missed += uint64(records) })
+}
+
+func (s *Stream) shows() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.visible.blocks) > 0 || s.visible.tail.Bytes > 0
+}
+
+// size returns what the stream has: bytes on disk, bytes of text, blocks.
+func (s *Stream) size() (bytes, text int64, blocks int) {
+	s.mu.Lock()
+	v := s.visible
+	s.mu.Unlock()
+	for i := range v.blocks {
+		b := &v.blocks[i]
+		bytes += int64(b.frameBytes + b.gramsBytes)
+		text += int64(b.Bytes)
+	}
+	return bytes + int64(v.tail.Bytes), text + int64(v.tail.Bytes), len(v.blocks)
+}
+
+// describe sets what the stream is; meta.json follows with the next Flush.
+func (s *Stream) describe(def record.Stream, keep Bound) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	same := s.def.ID == def.ID && s.def.Source == def.Source && slices.Equal(s.def.Labels, def.Labels)
+	s.described = s.described && same && s.keep == keep
+	s.def = record.Stream{ID: def.ID, Source: def.Source, Labels: slices.Clone(def.Labels)}
+	s.id, s.keep = def.ID, keep
+}
+
+// target returns how large a block becomes, and a segment.
+func (s *Stream) target() (blockSize int, segmentSize int64) {
+	blockSize, segmentSize = blockBytes, segmentBytes
+	if s.keep.Size > 0 {
+		blockSize = int(min(int64(blockSize), max(s.keep.Size/(2*parts), minBlockBytes)))
+		segmentSize = min(segmentSize, max(s.keep.Size/parts, minSegmentBytes))
+	}
+	return blockSize, segmentSize
+}
+
+// The kinds of what a log holds about a stream.
+const (
+	partText  = 't' // joins the tail
+	partBlock = 'b' // takes the tail's place: entry, filter and frame
+)
+
+// Add takes text, whole lines of NDJSON, behind what there is, and appends to dst what a
+// log has to hold so that Replay can repeat it.
+func (s *Stream) Add(dst, text []byte) []byte {
+	s.touch()
+	if n := s.missed.Swap(0); n > 0 {
+		text = append(appendMissed(nil, n), text...)
+	}
+	blockSize, _ := s.target()
+	for len(text) > 0 {
+		if s.tail.Bytes == 0 && len(text) >= blockSize {
+			n := lineEnd(text, blockSize)
+			s.tail.start(s.next)
+			s.next += uint64(s.tail.add(text[:n]))
+			dst = s.seal(dst, text[:n])
+			text = text[n:]
+			continue
+		}
+		n := lineEnd(text, blockSize-s.tail.Bytes)
+		dst = s.grow(dst, text[:n])
+		text = text[n:]
+		if s.tail.Bytes >= blockSize {
+			dst = s.Seal(dst)
+		}
+	}
+	return dst
+}
+
+// lineEnd returns the length of the whole lines that begin in the first n bytes.
+func lineEnd(text []byte, n int) int {
+	if n >= len(text) {
+		return len(text)
+	}
+	return n + bytes.IndexByte(text[n-1:], '\n')
+}
+
+// grow appends whole lines to the tail.
+func (s *Stream) grow(dst, text []byte) []byte {
+	if s.tail.Bytes == 0 {
+		s.tail.start(s.next)
+		s.tail.since = time.Now().UnixMilli()
+	}
+	s.next += uint64(s.tail.add(text))
+	s.tail.mem = append(s.tail.mem, text...)
+	dst = append(dst, partText)
+	return append(binary.AppendUvarint(dst, uint64(len(text))), text...)
+}
+
+// Seal makes a block of the tail, if there is any.
+func (s *Stream) Seal(dst []byte) []byte {
+	if s.tail.Bytes == 0 {
+		return dst
+	}
+	s.touch()
+	text := s.tail.mem
+	if s.tail.from > 0 {
+		whole, err := readAll(s.a.opts.Tree, s.dir+tailName(s.tail.First), int64(s.tail.from))
+		if err != nil || len(whole) < s.tail.from {
+			s.lose("the tail cannot be read", int(s.tail.Records+s.tail.Gaps), err)
+			s.dropTail()
+			return dst
+		}
+		text = append(whole, text...)
+	}
+	return s.seal(dst, text)
+}
+
+// seal makes a block of text, of which the builder knows, and appends it to dst.
+func (s *Stream) seal(dst, text []byte) []byte {
+	a := s.a
+	w := waiting{b: block{Head: s.tail.head(), written: time.Now().UnixMilli()}}
+	for line := range bytes.Lines(text) {
+		a.grams.Add(bodyOf(line))
+	}
+	w.grams = a.grams.AppendFilter(nil)
+	w.frame = a.enc.AppendFrame(nil, text)
+	s.waiting = append(s.waiting, w)
+	s.dropTail()
+	entry := appendEntry(nil, &w.b)
+	dst = append(dst, partBlock)
+	for _, part := range [...][]byte{entry, w.grams, w.frame} {
+		dst = append(binary.AppendUvarint(dst, uint64(len(part))), part...)
+	}
+	return dst
+}
+
+// dropTail begins a new tail. The old one's file goes when the log has forgotten it.
+func (s *Stream) dropTail() {
+	if s.tail.file != nil {
+		_ = s.tail.file.Close()
+		s.a.stale = append(s.a.stale, s.dir+tailName(s.tail.First))
+	}
+	s.tail = tail{builder: s.tail.builder}
+	s.tail.start(s.next)
+}
+
+// Replay repeats what Add and Seal answered.
+func (s *Stream) Replay(log []byte) error {
+	s.touch()
+	r := reader{b: log}
+	for len(r.b) > 0 && !r.bad {
+		kind := r.b[0]
+		r.b = r.b[1:]
+		switch kind {
+		case partText:
+			s.grow(nil, r.bytes())
+		case partBlock:
+			e, _, err := parseEntry(r.bytes())
+			grams, frame := r.bytes(), r.bytes()
+			if err != nil || r.bad {
+				return fmt.Errorf("replay a block of %s: %w", s.id, errEntry)
+			}
+			if s.a.opts.ReadOnly {
+				e.frame = bytes.Clone(frame)
+				s.blocks = append(s.blocks, e)
+			} else {
+				s.waiting = append(s.waiting, waiting{b: e, frame: bytes.Clone(frame), grams: bytes.Clone(grams)})
+			}
+			s.next = e.First + uint64(e.Records+e.Gaps)
+			s.dropTail()
+		default:
+			r.fail()
+		}
+	}
+	if r.bad {
+		return errors.New("replay " + s.id + ": the log does not follow its format")
+	}
+	return nil
+}
+
+// touch notes that there is something to show and to sync.
+func (s *Stream) touch() {
+	if s.shown {
+		s.shown = false
+		s.a.touched = append(s.a.touched, s)
+	}
+	s.a.dirty[s] = true
+}
+
+// lose gives up records that are not on disk, and says so.
+func (s *Stream) lose(why string, records int, err error) {
+	s.Miss(records)
+	s.a.opts.Log.Warn("kept text was lost", "stream", s.id, "records", records, "why", why, "error", err)
+}
+
+// flush writes the sealed blocks to their segment, and meta.json. Blocks that the disk does
+// not take are lost.
+func (s *Stream) flush() error {
+	if !s.hasMeta {
+		if err := s.writeMeta(false); err != nil {
+			s.a.opts.Log.Debug("describe a stream later", "stream", s.id, "error", err)
+		}
+	}
+	for len(s.waiting) > 0 {
+		w := &s.waiting[0]
+		g, err := s.active(w.b.First)
+		if err == nil {
+			w.b.segment = g
+			err = g.write(&w.b, w.frame, w.grams)
+		}
+		if err != nil {
+			s.loseWaiting(err)
+			return err
+		}
+		s.blocks = append(s.blocks, w.b)
+		s.waiting = s.waiting[1:]
+	}
+	s.waiting = nil
+	return nil
+}
+
+func (s *Stream) loseWaiting(err error) {
+	n := 0
+	for i := range s.waiting {
+		n += s.waiting[i].b.Records + s.waiting[i].b.Gaps
+	}
+	s.waiting = nil
+	if n > 0 {
+		s.lose("the disk does not take it", n, err)
+	}
+}
+
+// active returns the segment that a block goes to, which may be a new one.
+func (s *Stream) active(first uint64) (*segment, error) {
+	_, size := s.target()
+	if s.open && s.segments[len(s.segments)-1].size[0] >= size {
+		s.closeSegment()
+	}
+	if !s.open {
+		s.segments = append(s.segments, &segment{first: first})
+		s.open, s.newNames = true, true
+	}
+	g := s.segments[len(s.segments)-1]
+	if !slices.Contains(s.unsynced, g) {
+		s.unsynced = append(s.unsynced, g)
+	}
+	return g, g.open(s.a.opts.Tree, s.dir)
+}
+
+// closeSegment ends the active segment: the next block begins another.
+func (s *Stream) closeSegment() {
+	if s.open {
+		_ = s.segments[len(s.segments)-1].close()
+		s.open = false
+	}
+}
+
+// writeMeta writes meta.json. Without sync it is for those who look at the files.
+func (s *Stream) writeMeta(sync bool) error {
+	s.mu.Lock()
+	m := meta{Version: metaVersion, ID: s.def.ID, Source: s.def.Source, Labels: map[string]string{}, Size: s.keep.Size}
+	for _, l := range s.def.Labels {
+		m.Labels[l.Name] = l.Value
+	}
+	s.mu.Unlock()
+	if s.keep.Age > 0 {
+		m.Age = s.keep.Age.String()
+	}
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("describe %s: %w", s.id, err)
+	}
+	tree := s.a.opts.Tree
+	f, err := tree.Open(s.dir + metaName + ".new")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(append(text, '\n'), 0)
+	err = errors.Join(err, f.Truncate(int64(len(text))+1))
+	if sync && err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", s.dir+metaName, err)
+	}
+	if err := tree.Rename(s.dir+metaName+".new", s.dir+metaName); err != nil {
+		return err
+	}
+	s.hasMeta, s.described, s.newNames = true, sync, true
+	return nil
+}
+
+// writeTail brings the tail's file up to date.
+func (s *Stream) writeTail() error {
+	t := &s.tail
+	if t.onDisk == t.Bytes {
+		return nil
+	}
+	if t.file == nil {
+		f, err := s.a.opts.Tree.Open(s.dir + tailName(t.First))
+		if err != nil {
+			return err
+		}
+		t.file, s.newNames = f, true
+	}
+	if _, err := t.file.WriteAt(t.mem[t.onDisk-t.from:], int64(t.onDisk)); err != nil {
+		return fmt.Errorf("write %s: %w", s.dir+tailName(t.First), err)
+	}
+	t.onDisk = t.Bytes
+	t.synced = false
+	return nil
+}
+
+// Hold says that an input writes to the stream, until Release: it is not forgotten then.
+func (s *Stream) Hold() { s.writers.Add(1) }
+
+// Release ends a Hold.
+func (s *Stream) Release() { s.writers.Add(-1) }
+
+// Definition returns what the stream is.
+func (s *Stream) Definition() record.Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.def
+}

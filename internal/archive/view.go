@@ -1,0 +1,257 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"slices"
+	"sync"
+
+	"github.com/weirlog/weir/internal/codec/compress"
+	"github.com/weirlog/weir/internal/codec/gram"
+	"github.com/weirlog/weir/internal/disk"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// Head is what is known of a block without reading it. Counts leave out gap records.
+type Head struct {
+	// First is the sequence number of the first record, and Records how many there are,
+	// gap records not among them; Gaps is how many of those.
+	First         uint64
+	Records, Gaps int
+	// MinTime and MaxTime are the earliest and the latest time of the records and gaps, in
+	// Unix nanoseconds; Sorted, whether time never goes back in between.
+	MinTime, MaxTime int64
+	Sorted           bool
+	// Levels counts records by record.Level.
+	Levels [record.LevelFatal + 1]int
+	// Bytes is the size of the NDJSON, BodyBytes that of the records' bodies in it, unescaped.
+	Bytes, BodyBytes int
+	// Weighted is set when sampling left out records: then counts are not what was read.
+	Weighted bool
+	// Facets counts records by the value of a stored field, for fields with few values; by name.
+	Facets []Facet
+	// Open names fields with too many values for a facet.
+	Open []string
+}
+
+// Facet counts a block's records by the value of one field. Those without it are the rest.
+type Facet struct {
+	Name   string
+	Values []FacetValue
+}
+
+// FacetValue is one value of a field and how many records have it.
+type FacetValue struct {
+	Value   string
+	Records int
+}
+
+// Facet returns the counts of a field. When ok is false the block has to be read for it; a
+// field that no record has is a Facet without values.
+func (h *Head) Facet(name string) (f Facet, ok bool) {
+	for _, f := range h.Facets {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return Facet{Name: name}, !slices.Contains(h.Open, name)
+}
+
+// ErrGone means that retention took a block away while it was looked at.
+var ErrGone = errors.New("the block was removed")
+
+// View is the text of a stream as it was shown at one moment: its blocks from the oldest
+// to the newest, the last of which may be the tail. Its methods may be used concurrently.
+// Close releases what it holds.
+type View struct {
+	s *Stream
+	*visible
+
+	mu    sync.Mutex // guards files and filters
+	files map[string]disk.File
+	// filters are the gram filters of one segment, the last that was asked for.
+	filters    []byte
+	filtersFor *segment
+}
+
+// Decoder holds the memory for reading blocks. The zero value is ready; not for concurrent use.
+type Decoder struct {
+	zstd  compress.Decoder
+	frame []byte
+}
+
+// View returns what is shown now. It must be closed.
+func (s *Stream) View() *View {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := &View{s: s, visible: s.visible, files: map[string]disk.File{}}
+	if v.memFrom > 0 {
+		// Now: the file goes when the tail is in a block and that is shown. Whoever reads
+		// the tail gets the error, if there is one.
+		_, _ = v.openLocked(tailName(v.tail.First))
+	}
+	return v
+}
+
+// Close releases the view. It must not be used any more.
+func (v *View) Close() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, f := range v.files {
+		f.Close()
+	}
+	v.files = nil
+}
+
+// Len returns the number of blocks, the tail included.
+func (v *View) Len() int {
+	if v.tail.Bytes > 0 {
+		return len(v.blocks) + 1
+	}
+	return len(v.blocks)
+}
+
+// Head returns what is known of block i. It must not be changed.
+func (v *View) Head(i int) *Head {
+	if i == len(v.blocks) {
+		return &v.tail
+	}
+	return &v.blocks[i].Head
+}
+
+// Next returns the sequence number after the last record.
+func (v *View) Next() uint64 {
+	if n := v.Len(); n > 0 {
+		h := v.Head(n - 1)
+		return h.First + uint64(h.Records+h.Gaps)
+	}
+	return v.next
+}
+
+// MayContain tells whether block i can have a record whose body matches q. Where there is
+// no filter, or it is damaged, it can.
+func (v *View) MayContain(i int, q *gram.Query) bool {
+	if i >= len(v.blocks) {
+		return true
+	}
+	b := &v.blocks[i]
+	if b.frame != nil || b.gramsBytes == 0 {
+		return true
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.filtersFor != b.segment && !v.loadLocked(b.segment) {
+		return true
+	}
+	end := b.gramsAt + int64(b.gramsBytes)
+	if end > int64(len(v.filters)) {
+		return true
+	}
+	filter := v.filters[b.gramsAt:end]
+	return crc32.Checksum(filter, castagnoli) != b.gramsSum || q.MayContain(filter)
+}
+
+// loadLocked reads the filters of a segment, those of the blocks that the view has.
+func (v *View) loadLocked(seg *segment) bool {
+	v.filtersFor = nil
+	end := int64(0)
+	for i := range slices.Backward(v.blocks) {
+		if v.blocks[i].segment == seg {
+			end = v.blocks[i].gramsAt + int64(v.blocks[i].gramsBytes)
+			break
+		}
+	}
+	f, err := v.openLocked(seg.name(gramsExt))
+	if err != nil {
+		return false
+	}
+	v.filters = slices.Grow(v.filters[:0], int(end))[:end]
+	if _, err := f.ReadAt(v.filters, 0); err != nil {
+		return false
+	}
+	v.filtersFor = seg
+	return true
+}
+
+func (v *View) openLocked(name string) (disk.File, error) {
+	if f := v.files[name]; f != nil {
+		return f, nil
+	}
+	f, err := v.s.a.opts.Tree.OpenRead(v.s.dir + name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s%s: %w", v.s.dir, name, ErrGone)
+	}
+	if err == nil {
+		v.files[name] = f
+	}
+	return f, err
+}
+
+// open returns a file that stays open as long as the view.
+func (v *View) open(name string) (disk.File, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.openLocked(name)
+}
+
+// AppendText appends the NDJSON of block i: whole lines. It fails with ErrGone, with a
+// CorruptError, or as the disk does.
+func (v *View) AppendText(dst []byte, i int, d *Decoder) ([]byte, error) {
+	if i == len(v.blocks) {
+		return v.appendTail(dst)
+	}
+	b := &v.blocks[i]
+	if b.frame != nil {
+		return d.zstd.AppendBlock(dst, b.frame, b.Bytes)
+	}
+	f, err := v.open(b.segment.name(dataExt))
+	if err != nil {
+		return dst, err
+	}
+	d.frame = slices.Grow(d.frame[:0], b.frameBytes)[:b.frameBytes]
+	if _, err := f.ReadAt(d.frame, b.frameAt); err != nil {
+		return dst, v.damaged(b, err)
+	}
+	if crc32.Checksum(d.frame, castagnoli) != b.frameSum {
+		return dst, v.damaged(b, errors.New("its checksum does not match"))
+	}
+	before := len(dst)
+	out, err := d.zstd.AppendBlock(dst, d.frame, b.Bytes)
+	if err == nil && len(out)-before != b.Bytes {
+		err = fmt.Errorf("it has %d bytes instead of %d", len(out)-before, b.Bytes)
+	}
+	if err != nil {
+		return dst, v.damaged(b, err)
+	}
+	return out, nil
+}
+
+// damaged reports a block once.
+func (v *View) damaged(b *block, err error) error {
+	name := v.s.dir + b.segment.name(dataExt)
+	if b.segment.report(b.frameAt) {
+		v.s.a.count(func(st *Stats) { st.Damaged++ })
+		v.s.a.opts.Log.Warn("a block of kept text is damaged", "file", name, "offset", b.frameAt, "records", b.Records, "error", err)
+	}
+	return &CorruptError{File: name, Offset: b.frameAt, Err: err}
+}
+
+// appendTail appends what the view has of the tail: from its file, then from memory.
+func (v *View) appendTail(dst []byte) ([]byte, error) {
+	if v.memFrom > 0 {
+		n := min(v.memFrom, v.tail.Bytes)
+		f, err := v.open(tailName(v.tail.First))
+		if err != nil {
+			return dst, err
+		}
+		dst = slices.Grow(dst, v.tail.Bytes)
+		part := dst[len(dst) : len(dst)+n]
+		if _, err := f.ReadAt(part, 0); err != nil {
+			return dst, &CorruptError{File: v.s.dir + tailName(v.tail.First), Err: err}
+		}
+		dst = dst[:len(dst)+n]
+	}
+	return append(dst, v.mem...), nil
+}

@@ -1,0 +1,256 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/weirlog/weir/internal/archive"
+	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// maxWaiting is how much text waits for a commit, of all inputs together; with more, Write
+// waits too.
+const maxWaiting = 8 << 20
+
+// Keep says what of an input's text is kept.
+type Keep struct {
+	// Bound is how much of the stream is kept; its zero value leaves that to the node's.
+	Bound archive.Bound
+	// Fields names the extracted fields that are stored beside the text.
+	Fields []string
+}
+
+// pending is the text of one stream that is in no commit yet. Guarded by Journal.mu.
+type pending struct {
+	stream *archive.Stream
+	def    record.Stream
+	text   []byte
+	spare  []byte // the memory of the text that was taken last
+	listed bool   // in Journal.texts
+	inputs int    // that write it
+}
+
+// Archive returns the kept text.
+func (j *Journal) Archive() *archive.Archive { return j.commit.archive }
+
+// Keep has the text of what is written from now on kept. It must be called before the
+// first Write, and Close after the last.
+func (w *Writer) Keep(k Keep) {
+	j := w.journal
+	def := w.input.def.stream
+	stream := j.commit.archive.Stream(def, k.Bound)
+	stream.Hold()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	p := j.streams[stream]
+	if p == nil {
+		p = &pending{stream: stream}
+		j.streams[stream] = p
+	}
+	p.def = def
+	p.inputs++
+	w.keeping, w.fields = p, k.Fields
+}
+
+// Close says that nothing more is written. It may be called twice.
+func (w *Writer) Close() {
+	if w.keeping == nil || w.closed {
+		return
+	}
+	w.closed = true
+	w.keeping.stream.Release()
+	j := w.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	w.keeping.inputs--
+	j.releaseLocked(w.keeping)
+}
+
+// releaseLocked forgets a stream's pending text that nobody adds to any more.
+func (j *Journal) releaseLocked(p *pending) {
+	if p.inputs == 0 && !p.listed {
+		delete(j.streams, p.stream)
+	}
+}
+
+// renderer makes NDJSON of records.
+type renderer struct {
+	appender kept.Appender
+	text     []byte
+	fields   []kept.Field
+	slots    []string // those that columns is about
+	columns  []int
+}
+
+// render returns the records of b that no filter took out, and how many they are. The text
+// is valid until the next call.
+func (w *Writer) render(b *record.Batch) (text []byte, records int) {
+	r := &w.renderer
+	r.text = r.text[:0]
+	now := time.Now().UnixNano()
+	for _, g := range b.Gaps {
+		r.text = archive.AppendGap(r.text, now, g)
+	}
+	r.choose(b.Slots, w.fields)
+	for i := range b.Records {
+		rec := &b.Records[i]
+		if rec.Flags&record.Dropped != 0 {
+			continue
+		}
+		records++
+		line := kept.Record{Time: rec.Time, Level: rec.Level, Flags: rec.Flags, Body: b.Bytes(rec.Body), Fields: r.row(b, i)}
+		if line.Time == 0 {
+			line.Time = now
+		}
+		r.text = r.appender.Append(r.text, &line)
+	}
+	return r.text, records
+}
+
+// choose finds the columns of the stored fields.
+func (r *renderer) choose(slots, fields []string) {
+	if len(slots) == len(r.slots) && (len(slots) == 0 || &slots[0] == &r.slots[0]) {
+		return
+	}
+	r.slots, r.columns, r.fields = slots, r.columns[:0], r.fields[:0]
+	for _, name := range fields {
+		if i := slices.Index(slots, name); i >= 0 {
+			r.columns = append(r.columns, i)
+			r.fields = append(r.fields, kept.Field{Name: kept.Escape(nil, []byte(name))})
+		}
+	}
+}
+
+// row returns the stored fields of record i.
+func (r *renderer) row(b *record.Batch, i int) []kept.Field {
+	if len(r.columns) == 0 {
+		return nil
+	}
+	row := b.Row(i)
+	for k, column := range r.columns {
+		r.fields[k].Value = b.Bytes(row[column])
+	}
+	return r.fields
+}
+
+// room waits until there is room for that much text.
+func (j *Journal) room(ctx context.Context, size int) error {
+	for {
+		j.mu.Lock()
+		enough := j.waiting == 0 || j.waiting+size <= maxWaiting
+		taken := j.taken
+		j.mu.Unlock()
+		if enough {
+			return nil
+		}
+		select {
+		case j.crowded <- struct{}{}:
+		default:
+		}
+		select {
+		case <-taken:
+		case <-j.ended:
+			return errors.New("commits have ended")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// acceptLocked takes text for the next commit.
+func (j *Journal) acceptLocked(p *pending, text []byte) {
+	if len(text) == 0 {
+		return
+	}
+	p.text = append(p.text, text...)
+	j.waiting += len(text)
+	if !p.listed {
+		p.listed = true
+		p.stream.Hold() // until the text is taken, whoever closes
+		j.texts = append(j.texts, p)
+	}
+}
+
+// takeTextsLocked moves the text that waits to c and lets those go on that wait for room.
+func (j *Journal) takeTextsLocked(c *change) {
+	for _, p := range j.texts {
+		c.texts = append(c.texts, takenText{stream: p.stream, def: p.def, text: p.text, from: p})
+		p.text, p.spare = p.spare[:0], nil
+		p.listed = false
+		j.releaseLocked(p)
+	}
+	j.texts = j.texts[:0]
+	j.waiting = 0
+	close(j.taken)
+	j.taken = make(chan struct{})
+}
+
+// takenText is the text of one stream on its way to the log.
+type takenText struct {
+	stream *archive.Stream
+	def    record.Stream
+	text   []byte
+	from   *pending
+}
+
+// maxSpare is how much memory for text an idle stream keeps.
+const maxSpare = 256 << 10
+
+// addTexts hands the taken text to the archive, and what the log needs of it to c.
+func (l *commitLog) addTexts(j *Journal, c *change) {
+	for i := range c.texts {
+		t := &c.texts[i]
+		l.logText(c, t.stream, t.def, func(dst []byte) []byte { return t.stream.Add(dst, t.text) })
+		t.stream.Release()
+		if cap(t.text) <= maxSpare {
+			j.mu.Lock()
+			t.from.spare = t.text
+			j.mu.Unlock()
+		}
+	}
+	l.archive.Due(time.Now(), func(s *archive.Stream, log []byte) {
+		l.logText(c, s, s.Definition(), func(dst []byte) []byte { return append(dst, log...) })
+	})
+}
+
+// logText appends what the log holds about a stream to c, with what the stream is where
+// this generation has not said it yet.
+func (l *commitLog) logText(c *change, s *archive.Stream, def record.Stream, add func(dst []byte) []byte) {
+	before := len(c.arena)
+	c.arena = add(c.arena)
+	if len(c.arena) == before {
+		return
+	}
+	k := keptDef{id: def.ID, log: c.arena[before:len(c.arena):len(c.arena)]}
+	if !l.described[s] {
+		l.described[s] = true
+		k.stream = &def
+	}
+	c.kept = append(c.kept, k)
+}
+
+// text renders what is kept of b, and waits for room. A batch whose text cannot be kept is
+// counted all the same.
+func (w *Writer) text(ctx context.Context, b *record.Batch) ([]byte, error) {
+	a := w.journal.commit.archive
+	def := &w.input.def.stream
+	followed := a.Followed(def)
+	if w.keeping == nil && !followed || len(b.Records)+len(b.Gaps) == 0 {
+		return nil, nil
+	}
+	text, records := w.render(b)
+	if followed {
+		defer a.Publish(def, text, records)
+	}
+	if w.keeping == nil {
+		return nil, nil
+	}
+	if a.Full() {
+		w.keeping.stream.Miss(records)
+		return nil, nil
+	}
+	return text, w.journal.room(ctx, len(text))
+}

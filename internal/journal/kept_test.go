@@ -1,0 +1,277 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/weirlog/weir/internal/archive"
+	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/disk"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// smallBlocks is a bound under which blocks have 16 KiB and segments 64 KiB.
+var smallBlocks = archive.Bound{Size: 512 << 10}
+
+// padding makes a record so long that some thirty fill a block.
+var padding = strings.Repeat("abcdefgh ", 60)
+
+// readText lets an input read n more lines: line i is the number i and padding.
+func (w *world) readText(name string, n int, bound archive.Bound) {
+	w.t.Helper()
+	in := w.journal.Input(inputOf(name))
+	in.Keep(Keep{Bound: bound})
+	defer in.Close()
+	at := position(in.Position())
+	b := new(record.Batch)
+	for i := range n {
+		b.Records = append(b.Records, record.Record{Time: int64(at+i+1) * 1e9, Body: b.Append(fmt.Appendf(nil, "%d %s", at+i+1, padding))})
+	}
+	at += n
+	b.Position.Source = binary.AppendUvarint(nil, uint64(at))
+	b.Position.Resume = [2]int64{int64(at), int64(at)}
+	b.Deltas = append(b.Deltas, record.Delta{Series: w.lines.Series(name).ID(), Add: float64(n)})
+	if err := in.Write(w.t.Context(), b); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// numbers returns the lines that are kept of an input, by their numbers, and 0 for a gap.
+func numbers(t *testing.T, a *archive.Archive, name string) []int {
+	t.Helper()
+	s := a.Find(inputOf(name).Stream.ID)
+	if s == nil {
+		return nil
+	}
+	v := s.View()
+	defer v.Close()
+	var d archive.Decoder
+	var all []int
+	next := uint64(0)
+	for i := range v.Len() {
+		text, err := v.AppendText(nil, i, &d)
+		if err != nil {
+			t.Fatalf("block %d: %v", i, err)
+		}
+		h := v.Head(i)
+		if h.First < next || len(text) != h.Bytes {
+			t.Fatalf("block %d begins with %d after %d, and has %d bytes of %d", i, h.First, next, len(text), h.Bytes)
+		}
+		n := 0
+		for line := range kept.Lines(text) {
+			l, err := kept.Parse(line)
+			if err != nil {
+				t.Fatalf("block %d: %q: %v", i, line, err)
+			}
+			n++
+			if len(l.Gap) > 0 {
+				all = append(all, 0)
+				continue
+			}
+			word, _, _ := strings.Cut(string(l.Body), " ")
+			number, err := strconv.Atoi(word)
+			if err != nil || l.Time != int64(number)*1e9 || h.MinTime > l.Time || h.MaxTime < l.Time {
+				t.Fatalf("block %d: %q, %v", i, line, err)
+			}
+			all = append(all, number)
+		}
+		if n != h.Records+h.Gaps {
+			t.Fatalf("block %d has %d lines, its head says %d and %d gaps", i, n, h.Records, h.Gaps)
+		}
+		next = h.First + uint64(n)
+	}
+	return all
+}
+
+// whole fails unless the kept lines are those from the first that retention left to the
+// last that is counted.
+func (w *world) whole(name string) {
+	w.t.Helper()
+	got := numbers(w.t, w.journal.Archive(), name)
+	shown := int(w.lines.Series(name).Value())
+	if len(got) == 0 && shown == 0 {
+		return
+	}
+	if len(got) == 0 || got[len(got)-1] != shown {
+		w.t.Fatalf("%s: %d lines are counted; %d are kept: %v", name, shown, len(got), got[max(0, len(got)-5):])
+	}
+	for i := range got {
+		if got[i] != got[0]+i {
+			w.t.Fatalf("%s: line %d stands where %d should: %v", name, got[i], got[0]+i, got)
+		}
+	}
+	if got[0] != 1 && w.journal.Archive().Stats().Removed == 0 && got[0] > 1 && !w.trimmed {
+		w.t.Fatalf("%s: the first kept line is %d, and nothing was removed", name, got[0])
+	}
+}
+
+// TestTextHistories: whatever crashes, and whichever sync fails, the kept text is the lines
+// that are counted, each once and in order.
+func TestTextHistories(t *testing.T) {
+	for seed := range uint64(20) {
+		var fs disk.Faulty
+		rnd := rand.New(rand.NewPCG(seed, 7))
+		w := open(t, &fs)
+		bounds := []archive.Bound{smallBlocks, {Size: 64 << 10}, {}}
+		names := []string{"a", "b", "c"}
+		for step := range 100 {
+			i := rnd.IntN(3)
+			what := rnd.IntN(12)
+			if testing.Verbose() {
+				t.Logf("seed %d, step %d: %d to %s", seed, step, what, names[i])
+			}
+			switch what {
+			case 0, 1, 2, 3:
+				w.readText(names[i], 1+rnd.IntN(60), bounds[i])
+			case 4, 5:
+				w.write()
+			case 6, 7:
+				_ = w.sync()
+			case 8:
+				n, times := rnd.IntN(4), 1+rnd.IntN(4)
+				fs.FailWith(func(op string) error {
+					if op != "sync" {
+						return nil
+					}
+					if n--; n < 0 && n >= -times {
+						return errors.New("broken disk")
+					}
+					return nil
+				})
+			case 9:
+				_ = w.journal.commit.begin(w.journal)
+			case 10:
+				w.journal.commit.archive.Retain(w.journal.commit.lastSync.AddDate(0, 0, step+1))
+			case 11:
+				fs.FailWith(nil)
+				if rnd.IntN(3) == 0 {
+					w.journal.Close()
+				}
+				trimmed := w.trimmed || w.journal.Archive().Stats().Removed > 0
+				fs.Crash(func(i, size int) int { return []int{0, size, rnd.IntN(size + 1)}[rnd.IntN(3)] })
+				w = open(t, &fs)
+				w.trimmed = trimmed
+			}
+			for _, name := range names {
+				w.whole(name)
+			}
+		}
+	}
+}
+
+// TestReadOnlyArchive: what another process, or none, has committed can be read without
+// changing anything.
+func TestReadOnlyArchive(t *testing.T) {
+	var fs disk.Faulty
+	w := open(t, &fs)
+	for range 9 {
+		w.readText("a", 25, smallBlocks)
+		if err := w.sync(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.readText("a", 1, smallBlocks)
+	w.write()
+	before := map[string]string{}
+	for _, name := range fs.Names() {
+		before[name] = string(fs.Bytes(name))
+	}
+	a, err := OpenArchive(&fs, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := numbers(t, a, "a")
+	if want := 9*25 + 1; len(got) != want || !slices.IsSorted(got) || got[want-1] != want {
+		t.Errorf("read %d lines: %v", len(got), got)
+	}
+	for _, name := range fs.Names() {
+		if before[name] != string(fs.Bytes(name)) {
+			t.Errorf("%s was changed", name)
+		}
+	}
+}
+
+// TestTextOnAFullDisk: when the disk is full or fails, lines are counted and not kept, which
+// a gap record states; no line is there twice, and none out of order.
+func TestTextOnAFullDisk(t *testing.T) {
+	for seed := range uint64(20) {
+		var fs disk.Faulty
+		rnd := rand.New(rand.NewPCG(seed, 11))
+		w := open(t, &fs)
+		for range 80 {
+			switch rnd.IntN(8) {
+			case 0, 1, 2:
+				w.readText("a", 1+rnd.IntN(60), smallBlocks)
+			case 3:
+				w.write()
+			case 4:
+				_ = w.sync()
+			case 5:
+				fs.Limit(int64(rnd.IntN(2)) * int64(20_000+rnd.IntN(200_000)))
+			case 6:
+				n := rnd.IntN(20)
+				fs.FailWith(func(op string) error {
+					if n--; n == 0 && op != "read" && op != "open" {
+						return errors.New("broken disk")
+					}
+					return nil
+				})
+			case 7:
+				_ = w.journal.commit.begin(w.journal)
+			}
+			w.ascending("a")
+		}
+		fs.Limit(0)
+		fs.FailWith(nil)
+		w.readText("a", 1, smallBlocks)
+		if err := w.sync(); err != nil {
+			t.Fatal(err)
+		}
+		w.readText("a", 1, smallBlocks) // states what the last commit could not write
+		if err := w.sync(); err != nil {
+			t.Fatal(err)
+		}
+		w.ascending("a")
+		w.stated("a")
+	}
+}
+
+// ascending fails if a line is kept twice or out of order.
+func (w *world) ascending(name string) {
+	w.t.Helper()
+	last := 0
+	for _, n := range numbers(w.t, w.journal.Archive(), name) {
+		if n == 0 {
+			continue
+		}
+		if n <= last {
+			w.t.Fatalf("line %d comes after line %d", n, last)
+		}
+		last = n
+	}
+}
+
+// stated fails if lines are missing without a gap record between their neighbours.
+func (w *world) stated(name string) {
+	w.t.Helper()
+	last, gap := 0, w.journal.Archive().Stats().Removed > 0
+	for _, n := range numbers(w.t, w.journal.Archive(), name) {
+		if n == 0 {
+			gap = true
+			continue
+		}
+		if n != last+1 && !gap {
+			w.t.Fatalf("between lines %d and %d there is no gap record", last, n)
+		}
+		last, gap = n, false
+	}
+	if position := position(w.journal.Input(inputOf(name)).Position()); last != position {
+		w.t.Fatalf("the last line is %d, the position %d", last, position)
+	}
+}
