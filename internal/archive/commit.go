@@ -96,8 +96,7 @@ func (a *Archive) Checkpoint() error {
 			}
 		}
 		if err := s.writeTail(); err != nil {
-			s.lose("the disk does not take it", s.tail.Records+s.tail.Gaps, err)
-			s.dropTail()
+			s.loseTail("the disk does not take it", err)
 			errs = append(errs, err)
 		}
 		files += len(s.unsynced) + 1
@@ -195,9 +194,9 @@ func (a *Archive) Due(now time.Time, seal func(s *Stream, log []byte)) {
 // with their numbers.
 func (a *Archive) Vanish() {
 	for _, s := range a.All() {
-		n := s.tail.Records + s.tail.Gaps
+		n := s.tail.Records
 		for i := range s.blocks {
-			n += s.blocks[i].Records + s.blocks[i].Gaps
+			n += s.blocks[i].Records
 		}
 		s.closeSegment()
 		s.blocks, s.segments, s.unsynced, s.described, s.hasMeta = nil, nil, nil, false, false

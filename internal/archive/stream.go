@@ -49,6 +49,7 @@ type Stream struct {
 type waiting struct {
 	b            block
 	frame, grams []byte
+	missed       uint64 // as in tail
 }
 
 // tail is the text behind the last block.
@@ -58,7 +59,8 @@ type tail struct {
 	from   int    // how much of it is on disk only
 	onDisk int    // how much of it is on disk
 	file   disk.File
-	since  int64 // when its first record came, Unix milliseconds
+	since  int64  // when its first record came, Unix milliseconds
+	missed uint64 // how many records that are not kept its gap records state
 	synced bool
 }
 
@@ -182,6 +184,7 @@ func (s *Stream) Add(dst, text []byte) []byte {
 	s.touch()
 	if n := s.missed.Swap(0); n > 0 {
 		text = append(appendMissed(nil, n), text...)
+		s.tail.missed += n // the gap record is the first line: it comes into this block
 	}
 	blockSize, _ := s.target()
 	for len(text) > 0 {
@@ -233,8 +236,7 @@ func (s *Stream) Seal(dst []byte) []byte {
 	if s.tail.from > 0 {
 		whole, err := readAll(s.a.opts.Tree, s.dir+tailName(s.tail.First), int64(s.tail.from))
 		if err != nil || len(whole) < s.tail.from {
-			s.lose("the tail cannot be read", int(s.tail.Records+s.tail.Gaps), err)
-			s.dropTail()
+			s.loseTail("the tail cannot be read", err)
 			return dst
 		}
 		text = append(whole, text...)
@@ -245,7 +247,7 @@ func (s *Stream) Seal(dst []byte) []byte {
 // seal makes a block of text, of which the builder knows, and appends it to dst.
 func (s *Stream) seal(dst, text []byte) []byte {
 	a := s.a
-	w := waiting{b: block{Head: s.tail.head(), written: time.Now().UnixMilli()}}
+	w := waiting{b: block{Head: s.tail.head(), written: time.Now().UnixMilli()}, missed: s.tail.missed}
 	for line := range bytes.Lines(text) {
 		a.grams.Add(bodyOf(line))
 	}
@@ -320,6 +322,13 @@ func (s *Stream) lose(why string, records int, err error) {
 	s.a.opts.Log.Warn("kept text was lost", "stream", s.id, "records", records, "why", why, "error", err)
 }
 
+// loseTail gives up the tail.
+func (s *Stream) loseTail(why string, err error) {
+	s.missed.Add(s.tail.missed)
+	s.lose(why, s.tail.Records, err)
+	s.dropTail()
+}
+
 // flush writes the sealed blocks to their segment, and meta.json. Blocks that the disk does
 // not take are lost.
 func (s *Stream) flush() error {
@@ -349,7 +358,8 @@ func (s *Stream) flush() error {
 func (s *Stream) loseWaiting(err error) {
 	n := 0
 	for i := range s.waiting {
-		n += s.waiting[i].b.Records + s.waiting[i].b.Gaps
+		n += s.waiting[i].b.Records
+		s.missed.Add(s.waiting[i].missed) // to be stated again
 	}
 	s.waiting = nil
 	if n > 0 {
