@@ -90,9 +90,13 @@ func (l *lines) Open(in flow.Input) (flow.Line, error) {
 	for _, r := range rules {
 		made.rules = append(made.rules, r.Name)
 	}
-	stages, err := l.stages(in.Stream, rules)
+	keep, keeps := keepOf(rules)
+	stages, err := l.stages(in.Stream, rules, keeps)
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", in.Stream.ID, err)
+	}
+	if keeps {
+		made.writer.Keep(keep)
 	}
 	made.head = made.writer
 	for _, stage := range slices.Backward(stages) {
@@ -116,8 +120,8 @@ func withSource(labels record.Labels, source string) record.Labels {
 	return record.NewLabels(m)
 }
 
-// stages returns the stages of a stream, in order.
-func (l *lines) stages(s record.Stream, rules []*rule) ([]flow.Stage, error) {
+// stages returns the stages of a stream, in order. Whose text is kept has a level as well.
+func (l *lines) stages(s record.Stream, rules []*rule, keeps bool) ([]flow.Stage, error) {
 	joining := join.Default()
 	leveling := level.Config{}
 	wants := reads(rules)
@@ -165,7 +169,7 @@ func (l *lines) stages(s record.Stream, rules []*rule) ([]flow.Stage, error) {
 	}
 	parsed, slots := parse.Stage(parsers)
 	stages := []flow.Stage{joined, parsed}
-	if readsLevel(rules) || l.mapping != nil && l.mapping.Applies(s.Labels.Get("container")) {
+	if keeps || readsLevel(rules) || l.mapping != nil && l.mapping.Applies(s.Labels.Get("container")) {
 		stages = append(stages, level.New(leveling, l.mapping, slots, s.Labels))
 	}
 	stages = append(stages, redactions...)
@@ -217,6 +221,7 @@ func (l *line) Position() record.Position { return l.writer.Position() }
 
 // Close implements flow.Line.
 func (l *line) Close(forget bool) {
+	l.writer.Close()
 	if forget {
 		l.writer.Forget()
 	}

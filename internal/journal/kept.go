@@ -13,7 +13,7 @@ import (
 
 // maxWaiting is how much text waits for a commit, of all inputs together; with more, Write
 // waits too.
-const maxWaiting = 8 << 20
+const maxWaiting = 4 << 20
 
 // Keep says what of an input's text is kept.
 type Keep struct {
@@ -178,7 +178,9 @@ func (j *Journal) acceptLocked(p *pending, text []byte) {
 func (j *Journal) takeTextsLocked(c *change) {
 	for _, p := range j.texts {
 		c.texts = append(c.texts, takenText{stream: p.stream, def: p.def, text: p.text, from: p})
-		p.text, p.spare = p.spare[:0], nil
+		if p.text, p.spare = p.spare[:0], nil; cap(p.text) > idleSpare && len(c.texts[len(c.texts)-1].text) < cap(p.text)/8 {
+			p.text = nil // a burst is over
+		}
 		p.listed = false
 		j.releaseLocked(p)
 	}
@@ -196,8 +198,12 @@ type takenText struct {
 	from   *pending
 }
 
-// maxSpare is how much memory for text an idle stream keeps.
-const maxSpare = 256 << 10
+const (
+	// maxSpare is how much memory a commit leaves to the next one, of a stream and in all.
+	maxSpare = 2 * maxWaiting
+	// idleSpare is how much of it a stream keeps that needs less.
+	idleSpare = 64 << 10
+)
 
 // addTexts hands the taken text to the archive, and what the log needs of it to c.
 func (l *commitLog) addTexts(j *Journal, c *change) {

@@ -121,11 +121,25 @@ func (s *stage) beginning(b *record.Batch, r *record.Record) []byte {
 		return text
 	}
 	text = text[:min(len(text), searched)]
-	if bytes.Contains(text[:min(len(text), searched/8)], []byte(`\u00`)) {
+	if hasControl(text[:min(len(text), searched/8)]) {
 		s.plain = dockerjson.Unescape(s.plain[:0], text)
 		return s.plain
 	}
 	return text
+}
+
+// hasControl tells whether escaped text has a control character as \u00xx.
+func hasControl(text []byte) bool {
+	for {
+		i := bytes.Index(text, []byte(`\u00`))
+		if i < 0 || i+4 >= len(text) {
+			return false
+		}
+		if c := text[i+4]; c == '0' || c == '1' {
+			return true
+		}
+		text = text[i+4:]
+	}
 }
 
 // FromText returns the level that the words of a plain line say.
