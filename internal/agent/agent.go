@@ -27,7 +27,9 @@ import (
 	"github.com/weirlog/weir/internal/journal"
 	"github.com/weirlog/weir/internal/ledger"
 	"github.com/weirlog/weir/internal/metric"
+	"github.com/weirlog/weir/internal/reader"
 	"github.com/weirlog/weir/internal/record"
+	"github.com/weirlog/weir/internal/sink/file"
 	"github.com/weirlog/weir/internal/sink/statsd"
 )
 
@@ -225,9 +227,11 @@ func (a *Agent) forgetStates(g *generation) {
 			used[key] = true
 		}
 	}
-	for _, key := range a.journal.Stored(statsd.StatePrefix) {
-		if !used[key] {
-			a.journal.Store(key, nil)
+	for _, prefix := range []string{statsd.StatePrefix, reader.StatePrefix, file.StatePrefix} {
+		for _, key := range a.journal.Stored(prefix) {
+			if !used[key] {
+				a.journal.Store(key, nil)
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/journal"
 	"github.com/weirlog/weir/internal/ledger"
+	filesink "github.com/weirlog/weir/internal/sink/file"
 	"github.com/weirlog/weir/internal/sink/statsd"
 	"github.com/weirlog/weir/internal/source/docker"
 	"github.com/weirlog/weir/internal/source/file"
@@ -17,6 +18,7 @@ var (
 		"file":   sourceEntry(file.Default, nil, file.New),
 	}
 	sinkTypes = map[string]func(*config.Node, environment) (sinkPart, config.Mistakes){
+		"file":   sinkEntry(filesink.Default, newFileSink),
 		"statsd": sinkEntry(statsd.Default, newStatsd),
 	}
 )

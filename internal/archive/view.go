@@ -255,3 +255,6 @@ func (v *View) appendTail(dst []byte) ([]byte, error) {
 	}
 	return append(dst, v.mem...), nil
 }
+
+// Stream returns what the stream is.
+func (v *View) Stream() record.Stream { return v.s.Definition() }

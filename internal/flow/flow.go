@@ -41,6 +41,19 @@ type SinkFunc func(ctx context.Context, b *record.Batch) error
 // Write calls f.
 func (f SinkFunc) Write(ctx context.Context, b *record.Batch) error { return f(ctx, b) }
 
+// A TextSink takes what a reader finds in the kept text, and remembers how far it is. The
+// reader goes on from Next, so that a record is written again only if the sink does not know
+// that it has it.
+type TextSink interface {
+	// Sink's Write gets records of one stream, in their order, with their sequence numbers.
+	Sink
+	// Next returns the sequence number that comes after what the sink has of a stream; ok is
+	// false for a stream that it does not know.
+	Next(stream string) (next uint64, ok bool)
+	// Flush makes durable what was written, and then how far that is.
+	Flush(ctx context.Context) error
+}
+
 // A Stage wraps a sink, as HTTP middleware wraps a handler. It is made for one line, so it
 // may keep state, and may change the batch in place.
 type Stage func(next Sink) Sink

@@ -52,6 +52,8 @@ const (
 	Cut
 	// Dropped marks a record that a filter took out: it is counted, but not kept.
 	Dropped
+	// Lost marks a record that weir wrote itself, in the place of text that was lost.
+	Lost
 )
 
 // Sub returns the index of the record's sub-stream: 0, or 1 for stderr.
@@ -115,6 +117,9 @@ type Gap struct {
 type Batch struct {
 	Stream  *Stream
 	Records []Record
+	// First is the sequence number of the first record in its stream's kept text; zero for
+	// records that are not read from there.
+	First uint64
 	// Arena holds the bytes of all spans. Appending to it keeps spans valid.
 	Arena []byte
 	// Position is what the commit of this batch makes durable. Source sets it whole,
@@ -138,6 +143,7 @@ type Batch struct {
 func (b *Batch) Reset(s *Stream) {
 	b.Stream = s
 	b.Records = b.Records[:0]
+	b.First = 0
 	b.Arena = b.Arena[:0]
 	b.Position.Source = b.Position.Source[:0]
 	b.Position.Resume = [2]int64{}

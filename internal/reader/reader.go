@@ -1,0 +1,280 @@
+// Package reader brings kept text to a sink: it follows the streams that a selector matches
+// through the archive, in order, with a cursor for each that the sink keeps.
+//
+//	r := reader.New(reader.Options{Archive: a, Match: sel.Matches, Sink: s, State: j, Name: "files"})
+//	err := r.Run(ctx)
+//
+// A sink that fails is tried again and holds back no other reader. What retention removes
+// before the sink could take it is a gap: a record that says how many are missing. Streams
+// that exist when a sink runs for the very first time are read from where they stand, or
+// from as long ago as Start says; streams that come later from their beginning.
+//
+// The package leaves out what a sink does with records and how it keeps its place.
+package reader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weirlog/weir/internal/archive"
+	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/ledger"
+	"github.com/weirlog/weir/internal/record"
+	"github.com/weirlog/weir/internal/retry"
+)
+
+const (
+	// batchBytes is how much text a batch has, but for its last record.
+	batchBytes = 256 << 10
+	// pace is the least time between two looks, so that a busy node brings batches and not
+	// single records.
+	pace = 200 * time.Millisecond
+)
+
+// StatePrefix is what the keys of all states begin with.
+const StatePrefix = "reader\x00"
+
+// State keeps values over restarts, as journal.Journal does.
+type State interface {
+	// Load returns what was last stored under key, or nil.
+	Load(key string) []byte
+	// Store keeps value with the next commit.
+	Store(key string, value []byte)
+}
+
+// Options say what is read and who gets it.
+type Options struct {
+	Archive *archive.Archive
+	// Match tells which streams are read, by their labels.
+	Match func(record.Labels) bool
+	Sink  flow.TextSink
+	// State keeps that the sink has begun, under Key(Name).
+	State State
+	Name  string
+	// Start is how far back a sink begins that never ran; negative: at the beginning.
+	Start time.Duration
+	// Ledger is told about failures, and about gaps. It may be nil.
+	Ledger *ledger.Component
+	// Delivered, if set, is told what the sink has of a stream and will not ask for again.
+	Delivered func(s *archive.Stream, next uint64)
+}
+
+// Reader reads for one sink. Run must not be called twice at a time.
+type Reader struct {
+	opts    Options
+	decoder archive.Decoder
+	text    []byte
+	batch   record.Batch
+	failed  bool
+}
+
+// New returns a reader.
+func New(o Options) *Reader { return &Reader{opts: o} }
+
+// Key returns the key under which it is kept that the sink of that name has begun.
+func Key(name string) string { return StatePrefix + name }
+
+// Run reads until ctx ends, then once more what is there by then, unless ctx ends for a
+// reload.
+func (r *Reader) Run(ctx context.Context) error {
+	if r.opts.State.Load(Key(r.opts.Name)) == nil {
+		if err := r.begin(ctx); err != nil {
+			return err
+		}
+		r.opts.State.Store(Key(r.opts.Name), []byte{1})
+	}
+	backoff := retry.Backoff{Min: pace, Max: 10 * time.Second}
+	for version := uint64(0); ; {
+		seen, err := r.opts.Archive.Wait(ctx, version)
+		if err != nil {
+			break
+		}
+		if err := r.pass(ctx); err != nil {
+			if ctx.Err() != nil {
+				break
+			}
+			r.fail(err)
+			if backoff.Wait(ctx) != nil {
+				break
+			}
+			continue // the version as it was: what failed is still to do
+		}
+		backoff.Reset()
+		r.recover()
+		version = seen
+		rest := time.NewTimer(pace)
+		select {
+		case <-ctx.Done():
+		case <-rest.C:
+		}
+		rest.Stop()
+	}
+	if errors.Is(context.Cause(ctx), flow.ErrReload) {
+		return nil
+	}
+	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	return r.pass(final)
+}
+
+// begin tells a sink that never ran where the streams stand that exist.
+func (r *Reader) begin(ctx context.Context) error {
+	for _, s := range r.opts.Archive.Streams() {
+		if _, known := r.opts.Sink.Next(s.ID()); known || !r.opts.Match(s.Labels()) {
+			continue
+		}
+		v := s.View()
+		next := v.Next()
+		since := time.Now().Add(-r.opts.Start).UnixNano()
+		for i := v.Len() - 1; i >= 0 && (r.opts.Start < 0 || r.opts.Start > 0 && v.Head(i).MaxTime >= since); i-- {
+			next = v.Head(i).First
+		}
+		v.Close()
+		def := s.Definition()
+		r.batch.Reset(&def)
+		r.batch.First = next
+		if err := r.opts.Sink.Write(ctx, &r.batch); err != nil {
+			return err
+		}
+	}
+	return r.opts.Sink.Flush(ctx)
+}
+
+// pass brings what is shown and not delivered yet.
+func (r *Reader) pass(ctx context.Context) error {
+	for _, s := range r.opts.Archive.Streams() {
+		if !r.opts.Match(s.Labels()) {
+			continue
+		}
+		if err := r.stream(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := r.opts.Sink.Flush(ctx); err != nil {
+		return err
+	}
+	if r.opts.Delivered != nil {
+		for _, s := range r.opts.Archive.Streams() {
+			if next, ok := r.opts.Sink.Next(s.ID()); ok && r.opts.Match(s.Labels()) {
+				r.opts.Delivered(s, next)
+			}
+		}
+	}
+	return nil
+}
+
+// stream brings what is new of one stream.
+func (r *Reader) stream(ctx context.Context, s *archive.Stream) error {
+	v := s.View()
+	defer v.Close()
+	next, known := r.opts.Sink.Next(s.ID())
+	if known && next >= v.Next() {
+		return nil
+	}
+	def := s.Definition()
+	for i := range v.Len() {
+		h := v.Head(i)
+		end := h.First + uint64(h.Records+h.Gaps)
+		if known && end <= next {
+			continue
+		}
+		if known && h.First > next {
+			if err := r.missing(ctx, &def, next, h.First); err != nil {
+				return err
+			}
+		}
+		if !known || h.First > next {
+			next, known = h.First, true
+		}
+		if err := r.block(ctx, v, i, next); err != nil {
+			return err
+		}
+		next = end
+	}
+	return nil
+}
+
+// missing tells the sink that records are gone.
+func (r *Reader) missing(ctx context.Context, def *record.Stream, from, to uint64) error {
+	if r.opts.Ledger != nil {
+		r.opts.Ledger.Dropped("removed before it was sent", int(to-from))
+	}
+	r.batch.Reset(def)
+	r.batch.First = to - 1 // it stands in the place of the last of them
+	body := fmt.Appendf(nil, "%d records were removed before they could be sent here", to-from)
+	r.batch.Records = append(r.batch.Records, record.Record{Time: time.Now().UnixNano(), Level: record.LevelWarn, Flags: record.Lost, Body: r.batch.Append(body)})
+	return r.opts.Sink.Write(ctx, &r.batch)
+}
+
+// block brings the records of a block from next on.
+func (r *Reader) block(ctx context.Context, v *archive.View, i int, next uint64) error {
+	h := v.Head(i)
+	text, err := v.AppendText(r.text[:0], i, &r.decoder)
+	var corrupt *archive.CorruptError
+	if errors.Is(err, archive.ErrGone) || errors.As(err, &corrupt) {
+		def := v.Stream()
+		return r.missing(ctx, &def, next, h.First+uint64(h.Records+h.Gaps))
+	}
+	if err != nil {
+		return err
+	}
+	r.text = text
+	def := v.Stream()
+	r.batch.Reset(&def)
+	number := h.First
+	for line := range kept.Lines(text) {
+		number++
+		if number <= next {
+			continue
+		}
+		if len(r.batch.Records) == 0 {
+			r.batch.First = number - 1
+		}
+		r.add(line)
+		if len(r.batch.Arena) >= batchBytes {
+			if err := r.opts.Sink.Write(ctx, &r.batch); err != nil {
+				return err
+			}
+			r.batch.Reset(&def)
+		}
+	}
+	if len(r.batch.Records) == 0 {
+		return nil
+	}
+	return r.opts.Sink.Write(ctx, &r.batch)
+}
+
+// add appends a line to the batch. One that is damaged is empty, so that numbers hold.
+func (r *Reader) add(line []byte) {
+	b := &r.batch
+	l, err := kept.Parse(line)
+	if err != nil {
+		b.Records = append(b.Records, record.Record{Flags: record.Lost, Level: record.LevelWarn, Body: b.Append([]byte("a damaged record"))})
+		return
+	}
+	rec := record.Record{Time: l.Time, Level: l.Level, Flags: l.Flags &^ record.Escaped}
+	if len(l.Gap) > 0 {
+		rec.Flags |= record.Lost
+	}
+	off := len(b.Arena)
+	b.Arena = l.AppendText(b.Arena)
+	rec.Body = record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)}
+	b.Records = append(b.Records, rec)
+}
+
+func (r *Reader) fail(err error) {
+	r.failed = true
+	if r.opts.Ledger != nil {
+		r.opts.Ledger.Degraded(err.Error(), "what is not sent stays in the journal, within its bounds, and is sent when it works again")
+	}
+}
+
+func (r *Reader) recover() {
+	if r.failed && r.opts.Ledger != nil {
+		r.opts.Ledger.Healthy()
+	}
+	r.failed = false
+}

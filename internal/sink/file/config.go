@@ -1,0 +1,93 @@
+package file
+
+import (
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/match"
+)
+
+// Config says where text is written, and how much of it stays.
+type Config struct {
+	// Dir is the directory, made if need be. Each stream has a folder and a file in it of
+	// its name: <dir>/shop/shop.log. Needed.
+	Dir string `yaml:"dir"`
+	// Match is a selector of the streams that are written. Default {}, every stream.
+	Match string `yaml:"match"`
+	// MaxSize is how large a file grows before it becomes <name>.log.1, and .1 becomes .2.
+	// Lines are not divided. Default 10MiB; 0 never rotates.
+	MaxSize config.Bytes `yaml:"max_size"`
+	// MaxFiles is how many rotated files stay. Default 10; 0 never rotates.
+	MaxFiles int `yaml:"max_files"`
+	// Compress packs rotated files with gzip from the second on, <name>.log.2.gz, so that
+	// whoever follows the first can finish it. Default false.
+	Compress bool `yaml:"compress"`
+	// Template is how a line is written, in the syntax of Go's text/template, with .Time,
+	// .Level, .Text, .Stream (the identity) and .Label "name":
+	// '{{.Time.Format "15:04:05.000"}} {{.Level}} {{.Text}}'. Default: the text alone.
+	Template string `yaml:"template"`
+	// Start is how far back the first run goes: `end` (default), `beginning`, or a duration
+	// as 1h. Later runs go on where the last one ended.
+	Start string `yaml:"start"`
+}
+
+// Default returns the configuration of a sink that says nothing.
+func Default() Config {
+	return Config{Match: "{}", MaxSize: 10 << 20, MaxFiles: 10, Start: "end"}
+}
+
+// Validate returns what is wrong with c.
+func (c Config) Validate() error {
+	var problems []error
+	problem := func(key, message string) {
+		problems = append(problems, &config.Problem{Key: key, Message: message})
+	}
+	if c.Dir == "" {
+		problem("dir", "name the directory that the files go to")
+	}
+	if _, err := match.Parse(c.Match); err != nil {
+		problem("match", err.Error())
+	}
+	if c.MaxSize < 0 {
+		problem("max_size", "use 0 or more")
+	}
+	if c.MaxFiles < 0 || c.MaxFiles > maxFiles {
+		problem("max_files", "use 0 to "+strconv.Itoa(maxFiles))
+	}
+	if _, err := c.template(); err != nil {
+		problem("template", err.Error())
+	}
+	if _, err := c.since(); err != nil {
+		problem("start", "use end, beginning, or how far back, as 1h")
+	}
+	return config.Join(problems...)
+}
+
+// maxFiles bounds how many rotated files are looked for.
+const maxFiles = 1000
+
+// template returns how lines are written, nil for the text alone.
+func (c Config) template() (*template.Template, error) {
+	if c.Template == "" {
+		return nil, nil
+	}
+	t, err := template.New("template").Parse(strings.TrimSuffix(c.Template, "\n"))
+	if err != nil {
+		return nil, err
+	}
+	return t, t.Execute(new(strings.Builder), &entry{})
+}
+
+// since returns how far back the first run goes; negative: to the beginning.
+func (c Config) since() (time.Duration, error) {
+	switch c.Start {
+	case "end", "":
+		return 0, nil
+	case "beginning":
+		return -1, nil
+	}
+	return time.ParseDuration(c.Start)
+}

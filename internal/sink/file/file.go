@@ -1,0 +1,359 @@
+// Package file is the sink that writes the text of each stream to a file of its own,
+// <dir>/<stream>/<stream>.log, and rotates it.
+//
+//	s, err := file.New(cfg, deps) // a flow.TextSink, for reader.Reader
+//
+// Each line is written once, over restarts and crashes: the sink keeps, with the cursor of
+// a stream, which file that had filled how far, synced before. What stands behind that at a
+// start was written by a run whose cursor did not get on disk: it is cut off, a rotation
+// that was under way is taken back, and the lines are written again.
+//
+// Names are made of the stream's container label, else of its identity, and cannot leave
+// the directory. What another process does to the files is its business: a file that is
+// gone is made again.
+//
+// One goroutine at a time may use a sink. The package leaves out which records come.
+package file
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/ledger"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// maxOpen is how many files are open at a time.
+const maxOpen = 256
+
+// State keeps values over restarts, as journal.Journal does.
+type State interface {
+	// Load returns what was last stored under key, or nil.
+	Load(key string) []byte
+	// Store keeps value with the next commit.
+	Store(key string, value []byte)
+	// Sync makes what was stored durable.
+	Sync(ctx context.Context) error
+}
+
+// Deps is what a sink sees of the world.
+type Deps struct {
+	// Name is the sink's name in the configuration; its states are kept under it.
+	Name string
+	// Ledger is told what was sent. It may be nil.
+	Ledger *ledger.Component
+	// State keeps cursors.
+	State State
+	// Streams are those that State has a cursor of.
+	Streams []string
+}
+
+// Sink writes to files. It is a flow.TextSink.
+type Sink struct {
+	config   Config
+	deps     Deps
+	template *template.Template
+	outputs  map[string]*output // by stream
+	names    map[string]string  // the stream that has a name
+	clock    uint64             // counts uses, for closing the file that was not used for longest
+	open     int
+	line     []byte
+	entry    entry
+}
+
+var _ flow.TextSink = (*Sink)(nil)
+
+// output is the file of one stream.
+type output struct {
+	stream  string
+	name    string // of folder and file
+	next    uint64 // the record after the last that was written
+	size    int64
+	id      identity
+	file    *os.File
+	used    uint64
+	dirty   bool // written, and not stored
+	written int
+}
+
+// entry is what a template sees of a record.
+type entry struct {
+	// Time is when it happened.
+	Time time.Time
+	// Level is its severity, in lower case.
+	Level string
+	// Text is the body.
+	Text string
+	// Stream is the identity of its stream.
+	Stream string
+
+	labels record.Labels
+}
+
+// Label returns the value of one of the stream's labels, empty if it has no such label.
+func (e *entry) Label(name string) string { return e.labels.Get(name) }
+
+// New returns a sink. It fails for a configuration that Validate refuses.
+func New(c Config, d Deps) (*Sink, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	t, err := c.template()
+	if err != nil {
+		return nil, err
+	}
+	s := &Sink{config: c, deps: d, template: t, outputs: map[string]*output{}, names: map[string]string{}}
+	for _, stream := range d.Streams {
+		s.load(stream) // names stay with who has them
+	}
+	return s, nil
+}
+
+// Since returns how far back the first run goes; negative: to the beginning.
+func (s *Sink) Since() time.Duration {
+	since, _ := s.config.since() // New has validated it
+	return since
+}
+
+// StatePrefix is what the keys of all states begin with.
+const StatePrefix = "files\x00"
+
+// Prefix returns what the keys begin with under which the sink of that name keeps the states
+// of its streams.
+func Prefix(name string) string { return StatePrefix + name + "\x00" }
+
+func (s *Sink) key(stream string) string { return Prefix(s.deps.Name) + stream }
+
+// Next implements flow.TextSink.
+func (s *Sink) Next(stream string) (next uint64, ok bool) {
+	o := s.load(stream)
+	if o == nil {
+		return 0, false
+	}
+	return o.next, true
+}
+
+// load returns the output of a stream that was written to, now or before the last restart.
+func (s *Sink) load(stream string) *output {
+	if o := s.outputs[stream]; o != nil {
+		return o
+	}
+	o, ok := parseState(s.deps.State.Load(s.key(stream)))
+	if !ok {
+		return nil
+	}
+	o.stream = stream
+	s.outputs[stream], s.names[o.name] = o, stream
+	return o
+}
+
+// Write implements flow.Sink.
+func (s *Sink) Write(ctx context.Context, b *record.Batch) error {
+	o := s.load(b.Stream.ID)
+	if o == nil {
+		o = &output{stream: b.Stream.ID, name: s.name(b.Stream), next: b.First}
+		s.outputs[o.stream], s.names[o.name] = o, o.stream
+	}
+	o.dirty = true
+	if len(b.Records) == 0 {
+		o.next = b.First
+		return nil
+	}
+	if err := s.ready(ctx, o); err != nil {
+		return err
+	}
+	lines := s.line[:0]
+	for i := range b.Records {
+		if b.First+uint64(i) < o.next {
+			continue // of a batch that failed half way
+		}
+		before := len(lines)
+		lines = s.append(lines, b, i)
+		if s.full(o, len(lines)) && o.size+int64(before) > 0 {
+			if err := s.put(o, lines[:before], b.First+uint64(i)); err != nil {
+				return err
+			}
+			if err := s.rotate(ctx, o); err != nil {
+				return err
+			}
+			lines = append(lines[:0], lines[before:]...)
+		}
+	}
+	s.line = lines[:0]
+	return s.put(o, lines, b.First+uint64(len(b.Records)))
+}
+
+// full tells whether so many more bytes are too many for the file.
+func (s *Sink) full(o *output, more int) bool {
+	return s.config.MaxSize > 0 && s.config.MaxFiles > 0 && o.size+int64(more) > int64(s.config.MaxSize)
+}
+
+// put writes whole lines, those up to the record next.
+func (s *Sink) put(o *output, lines []byte, next uint64) error {
+	n, err := o.file.WriteAt(lines, o.size)
+	if err != nil {
+		if n > 0 {
+			err = errors.Join(err, o.file.Truncate(o.size))
+		}
+		return fmt.Errorf("write %s: %w", o.file.Name(), err)
+	}
+	o.written += int(next - min(o.next, next))
+	o.size += int64(len(lines))
+	o.next = next
+	return nil
+}
+
+// append appends the line of record i.
+func (s *Sink) append(dst []byte, b *record.Batch, i int) []byte {
+	r := &b.Records[i]
+	body := b.Bytes(r.Body)
+	if s.template == nil {
+		return append(append(dst, body...), '\n')
+	}
+	s.entry = entry{Time: time.Unix(0, r.Time), Level: r.Level.String(), Text: string(body), Stream: b.Stream.ID, labels: b.Stream.Labels}
+	w := writer{dst}
+	if err := s.template.Execute(&w, &s.entry); err != nil {
+		if s.deps.Ledger != nil {
+			s.deps.Ledger.Bad("template: "+err.Error(), body)
+		}
+		w.b = append(dst, body...) // the text is worth more than its form
+	}
+	return append(w.b, '\n')
+}
+
+// writer appends what is written to it.
+type writer struct{ b []byte }
+
+func (w *writer) Write(p []byte) (int, error) {
+	w.b = append(w.b, p...)
+	return len(p), nil
+}
+
+// Flush implements flow.TextSink: files are synced, then their lengths and cursors stored.
+func (s *Sink) Flush(context.Context) error {
+	for _, o := range s.outputs {
+		if !o.dirty {
+			continue
+		}
+		if o.file != nil {
+			if err := o.file.Sync(); err != nil {
+				return fmt.Errorf("sync %s: %w", o.file.Name(), err)
+			}
+		}
+		s.store(o)
+	}
+	s.closeUnused()
+	return nil
+}
+
+// store keeps where the stream stands.
+func (s *Sink) store(o *output) {
+	s.deps.State.Store(s.key(o.stream), o.appendState(nil))
+	o.dirty = false
+	if s.deps.Ledger != nil && o.written > 0 {
+		s.deps.Ledger.Sent(o.written)
+	}
+	o.written = 0
+}
+
+// closeUnused closes the files that were not used for longest, when too many are open.
+func (s *Sink) closeUnused() {
+	for s.open > maxOpen {
+		var last *output
+		for _, o := range s.outputs {
+			if o.file != nil && (last == nil || o.used < last.used) {
+				last = o
+			}
+		}
+		_ = last.file.Close() // it is synced
+		last.file = nil
+		s.open--
+	}
+}
+
+// Close closes all files. It may be called twice.
+func (s *Sink) Close() error {
+	var errs []error
+	for _, o := range s.outputs {
+		if o.file != nil {
+			errs = append(errs, o.file.Close())
+			o.file = nil
+			s.open--
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// name returns the folder and file name of a stream, which no other stream has.
+func (s *Sink) name(def *record.Stream) string {
+	text := def.Labels.Get("container")
+	if text == "" {
+		text = strings.TrimSuffix(strings.Trim(strings.TrimPrefix(def.ID, def.Source), "/"), ".log")
+	}
+	name := Sanitize(text)
+	if taken := s.names[name]; taken != "" && taken != def.ID {
+		h := fnv.New32a()
+		h.Write([]byte(def.ID))
+		name = fmt.Sprintf("%s-%08x", name, h.Sum32())
+	}
+	return name
+}
+
+// Sanitize returns text as the name of a file: letters, digits, '.', '-' and '_', not
+// beginning with a dot, and never empty.
+func Sanitize(text string) string {
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '_':
+			return r
+		}
+		return '_'
+	}, text)
+	if name = strings.TrimLeft(name, "._"); name == "" {
+		name = "stream"
+	}
+	return name[:min(len(name), 100)]
+}
+
+// path returns the file's path: the file itself for 0, else a rotated one.
+func (s *Sink) path(o *output, rotated int) string {
+	path := filepath.Join(s.config.Dir, o.name, o.name+".log")
+	if rotated > 0 {
+		path += fmt.Sprint(".", rotated)
+	}
+	return path
+}
+
+// appendState encodes what is kept of an output: the version, then its fields.
+func (o *output) appendState(dst []byte) []byte {
+	dst = append(dst, 1)
+	for _, v := range []uint64{o.next, uint64(o.size), o.id.device, o.id.inode} {
+		dst = binary.AppendUvarint(dst, v)
+	}
+	return append(dst, o.name...)
+}
+
+func parseState(b []byte) (*output, bool) {
+	if len(b) == 0 || b[0] != 1 {
+		return nil, false
+	}
+	b = b[1:]
+	var v [4]uint64
+	for i := range v {
+		n := 0
+		if v[i], n = binary.Uvarint(b); n <= 0 {
+			return nil, false
+		}
+		b = b[n:]
+	}
+	return &output{next: v[0], size: int64(v[1]), id: identity{v[2], v[3]}, name: Sanitize(string(b))}, len(b) > 0
+}
