@@ -28,13 +28,16 @@ func (r *Runner) functions() template.FuncMap {
 		"regexReplaceAll":        r.replaceAll,
 		"regexReplaceAllLiteral": r.replaceAllLiteral,
 	}
-	for name, f := range stringFunctions() {
+	for name, f := range r.stringFunctions() {
 		m[name] = f
 	}
 	for name, f := range numberFunctions() {
 		m[name] = f
 	}
-	for name, f := range timeFunctions() {
+	for name, f := range r.timeFunctions() {
+		m[name] = f
+	}
+	for name, f := range r.printFunctions() {
 		m[name] = f
 	}
 	return m
@@ -68,6 +71,9 @@ func (r *Runner) compile(expr string) (*regexp.Regexp, error) {
 
 func (r *Runner) count(expr, text string) (int, error) {
 	re, err := r.compile(expr)
+	if err == nil {
+		err = r.spend(len(text))
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -75,59 +81,59 @@ func (r *Runner) count(expr, text string) (int, error) {
 }
 
 func (r *Runner) replaceAll(expr, text, with string) (string, error) {
-	re, err := r.compile(expr)
-	if err != nil {
-		return "", err
-	}
-	if len(with)*(len(text)+1) > 16*maxOutput {
-		return "", errTooLong
-	}
-	return short(re.ReplaceAllString(text, with))
+	return r.replaced(expr, text, with, (*regexp.Regexp).ReplaceAllString)
 }
 
 func (r *Runner) replaceAllLiteral(expr, text, with string) (string, error) {
+	return r.replaced(expr, text, with, (*regexp.Regexp).ReplaceAllLiteralString)
+}
+
+func (r *Runner) replaced(expr, text, with string, f func(*regexp.Regexp, string, string) string) (string, error) {
 	re, err := r.compile(expr)
+	if err == nil {
+		err = r.spend(len(text))
+	}
 	if err != nil {
 		return "", err
 	}
-	if len(with)*(len(text)+1) > 16*maxOutput {
+	// A match may be a byte or none, and $0 in what replaces it as long as the text.
+	if len(with)*(len(text)+1) > maxWork {
 		return "", errTooLong
 	}
-	return short(re.ReplaceAllLiteralString(text, with))
+	return r.short(f(re, text, with))
 }
 
 // stringFunctions have the arguments in Loki's order: what is worked on comes last, so
 // that it can come through a pipe. Those with capitals are Loki's older names.
-func stringFunctions() template.FuncMap {
-	trimAll := func(chars, s string) string { return strings.Trim(s, chars) }
+func (r *Runner) stringFunctions() template.FuncMap {
 	return template.FuncMap{
 		"lower": strings.ToLower, "upper": strings.ToUpper, "title": title,
 		"ToLower": strings.ToLower, "ToUpper": strings.ToUpper,
-		"Replace": func(s, from, to string, n int) (string, error) { return replace(from, to, s, n) },
+		"Replace": func(s, from, to string, n int) (string, error) { return r.replace(from, to, s, n) },
 		"Trim":    strings.Trim, "TrimLeft": strings.TrimLeft, "TrimRight": strings.TrimRight,
 		"TrimPrefix": strings.TrimPrefix, "TrimSuffix": strings.TrimSuffix, "TrimSpace": strings.TrimSpace,
-		"trim": strings.TrimSpace, "trimAll": trimAll,
+		"trim":       strings.TrimSpace,
+		"trimAll":    func(chars, s string) string { return strings.Trim(s, chars) },
 		"trimPrefix": func(prefix, s string) string { return strings.TrimPrefix(s, prefix) },
 		"trimSuffix": func(suffix, s string) string { return strings.TrimSuffix(s, suffix) },
 		"contains":   func(part, s string) bool { return strings.Contains(s, part) },
 		"hasPrefix":  func(prefix, s string) bool { return strings.HasPrefix(s, prefix) },
 		"hasSuffix":  func(suffix, s string) bool { return strings.HasSuffix(s, suffix) },
-		"replace":    func(from, to, s string) (string, error) { return replace(from, to, s, -1) },
-		"repeat":     repeat, "substr": substr, "trunc": trunc,
-		"indent":  indent,
-		"nindent": func(n int, s string) (string, error) { s, err := indent(n, s); return "\n" + s, err },
-		"alignLeft": func(n int, s string) (string, error) {
-			return align(n, s, false)
-		},
-		"alignRight": func(n int, s string) (string, error) { return align(n, s, true) },
+		"replace":    func(from, to, s string) (string, error) { return r.replace(from, to, s, -1) },
+		"repeat":     r.repeat, "substr": substr, "trunc": trunc,
+		"indent":     r.indent,
+		"nindent":    func(n int, s string) (string, error) { s, err := r.indent(n, s); return "\n" + s, err },
+		"alignLeft":  func(n int, s string) (string, error) { return r.align(n, s, false) },
+		"alignRight": func(n int, s string) (string, error) { return r.align(n, s, true) },
 		"default": func(otherwise, s string) string {
 			if s == "" {
 				return otherwise
 			}
 			return s
 		},
-		"urlencode": url.QueryEscape, "urldecode": url.QueryUnescape,
-		"b64enc": func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+		"urlencode": func(s string) (string, error) { return r.short(url.QueryEscape(s)) },
+		"urldecode": url.QueryUnescape,
+		"b64enc":    func(s string) (string, error) { return r.short(base64.StdEncoding.EncodeToString([]byte(s))) },
 		"b64dec": func(s string) (string, error) {
 			b, err := base64.StdEncoding.DecodeString(s)
 			return string(b), err
@@ -137,11 +143,78 @@ func stringFunctions() template.FuncMap {
 	}
 }
 
-func timeFunctions() template.FuncMap {
+// printFunctions stand in for those of text/template, which have no bounds.
+func (r *Runner) printFunctions() template.FuncMap {
+	return template.FuncMap{
+		"printf": func(format string, args ...any) (string, error) {
+			// Each verb prints at most the longest argument or the widest width.
+			if strings.Count(format, "%")*longest(format, args) > maxWork {
+				return "", errTooLong
+			}
+			return r.short(fmt.Sprintf(format, args...))
+		},
+		"print": func(args ...any) (string, error) {
+			if len(args)*longest("", args) > maxWork {
+				return "", errTooLong
+			}
+			return r.short(fmt.Sprint(args...))
+		},
+		"println": func(args ...any) (string, error) {
+			if len(args)*longest("", args) > maxWork {
+				return "", errTooLong
+			}
+			return r.short(fmt.Sprintln(args...))
+		},
+		"html":     func(args ...any) (string, error) { return r.escaped(template.HTMLEscaper, args) },
+		"js":       func(args ...any) (string, error) { return r.escaped(template.JSEscaper, args) },
+		"urlquery": func(args ...any) (string, error) { return r.escaped(template.URLQueryEscaper, args) },
+	}
+}
+
+func (r *Runner) escaped(escape func(...any) string, args []any) (string, error) {
+	if len(args)*longest("", args) > maxWork {
+		return "", errTooLong
+	}
+	return r.short(escape(args...))
+}
+
+// longest bounds what one verb of a format prints.
+func longest(format string, args []any) int {
+	most := 64 // of a number
+	for _, arg := range args {
+		switch arg := arg.(type) {
+		case string:
+			most = max(most, 6*len(arg)) // %q may escape each byte
+		case int:
+			most = max(most, min(arg, maxOutput)) // of %*d
+		case float64, int64, bool, time.Time, nil:
+			most = max(most, 512)
+		default: // what fromJson made
+			most = max(most, maxOutput/16)
+		}
+	}
+	digits := 0
+	for _, c := range []byte(format) { // %1000000d
+		if digits = digits*10 + int(c-'0'); c < '0' || c > '9' {
+			digits = 0
+		}
+		digits = min(digits, maxOutput)
+		most = max(most, digits)
+	}
+	return most
+}
+
+func (r *Runner) timeFunctions() template.FuncMap {
 	seconds := func(s string) (float64, error) { d, err := time.ParseDuration(s); return d.Seconds(), err }
 	return template.FuncMap{
 		"duration": seconds, "duration_seconds": seconds,
-		"date":            func(layout string, t any) (string, error) { return date(layout, t) },
+		"date": func(layout string, t any) (string, error) {
+			s, err := date(layout, t)
+			if err != nil {
+				return "", err
+			}
+			return r.short(s)
+		},
 		"toDate":          func(layout, s string) (time.Time, error) { return time.ParseInLocation(layout, s, time.Local) },
 		"toDateInZone":    toDateInZone,
 		"unixEpoch":       func(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) },
@@ -151,12 +224,20 @@ func timeFunctions() template.FuncMap {
 	}
 }
 
+// spend counts the bytes that functions work on for one record.
+func (r *Runner) spend(n int) error {
+	if r.work += n; r.work > maxWork {
+		return errWork
+	}
+	return nil
+}
+
 // short refuses text that is longer than a result may be.
-func short(s string) (string, error) {
+func (r *Runner) short(s string) (string, error) {
 	if len(s) > maxOutput {
 		return "", errTooLong
 	}
-	return s, nil
+	return s, r.spend(len(s))
 }
 
 func title(s string) string {
@@ -171,18 +252,18 @@ func title(s string) string {
 	}, s)
 }
 
-func replace(from, to, s string, n int) (string, error) {
-	if len(s)+(strings.Count(s, from))*max(0, len(to)-len(from)) > maxOutput {
+func (r *Runner) replace(from, to, s string, n int) (string, error) {
+	if len(s)+strings.Count(s, from)*max(0, len(to)-len(from)) > maxOutput {
 		return "", errTooLong
 	}
-	return strings.Replace(s, from, to, n), nil
+	return r.short(strings.Replace(s, from, to, n))
 }
 
-func repeat(n int, s string) (string, error) {
+func (r *Runner) repeat(n int, s string) (string, error) {
 	if n < 0 || len(s) > 0 && n > maxOutput/len(s) {
 		return "", errTooLong
 	}
-	return strings.Repeat(s, n), nil
+	return r.short(strings.Repeat(s, n))
 }
 
 // substr is the text from a byte to another; a bound that is outside is the nearest end.
@@ -210,31 +291,31 @@ func trunc(n int, s string) string {
 	return s
 }
 
-func indent(n int, s string) (string, error) {
-	pad, err := repeat(n, " ")
+func (r *Runner) indent(n int, s string) (string, error) {
+	pad, err := r.repeat(n, " ")
 	if err != nil {
 		return "", err
 	}
-	text, err := replace("\n", "\n"+pad, s, -1)
+	text, err := r.replace("\n", "\n"+pad, s, -1)
 	return pad + text, err
 }
 
 // align makes s n characters long, by spaces or by cutting.
-func align(n int, s string, right bool) (string, error) {
+func (r *Runner) align(n int, s string, right bool) (string, error) {
 	have := utf8.RuneCountInString(s)
 	switch {
 	case n < 0:
 		return s, nil
-	case n > maxOutput:
-		return "", errTooLong
 	case n < have && right:
 		return string([]rune(s)[have-n:]), nil
 	case n < have:
 		return string([]rune(s)[:n]), nil
-	case right:
-		return strings.Repeat(" ", n-have) + s, nil
 	}
-	return s + strings.Repeat(" ", n-have), nil
+	pad, err := r.repeat(n-have, " ")
+	if right {
+		return pad + s, err
+	}
+	return s + pad, err
 }
 
 // fromJSON returns "" for what is no JSON.

@@ -23,7 +23,8 @@ import (
 const (
 	maxText   = 64 << 10 // bytes of a template
 	maxOutput = 1 << 20  // bytes of what one makes of one record, and of any value in between
-	maxTurns  = 100_000  // of all loops together, for one record
+	maxWork   = 16 << 20 // bytes that its functions make and look through, for one record
+	maxTurns  = 10_000   // of all loops together, for one record
 	tick      = "__turn__"
 )
 
@@ -98,6 +99,7 @@ type Runner struct {
 
 	exec  *template.Template
 	turns int
+	work  int
 	cache map[string]*regexp.Regexp
 }
 
@@ -115,7 +117,7 @@ func (t *Template) NewRunner() *Runner {
 // Append extends dst by what the template makes of labels. A label that is missing is
 // empty text. After an error what was made so far is left out.
 func (r *Runner) Append(dst []byte, labels map[string]string) ([]byte, error) {
-	r.turns = 0
+	r.turns, r.work = 0, 0
 	w := writer{b: dst, limit: len(dst) + maxOutput}
 	if err := r.exec.Execute(&w, labels); err != nil {
 		return dst, plain(err)
@@ -139,6 +141,7 @@ func (w *writer) Write(p []byte) (int, error) {
 
 var (
 	errTooLong = fmt.Errorf("the result of the template is longer than %d MiB", maxOutput>>20)
+	errWork    = fmt.Errorf("the template works on more than %d MiB for one record", maxWork>>20)
 	errTurns   = fmt.Errorf("the loops of the template take more than %d turns", maxTurns)
 	where      = regexp.MustCompile(`^template: :(\d+)(:\d+)?: (executing "" at )?`)
 )
