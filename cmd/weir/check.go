@@ -50,6 +50,11 @@ func (p *process) printSummary(s agent.Summary) error {
 	for _, c := range s.Components {
 		fmt.Fprintf(&b, "%-6s %s (%s)\n", c.Kind, c.Name, c.Type)
 	}
+	b.WriteString("keeps  " + s.Journal.Size + " of text")
+	if s.Journal.Age != "" {
+		b.WriteString(" for " + s.Journal.Age)
+	}
+	b.WriteString(", as long as " + s.Journal.Free + " of the disk are free\n")
 	for _, r := range s.Rules {
 		fmt.Fprintf(&b, "rule   %s for %s\n", r.Name, r.Match)
 		if r.Parser != "" {
@@ -57,6 +62,9 @@ func (p *process) printSummary(s agent.Summary) error {
 		}
 		for _, m := range r.Metrics {
 			fmt.Fprintf(&b, "         counts %s\n", m)
+		}
+		if r.Keep != "" {
+			fmt.Fprintf(&b, "         keeps %s\n", r.Keep)
 		}
 	}
 	_, err := io.WriteString(p.out, b.String())

@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weirlog/weir/internal/archive"
 	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/journal"
@@ -81,6 +82,7 @@ func New(cfg Config, o Options) (*Agent, error) {
 	}
 	a.journal, err = journal.Open(journal.Options{
 		FS: fs, Registry: a.registry, Log: o.Log, Ledger: a.ledger.Component("journal", "commits", "journal"),
+		Total: archive.Bound{Size: int64(cfg.Journal.Size), Age: cfg.Journal.Age}, Floor: int64(cfg.Journal.Free),
 	})
 	if err != nil {
 		return nil, err
@@ -272,6 +274,8 @@ func (a *Agent) compatible(old, cfg Config) error {
 		return restartError{fmt.Sprintf("data_dir is %s and would become %s", a.dataDir, cfg.DataDir)}
 	case !reflect.DeepEqual(cfg.HTTP, old.HTTP):
 		return restartError{"the http section is another one"}
+	case cfg.Journal != old.Journal:
+		return restartError{"the journal section is another one"}
 	}
 	return nil
 }

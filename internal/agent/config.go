@@ -26,6 +26,8 @@ type Config struct {
 	DataDir string `yaml:"data_dir"`
 	// HTTP is the status page, /metrics and the APIs.
 	HTTP web.Config `yaml:"http"`
+	// Journal bounds the text that is kept on this node, of all streams together.
+	Journal Journal `yaml:"journal"`
 	// Sources are what is read, by name; the type defaults to the name. Default: docker.
 	Sources map[string]config.Node `yaml:"sources"`
 	// Rules say what to do with the records; every rule that matches a stream applies, in
@@ -42,29 +44,6 @@ type Config struct {
 	tree    *config.Tree
 	parts   parts
 	mapping *level.Mapping
-}
-
-// Keep says how much of the text of a stream is kept.
-type Keep struct {
-	// None keeps no text, only counts.
-	None bool
-}
-
-// UnmarshalNode reads `none`.
-func (k *Keep) UnmarshalNode(n *config.Node) error {
-	if n.Kind() != config.Scalar || n.Text() != "none" {
-		return errors.New("only none can be kept yet: text is counted and let go; write keep: none, or leave it out")
-	}
-	k.None = true
-	return nil
-}
-
-// MarshalNode writes `none`.
-func (k Keep) MarshalNode() any { return "none" }
-
-// Schema says what the key accepts.
-func (k Keep) Schema() map[string]any {
-	return map[string]any{"title": "none", "type": "string", "enum": []any{"none"}}
 }
 
 // Files says where the configuration comes from.
@@ -87,7 +66,7 @@ type Files struct {
 func Load(f Files) (Config, config.Mistakes) {
 	tree, mistakes := config.Load(config.Options{Env: f.Env, Whole: []string{"sources", "sinks"}}, f.Paths...)
 	env := environment{f.Env}
-	c := Config{Node: env.or(f.Hostname, "MACHINE_NAME"), DataDir: env.dataDir(), HTTP: env.web(f.Token), tree: tree}
+	c := Config{Node: env.or(f.Hostname, "MACHINE_NAME"), DataDir: env.dataDir(), HTTP: env.web(f.Token), Journal: defaultJournal(), tree: tree}
 	c.HTTP.Insecure = f.Insecure
 	mistakes = append(mistakes, config.Decode(tree.Root, &c)...)
 	c.parts, mistakes = c.decodeParts(env, mistakes)
@@ -116,14 +95,15 @@ func (c *Config) readMapping(path string, read func(string) ([]byte, error)) err
 	return err
 }
 
-// Validate returns what is wrong with the rules as a whole: names, and metrics that two of
-// them define differently. What is wrong with a part is said by the part.
+// Validate returns what is wrong with the rules as a whole: names, metrics that two of them
+// define differently, and bounds that those of the node cut. What is wrong with a part is
+// said by the part.
 func (c Config) Validate() error {
 	reg, _, err := scratch(c.Node)
 	if err == nil {
 		_, err = compileRules(c.Rules, reg)
 	}
-	return errors.Join(err, unknownFields(c.Rules))
+	return errors.Join(err, unknownFields(c.Rules), keepProblems(c.Rules, c.Journal))
 }
 
 // Files returns the files that were read.
@@ -212,7 +192,7 @@ func defaultRules() []Rule {
 	}}
 }
 
-// unknownFields finds counts by fields that nothing extracts: they would make series with
+// unknownFields finds fields that nothing extracts: counts by them would make series with
 // empty labels. It can only tell where every parser has a fixed list of fields.
 func unknownFields(rules []Rule) error {
 	known := []string{"level"}
@@ -227,19 +207,25 @@ func unknownFields(rules []Rule) error {
 		known = append(known, names...)
 	}
 	var problems []error
+	missing := func(key, field string) {
+		problems = append(problems, &config.Problem{Key: key, Message: fmt.Sprintf("no rule extracts the field %q%s", field, config.Suggest(field, known))})
+	}
 	for i, r := range rules {
 		for k, c := range r.Count {
 			if r.Parse == nil {
 				continue
 			}
 			for _, field := range c.Fields() {
-				if slices.Contains(known, field) || isStreamLabel(field) || strings.Contains(r.Match, field) {
-					continue
+				if !slices.Contains(known, field) && !isStreamLabel(field) && !strings.Contains(r.Match, field) {
+					missing(fmt.Sprintf("rules[%d].count[%d]", i, k), field)
 				}
-				problems = append(problems, &config.Problem{
-					Key:     fmt.Sprintf("rules[%d].count[%d]", i, k),
-					Message: fmt.Sprintf("no rule extracts the field %q%s", field, config.Suggest(field, known)),
-				})
+			}
+		}
+		if r.Keep != nil && r.Keep.Fields != nil {
+			for _, field := range r.Keep.Fields.Names {
+				if !slices.Contains(known, field) {
+					missing(fmt.Sprintf("rules[%d].keep.fields", i), field)
+				}
 			}
 		}
 	}

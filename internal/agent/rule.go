@@ -43,8 +43,9 @@ type Rule struct {
 	Count []count.Config `yaml:"count,omitempty"`
 	// Filter takes records out after they were counted.
 	Filter *filter.Config `yaml:"filter"`
-	// Keep bounds the text that is kept. Of several rules the last is used. The journal
-	// keeps no text yet: every rule counts and lets the text go, as with keep: none.
+	// Keep bounds the text that is kept of a stream: `none`, which keeps counts alone, or
+	// {size: 100MiB, age: 7d, fields: [status]}. Of several rules the last that says
+	// something is used, as a whole. Default: as much as `journal` allows.
 	Keep *Keep `yaml:"keep"`
 }
 
@@ -217,6 +218,9 @@ func reads(rules []*rule) []string {
 		}
 		if r.Level != nil {
 			add(r.Level.Field)
+		}
+		if r.Keep != nil && r.Keep.Fields != nil {
+			add(r.Keep.Fields.Names...)
 		}
 	}
 	if readsLevel(rules) {

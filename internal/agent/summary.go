@@ -16,7 +16,16 @@ import (
 type Summary struct {
 	Files      []string      `json:"files"`
 	Components []PartSummary `json:"components"`
-	Rules      []RuleSummary `json:"rules"`
+	// Journal says how much text is kept.
+	Journal JournalSummary `json:"journal"`
+	Rules   []RuleSummary  `json:"rules"`
+}
+
+// JournalSummary is how much text a node keeps, as text with units.
+type JournalSummary struct {
+	Size string `json:"size"`
+	Age  string `json:"age,omitempty"`
+	Free string `json:"free"`
 }
 
 // PartSummary is one source or sink.
@@ -33,11 +42,16 @@ type RuleSummary struct {
 	Parser  string   `json:"parser,omitempty"`
 	Engine  string   `json:"engine,omitempty"`
 	Metrics []string `json:"metrics,omitempty"`
+	// Keep says what the rule keeps of the text, where it says so.
+	Keep string `json:"keep,omitempty"`
 }
 
 // Summarize returns the summary of a configuration without mistakes.
 func Summarize(cfg Config) (Summary, error) {
-	s := Summary{Files: cfg.Files()}
+	s := Summary{Files: cfg.Files(), Journal: JournalSummary{Size: cfg.Journal.Size.String(), Free: cfg.Journal.Free.String()}}
+	if cfg.Journal.Age > 0 {
+		s.Journal.Age = config.FormatDuration(cfg.Journal.Age)
+	}
 	reg, _, err := scratch(cfg.Node)
 	if err != nil {
 		return s, err
@@ -60,6 +74,9 @@ func Summarize(cfg Config) (Summary, error) {
 		for _, m := range r.metrics {
 			d := m.Family.Desc()
 			sum.Metrics = append(sum.Metrics, d.Name+labelList(d.Labels))
+		}
+		if r.Keep != nil {
+			sum.Keep = r.Keep.String()
 		}
 		s.Rules = append(s.Rules, sum)
 	}
@@ -94,10 +111,11 @@ func Effective(cfg Config, asJSON bool) ([]byte, error) {
 		Node    string               `yaml:"node"`
 		DataDir string               `yaml:"data_dir"`
 		HTTP    web.Config           `yaml:"http"`
+		Journal Journal              `yaml:"journal"`
 		Sources map[string]component `yaml:"sources"`
 		Rules   []Rule               `yaml:"rules"`
 		Sinks   map[string]component `yaml:"sinks"`
-	}{cfg.Node, cfg.DataDir, cfg.HTTP, sources, cfg.Rules, sinks}, cfg.tree)
+	}{cfg.Node, cfg.DataDir, cfg.HTTP, cfg.Journal, sources, cfg.Rules, sinks}, cfg.tree)
 	var b bytes.Buffer
 	if !asJSON {
 		err := config.WriteYAML(&b, plain)
@@ -118,7 +136,7 @@ var comments []byte
 // Reference returns the book of the configuration, for the JSON Schema and the manual.
 func Reference() (*reference.Book, error) {
 	book := &reference.Book{
-		Root:     Config{HTTP: environment{unset}.web("")},
+		Root:     Config{HTTP: environment{unset}.web(""), Journal: defaultJournal()},
 		Variants: map[string][]reference.Variant{},
 	}
 	for _, typ := range slices.Sorted(maps.Keys(sourceTypes)) {
