@@ -132,8 +132,10 @@ func (a *Archive) load(dir, id string, stored []byte) error {
 		first, ext, ok := parseName(name)
 		switch {
 		case !ok:
-		case ext == dataExt:
-			s.segments = append(s.segments, &segment{first: first})
+		case ext == dataExt, ext == idxExt: // what lacks one is damaged
+			if n := len(s.segments); n == 0 || s.segments[n-1].first != first {
+				s.segments = append(s.segments, &segment{first: first})
+			}
 		case ext == tailExt:
 			tails = append(tails, first)
 		}
@@ -195,7 +197,12 @@ func (s *Stream) cut(st state) {
 		}
 		return true
 	})
-	if n := len(s.segments); n == 0 || st.segment == 0 || s.segments[n-1].first != st.segment {
+	n := len(s.segments)
+	if st.segment == 0 {
+		return
+	}
+	if n == 0 || s.segments[n-1].first != st.segment {
+		s.a.damage(s.dir+baseName(st.segment)+dataExt, 0, errors.New("it is gone"))
 		return
 	}
 	g := s.segments[len(s.segments)-1]
@@ -326,8 +333,10 @@ func (s *Stream) loadTail(st *state, found []uint64) {
 	if st != nil {
 		records = int(st.next - st.tailFirst)
 	}
+	damaged := false
 	if err != nil || st == nil {
 		whole, bad := salvage(text, records)
+		damaged = bad > 0
 		if bad > 0 {
 			if err == nil {
 				err = fmt.Errorf("%d lines are no records", bad)
@@ -335,8 +344,6 @@ func (s *Stream) loadTail(st *state, found []uint64) {
 			s.a.damage(s.dir+tailName(want), 0, err)
 		}
 		text = whole
-	} else {
-		s.tail.onDisk = len(text)
 	}
 	if len(text) > 0 {
 		s.tail.add(text)
@@ -344,27 +351,41 @@ func (s *Stream) loadTail(st *state, found []uint64) {
 		s.tail.since = time.Now().UnixMilli()
 	}
 	s.next = max(s.next, s.tail.First+uint64(s.tail.Records+s.tail.Gaps))
-	if err := s.prepareTail(); err != nil {
-		s.a.opts.Log.Warn("cut a tail", "stream", s.id, "error", err)
+	if err := s.prepareTail(damaged); err != nil {
+		s.a.opts.Log.Warn("prepare a tail", "stream", s.id, "error", err)
 	}
 }
 
-// prepareTail makes the tail's file end where the tail does.
-func (s *Stream) prepareTail() error {
+// prepareTail makes the tail's file hold what the tail does. A damaged one is replaced, so
+// that nothing of it is lost if that does not succeed.
+func (s *Stream) prepareTail(damaged bool) error {
 	if s.a.opts.ReadOnly {
-		s.tail.onDisk = 0
 		return nil
 	}
 	t := &s.tail
+	tree, name := s.a.opts.Tree, s.dir+tailName(t.First)
 	if t.Bytes == 0 {
-		return s.a.opts.Tree.Remove(s.dir + tailName(t.First))
+		return tree.Remove(name)
 	}
-	f, err := s.a.opts.Tree.Open(s.dir + tailName(t.First))
+	if damaged {
+		f, err := tree.Open(name + ".new")
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteAt(t.mem, 0)
+		if err := errors.Join(err, f.Truncate(int64(len(t.mem))), f.Sync(), f.Close()); err != nil {
+			return err
+		}
+		if err := tree.Rename(name+".new", name); err != nil {
+			return err
+		}
+	}
+	f, err := tree.Open(name)
 	if err != nil {
 		return err
 	}
-	t.file = f
-	return f.Truncate(int64(t.onDisk))
+	t.file, t.onDisk = f, t.Bytes
+	return f.Truncate(int64(t.Bytes))
 }
 
 // salvage returns the lines of text that are records, with a gap record for each that is

@@ -161,10 +161,10 @@ func (g *segment) write(b *block, frame, grams []byte) error {
 	return nil
 }
 
-// remove takes the files away.
+// remove takes the files away. The index goes first: one without its data would be damage.
 func (g *segment) remove(tree disk.Tree, dir string) error {
 	errs := []error{g.close()}
-	for _, ext := range segmentExts {
+	for _, ext := range [...]string{idxExt, gramsExt, dataExt} {
 		errs = append(errs, tree.Remove(dir+g.name(ext)))
 	}
 	return errors.Join(errs...)

@@ -48,11 +48,13 @@ func (b *Builder) Add(body []byte) {
 	}
 }
 
-// hash returns the place of a gram in the largest filter, and whether it counts.
+// hash returns the place of a gram in the largest filter, and whether it counts. What
+// decides that are other bits than those of the place: else the grams of identifiers would
+// crowd in a quarter of the places.
 func hash(gram uint32) (h uint16, ok bool) {
 	gram |= 0x20202020
-	h = uint16(gram * 0x9E3779B1 >> 16)
-	return h, h&3 == 0 || !allHex(gram)
+	product := gram * 0x9E3779B1
+	return uint16(product >> 16), product>>14&3 == 0 || !allHex(gram)
 }
 
 // allHex tells whether the four bytes of a gram in lower case are hexadecimal digits.
