@@ -64,6 +64,9 @@ type Input struct {
 	Stream record.Stream
 	// ID tells inputs of one stream apart: a container's id; empty for a file.
 	ID string
+	// Whole says that its records are whole, and that none can be read again: nothing is
+	// held back for joining.
+	Whole bool
 }
 
 // Lines gives a source its lines.
@@ -100,6 +103,9 @@ type Deps struct {
 	Batches *Pool
 	// Once asks a source to read what exists to its end, from its beginning, and return.
 	Once bool
+	// Sync waits until what was written before is durable. It is for a source whose sender
+	// waits for an answer.
+	Sync func(ctx context.Context) error
 	// First is set when this source has never settled: what exists now may be older than
 	// weir, and the source's start setting says how much of it is read.
 	First bool

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -21,6 +22,8 @@ type Keep struct {
 	Bound archive.Bound
 	// Fields names the extracted fields that are stored beside the text.
 	Fields []string
+	// Until names sinks for which alone the text is kept: what all of them have goes.
+	Until []string
 }
 
 // pending is the text of one stream that is in no commit yet. Guarded by Journal.mu.
@@ -42,6 +45,7 @@ func (w *Writer) Keep(k Keep) {
 	j := w.journal
 	def := w.input.def.stream
 	stream := j.commit.archive.Stream(def, k.Bound)
+	stream.Until(k.Until)
 	stream.Hold()
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -95,13 +99,15 @@ func (w *Writer) render(b *record.Batch) (text []byte, records int) {
 		r.text = archive.AppendGap(r.text, now, g)
 	}
 	r.choose(b.Slots, w.fields)
+	came := b.Fields
 	for i := range b.Records {
 		rec := &b.Records[i]
-		if rec.Flags&record.Dropped != 0 {
+		var fields []kept.Field
+		if fields, came = r.row(b, i, came); rec.Flags&record.Dropped != 0 {
 			continue
 		}
 		records++
-		line := kept.Record{Time: rec.Time, Level: rec.Level, Flags: rec.Flags, Body: b.Bytes(rec.Body), Fields: r.row(b, i)}
+		line := kept.Record{Time: rec.Time, Level: rec.Level, Flags: rec.Flags, Body: b.Bytes(rec.Body), Fields: fields}
 		if line.Time == 0 {
 			line.Time = now
 		}
@@ -124,16 +130,32 @@ func (r *renderer) choose(slots, fields []string) {
 	}
 }
 
-// row returns the stored fields of record i.
-func (r *renderer) row(b *record.Batch, i int) []kept.Field {
-	if len(r.columns) == 0 {
-		return nil
+// row returns the stored fields of record i: those that rules extract, and of those that
+// came with it, the first of came, the others. rest are those of later records.
+func (r *renderer) row(b *record.Batch, i int, came []record.Field) (fields []kept.Field, rest []record.Field) {
+	fields = r.fields[:len(r.columns)]
+	if len(r.columns) > 0 {
+		row := b.Row(i)
+		for k, column := range r.columns {
+			fields[k].Value = b.Bytes(row[column])
+		}
 	}
-	row := b.Row(i)
-	for k, column := range r.columns {
-		r.fields[k].Value = b.Bytes(row[column])
+	for ; len(came) > 0 && came[0].Record <= i; came = came[1:] {
+		if name := b.Bytes(came[0].Name); came[0].Record == i && !hasField(fields[:len(r.columns)], name) {
+			fields = append(fields, kept.Field{Name: name, Value: b.Bytes(came[0].Value)})
+		}
 	}
-	return r.fields
+	r.fields = fields[:len(r.columns)]
+	return fields, came
+}
+
+func hasField(fields []kept.Field, name []byte) bool {
+	for i := range fields {
+		if len(fields[i].Value) > 0 && bytes.Equal(fields[i].Name, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // room waits until there is room for that much text.

@@ -273,3 +273,34 @@ func (w *world) stated(name string) {
 		w.t.Fatalf("%d lines were read, %d are kept, and %d are stated to be lost", position, kept, stated)
 	}
 }
+
+func TestFieldsThatCameWithRecords(t *testing.T) {
+	w := &Writer{fields: []string{"status", "path"}}
+	b := new(record.Batch)
+	span := func(text string) record.Span { return b.Append([]byte(text)) }
+	b.Slots = []string{"path", "status"}
+	for i := range 4 {
+		r := record.Record{Time: int64(i + 1), Body: span("x")}
+		if i == 1 {
+			r.Flags = record.Dropped
+		}
+		b.Records = append(b.Records, r)
+		b.Values = append(b.Values, span("/"), record.Span{})
+	}
+	for _, f := range []struct {
+		record      int
+		name, value string
+	}{{0, "trace", "t0"}, {0, "status", "500"}, {1, "trace", "t1"}, {3, "path", "mine"}, {3, "note", `"quoted"`}} {
+		b.Fields = append(b.Fields, record.Field{Record: f.record, Name: span(f.name), Value: span(f.value)})
+	}
+	text, _ := w.render(b)
+	var fields []string
+	for line := range strings.Lines(string(text)) {
+		_, found, _ := strings.Cut(line, `"fields":`)
+		fields = append(fields, strings.TrimSuffix(found, "}\n"))
+	}
+	want := []string{`{"path":"/","trace":"t0","status":"500"}`, `{"path":"/"}`, `{"path":"/","note":"\"quoted\""}`}
+	if !slices.Equal(fields, want) {
+		t.Errorf("fields %v, want %v", fields, want)
+	}
+}

@@ -113,6 +113,16 @@ type Gap struct {
 	Reason string
 }
 
+// Field is a name and a value that came with a record.
+type Field struct {
+	// Record is the record's place in the batch.
+	Record int
+	// Name has letters, digits and _ only; a record has each name once.
+	Name Span
+	// Value is plain text.
+	Value Span
+}
+
 // Batch is consecutive records of one stream.
 type Batch struct {
 	Stream  *Stream
@@ -130,6 +140,9 @@ type Batch struct {
 	// for each record, in the order of Records.
 	Slots  []string
 	Values []Span
+	// Fields came with records beside their text, as Loki's structured metadata does. They
+	// are in the order of Records, of which nobody puts any together.
+	Fields []Field
 	// Deltas are the counts that the batch's records made.
 	Deltas []Delta
 	// Gaps are the losses that the source noticed before the batch's first record.
@@ -149,6 +162,7 @@ func (b *Batch) Reset(s *Stream) {
 	b.Position.Resume = [2]int64{}
 	b.Slots = nil
 	b.Values = b.Values[:0]
+	b.Fields = b.Fields[:0]
 	b.Deltas = b.Deltas[:0]
 	b.Gaps = b.Gaps[:0]
 	b.Held = false

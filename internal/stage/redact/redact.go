@@ -71,6 +71,9 @@ func New(patterns []Pattern, series []uint32) (flow.Stage, error) {
 			for i := range b.Records {
 				s.record(b, i)
 			}
+			for i := range b.Fields {
+				s.came(b, &b.Fields[i])
+			}
 			s.count(b)
 			return next.Write(ctx, b)
 		})
@@ -190,6 +193,21 @@ func (s *stage) value(b *record.Batch, i, slot int) {
 		row[slot] = b.Append(dockerjson.Escape(nil, text))
 	case changed:
 		row[slot] = b.Append(text)
+	}
+}
+
+// came redacts a field that came with a record.
+func (s *stage) came(b *record.Batch, f *record.Field) {
+	for k := range s.patterns {
+		p := &s.patterns[k]
+		if !p.in(b, f.Value, false) {
+			continue
+		}
+		text := b.Bytes(f.Value)
+		if n := len(p.re.FindAllIndex(text, -1)); n > 0 {
+			p.hits += n
+			f.Value = b.Append(p.re.ReplaceAll(text, p.replace))
+		}
 	}
 }
 

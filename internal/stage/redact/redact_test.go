@@ -122,6 +122,20 @@ func batch(text string, escaped bool, fields ...string) *record.Batch {
 	return b
 }
 
+func TestFieldsThatCameWithRecords(t *testing.T) {
+	b := batch("text with token=abc", false)
+	for _, value := range []string{"plain", "token=def and token=ghi"} {
+		b.Fields = append(b.Fields, record.Field{Name: b.Append([]byte("f")), Value: b.Append([]byte(value))})
+	}
+	text, _ := redacted(t, []redact.Pattern{{Name: "token", Regex: `token=\w+`, Replace: "****"}}, b)
+	if text != "text with ****" || string(b.Bytes(b.Fields[0].Value)) != "plain" || string(b.Bytes(b.Fields[1].Value)) != "**** and ****" {
+		t.Errorf("%s, %s, %s", text, b.Bytes(b.Fields[0].Value), b.Bytes(b.Fields[1].Value))
+	}
+	if len(b.Deltas) != 1 || b.Deltas[0].Add != 3 {
+		t.Errorf("deltas %v", b.Deltas)
+	}
+}
+
 func TestFieldsOfSecrets(t *testing.T) {
 	for _, escaped := range []bool{false, true} {
 		good := func(patterns []redact.Pattern, b *record.Batch, want string, wantValues ...string) {
