@@ -2,6 +2,7 @@ package gram_test
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -66,10 +67,74 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// TestRuns looks for every part of texts in which identifiers of all lengths begin and end.
+func TestRuns(t *testing.T) {
+	var b gram.Builder
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		var body []byte
+		for len(body) < 60 {
+			for range r.IntN(20) {
+				body = append(body, "0123456789abcdefABCDEF-.:/"[r.IntN(26)])
+			}
+			body = append(body, "xyk s\\\"\xc3\xa9"[r.IntN(9)])
+		}
+		b.Add(body)
+		filter := b.AppendFilter(nil)
+		for i := range body {
+			for j := i; j <= len(body); j++ {
+				for _, ignoreCase := range []bool{false, true} {
+					if !gram.NewQuery(body[i:j], ignoreCase).MayContain(filter) {
+						t.Fatalf("%q has no %q", body, body[i:j])
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestIdentifiers: in a block with one random identifier a line, others are told apart, and
+// so are words.
+func TestIdentifiers(t *testing.T) {
+	var b gram.Builder
+	r := rand.New(rand.NewPCG(1, 2))
+	const lines = 1200
+	id := func() string { return fmt.Sprintf("%016x%016x", r.Uint64(), r.Uint64()) }
+	for range lines {
+		b.Add([]byte("GET /static/fonts/inter.woff2 HTTP/1.1 200 34105 rid=" + id() + " cache=HIT"))
+	}
+	filter := b.AppendFilter(nil)
+	check := func(name string, most int, needle func() string) {
+		t.Helper()
+		maybe := 0
+		for range 1000 {
+			if gram.NewQuery([]byte(needle()), false).MayContain(filter) {
+				maybe++
+			}
+		}
+		if maybe > most {
+			t.Errorf("%d of 1000 absent %s may be contained; want at most %d", maybe, name, most)
+		}
+	}
+	check("identifiers", 5, id)
+	check("halves of identifiers", 50, func() string { return id()[:16] })
+	check("words", 5, func() string {
+		word := make([]byte, 10)
+		for i := range word {
+			word[i] = "ghijklmnopqrstuvwxyz"[r.IntN(20)]
+		}
+		return string(word)
+	})
+	if len(filter) > 8192 {
+		t.Errorf("%d bytes", len(filter))
+	}
+}
+
 // FuzzMayContain looks for parts of what was added.
 func FuzzMayContain(f *testing.F) {
 	f.Add("GET /index.html 200", uint16(3), uint16(9), true)
 	f.Add("61edf51b0028fa9d888463256ef0df06", uint16(3), uint16(20), false)
+	f.Add("at 127.0.0.1:8080, 61edf51b-0028-fa9d-8884-63256ef0df06", uint16(7), uint16(30), false)
 	f.Add("gr\u00f6\u00dfer Kelvin sky \u212a\u017f", uint16(0), uint16(30), true)
 	var b gram.Builder
 	f.Fuzz(func(t *testing.T, body string, from, n uint16, upper bool) {
