@@ -7,6 +7,7 @@ import (
 
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/ledger"
+	"github.com/weirlog/weir/internal/record"
 	"github.com/weirlog/weir/internal/retry"
 	"github.com/weirlog/weir/internal/stage/level"
 )
@@ -62,17 +63,28 @@ func (a *Agent) build(cfg Config) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range parts.sources {
-		if err := a.addSource(g, p, cfg.mapping); err != nil {
-			return nil, err
-		}
-	}
 	for _, p := range parts.sinks {
 		if err := a.addSink(g, p); err != nil {
 			return nil, err
 		}
 	}
+	for _, p := range parts.sources {
+		if err := a.addSource(g, p, cfg.mapping); err != nil {
+			return nil, err
+		}
+	}
 	return g, nil
+}
+
+// takers returns the names of the sinks that take the text of a stream.
+func (g *generation) takers(labels record.Labels) []string {
+	var names []string
+	for _, s := range g.sinks {
+		if text, ok := s.outlet.(*textOutlet); ok && text.matches.Matches(labels) {
+			names = append(names, s.name)
+		}
+	}
+	return names
 }
 
 func (a *Agent) addSource(g *generation, p sourcePart, mapping *level.Mapping) error {
@@ -81,7 +93,7 @@ func (a *Agent) addSource(g *generation, p sourcePart, mapping *level.Mapping) e
 	s.lines = &lines{
 		source: p.name, journal: a.journal, rules: g.rules, mapping: mapping,
 		tally: a.tallies.of(p.name), filtered: a.tallies.filtered.Series(p.name).ID(), open: map[*line]bool{},
-		settled: func() {
+		takers: g.takers, settled: func() {
 			s.settled.Do(func() {
 				a.journal.Store("settled/"+p.name, []byte{1})
 				close(s.ready)

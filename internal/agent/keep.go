@@ -6,8 +6,13 @@ import (
 )
 
 // keepOf returns what is kept of a stream to which the rules apply, as the journal is told;
-// ok is false when that is nothing.
-func keepOf(rules []*rule) (k journal.Keep, ok bool) {
+// ok is false when that is nothing. Where no rule wants the text, it is kept for the sinks
+// that do, until they have it.
+func keepOf(rules []*rule, sinks []string) (k journal.Keep, ok bool) {
 	what := kept(rules)
-	return journal.Keep{Bound: archive.Bound{Size: int64(what.Size), Age: what.Age}, Fields: what.Fields}, !what.None
+	k = journal.Keep{Bound: archive.Bound{Size: int64(what.Size), Age: what.Age}, Fields: what.Fields}
+	if what.None {
+		k.Until = sinks
+	}
+	return k, !what.None || len(sinks) > 0
 }

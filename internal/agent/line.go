@@ -61,6 +61,8 @@ type lines struct {
 	// filtered is the durable series of records that filters took out.
 	filtered uint32
 	settled  func()
+	// takers returns the names of the sinks that take the text of a stream.
+	takers func(record.Labels) []string
 
 	mu   sync.Mutex // guards open
 	open map[*line]bool
@@ -90,7 +92,7 @@ func (l *lines) Open(in flow.Input) (flow.Line, error) {
 	for _, r := range rules {
 		made.rules = append(made.rules, r.Name)
 	}
-	keep, keeps := keepOf(rules)
+	keep, keeps := keepOf(rules, l.takers(in.Stream.Labels))
 	stages, err := l.stages(in.Stream, rules, keeps)
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", in.Stream.ID, err)

@@ -41,7 +41,7 @@ func openLine(t testing.TB, rules ...Rule) flow.Line {
 			t.Error(err)
 		}
 	})
-	l := &lines{source: "access", journal: j, rules: compiled, tally: tallies.of("access"), settled: func() {}, open: map[*line]bool{}}
+	l := &lines{source: "access", journal: j, rules: compiled, tally: tallies.of("access"), settled: func() {}, takers: func(record.Labels) []string { return nil }, open: map[*line]bool{}}
 	made, err := l.Open(flow.Input{Stream: record.Stream{ID: "access/a", Source: "access", Labels: record.Labels{{Name: "source", Value: "access"}}}})
 	if err != nil {
 		t.Fatal(err)

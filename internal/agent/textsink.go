@@ -42,7 +42,10 @@ func newFileSink(c filesink.Config, d sinkDeps) (outlet, error) {
 	o.reader = reader.New(reader.Options{
 		Archive: d.state.Archive(), Match: selector.Matches, Sink: sink, State: d.state, Name: d.name,
 		Start: sink.Since(), Ledger: d.ledger,
-		Delivered: func(*archive.Stream, uint64) { o.flushed.Store(time.Now().UnixNano()) },
+		Delivered: func(s *archive.Stream, next uint64) {
+			s.Delivered(d.name, next)
+			o.flushed.Store(time.Now().UnixNano())
+		},
 	})
 	return o, nil
 }

@@ -108,7 +108,7 @@ func (e *Explanation) count(ctx context.Context, cfg Config, text []byte, labels
 	}
 	l := &lines{mapping: cfg.mapping, tally: tallies.of("why"), filtered: tallies.filtered.Series("why").ID()}
 	stream := record.Stream{ID: "why", Source: "why", Labels: labels}
-	_, keeps := keepOf(rules)
+	_, keeps := keepOf(rules, nil)
 	stages, err := l.stages(stream, rules, keeps)
 	if err != nil {
 		return err

@@ -422,3 +422,39 @@ func FuzzState(f *testing.F) {
 		_, _ = parseState(b)
 	})
 }
+
+// TestUntil: text that is kept for sinks alone goes once all of them have it.
+func TestUntil(t *testing.T) {
+	var fs disk.Faulty
+	a := open(t, &fs, nil)
+	s := a.Stream(shop, small)
+	s.Until([]string{"files", "other"})
+	fill(t, a, 6000)
+	now := time.Now()
+	look := func(want int) {
+		t.Helper()
+		now = now.Add(time.Minute)
+		a.Retain(now)
+		a.Show()
+		if got, _ := read(t, a); len(got) != want {
+			t.Errorf("%d lines are left, want %d", len(got), want)
+		}
+	}
+	look(6000)
+	s.Delivered("files", 6001)
+	look(6000)
+	s.Delivered("other", s.segments[1].first)
+	look(6001 - int(s.segments[1].first))
+	s.Delivered("other", 6001)
+	look(0)
+	for _, name := range fs.Names() {
+		if strings.HasSuffix(name, dataExt) {
+			t.Errorf("%s is left", name)
+		}
+	}
+	s.Add(nil, lines(6001, 5))
+	a.Show()
+	if got, _ := read(t, a); len(got) != 5 || got[0] != 6001 {
+		t.Errorf("after that: %v", got)
+	}
+}

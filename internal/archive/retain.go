@@ -88,9 +88,42 @@ func (s *Stream) retain(now time.Time) {
 		}
 		s.removeOldest()
 	}
+	s.clear(s.unwanted())
 	for s.keep.Size > 0 && s.onDisk() > s.keep.Size && len(s.segments) > 0 {
 		s.removeOldest()
 	}
+}
+
+// clear removes text before a record that nobody wants any more: whole segments, and the
+// tail once all of it may go.
+func (s *Stream) clear(before uint64) {
+	if before >= s.next {
+		s.closeSegment()
+	}
+	for len(s.segments) > 0 {
+		g := s.segments[0]
+		if s.open && len(s.segments) == 1 || s.endOf(g) > before {
+			break
+		}
+		s.removeOldest()
+	}
+	if before < s.next || s.tail.Bytes == 0 || !s.shown {
+		return
+	}
+	s.a.count(func(st *Stats) { st.Removed += uint64(s.tail.Records) })
+	s.touch()
+	s.dropTail()
+}
+
+// endOf returns the record after a segment's last.
+func (s *Stream) endOf(g *segment) uint64 {
+	end := g.first
+	for i := range s.blocks {
+		if b := &s.blocks[i]; b.segment == g {
+			end = b.First + uint64(b.Records+b.Gaps)
+		}
+	}
+	return end
 }
 
 // oldest returns the stream whose first segment ended first.

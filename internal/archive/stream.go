@@ -27,6 +27,9 @@ type Stream struct {
 	def     record.Stream
 	visible *visible
 
+	until     []string          // the sinks for whom alone the text is kept; guarded by mu
+	delivered map[string]uint64 // by sink, the record after the last that it has; guarded by mu
+
 	missed  atomic.Uint64 // records that were not kept, to be stated by a gap
 	writers atomic.Int64  // inputs that write to it
 
@@ -160,6 +163,39 @@ func (s *Stream) describe(def record.Stream, keep Bound) {
 	s.described = s.described && same && s.keep == keep
 	s.def = record.Stream{ID: def.ID, Source: def.Source, Labels: slices.Clone(def.Labels)}
 	s.id, s.keep = def.ID, keep
+}
+
+// Until says that the text is kept only for these sinks: what all of them have goes. None:
+// it is kept for its own sake.
+func (s *Stream) Until(sinks []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.until = slices.Clone(sinks)
+}
+
+// Delivered says that a sink has all records before next.
+func (s *Stream) Delivered(sink string, next uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.delivered == nil {
+		s.delivered = map[string]uint64{}
+	}
+	s.delivered[sink] = next
+}
+
+// unwanted returns the record before which nobody wants any, 0 if the text is kept for its
+// own sake.
+func (s *Stream) unwanted() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.until) == 0 {
+		return 0
+	}
+	next := s.delivered[s.until[0]]
+	for _, sink := range s.until[1:] {
+		next = min(next, s.delivered[sink])
+	}
+	return next
 }
 
 // target returns how large a block becomes, and a segment.
