@@ -38,7 +38,7 @@ var layers = []layer{
 	{"web console", "record config metric match codec/* ledger archive logql"},
 	{"agent", "record metric disk retry match config codec/* follow dockerapi ledger flow logfile archive journal reader logql task tsdb source/* stage/* sink/* web console"},
 	{"demo", "record metric config dockerapi agent"},
-	{"/cmd/weir", "record metric match config archive journal logql agent demo console"},
+	{"/cmd/weir", "record metric disk match config codec/* archive journal logql agent demo console"},
 	{"/statsd /statsd/statsdhttp /scope /crawl", "/statsd"}, // public: nothing internal
 }
 

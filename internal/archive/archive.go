@@ -179,7 +179,7 @@ func (a *Archive) Stats() Stats {
 	st := a.stats
 	a.mu.Unlock()
 	for _, s := range a.All() {
-		bytes, text, blocks := s.size()
+		bytes, text, blocks := s.Size()
 		if blocks > 0 || text > 0 {
 			st.Streams++
 		}

@@ -142,8 +142,8 @@ func (s *Stream) shows() bool {
 	return len(s.visible.blocks) > 0 || s.visible.tail.Bytes > 0
 }
 
-// size returns what the stream has: bytes on disk, bytes of text, blocks.
-func (s *Stream) size() (bytes, text int64, blocks int) {
+// Size returns what is shown of the stream: bytes on disk, bytes of text, blocks.
+func (s *Stream) Size() (bytes, text int64, blocks int) {
 	s.mu.Lock()
 	v := s.visible
 	s.mu.Unlock()
