@@ -46,7 +46,7 @@ const (
 
 const (
 	ones  = 0x0101010101010101
-	fold  = 0x20 * ones
+	fold  = 0x20 * ones // makes lower case of letters, and does not hurt what else there is
 	highs = 0x80 * ones
 )
 
@@ -86,45 +86,78 @@ func (b *Builder) Add(body []byte) {
 // addRun takes the run that eight bytes at i are in. The grams that begin before i are in
 // already. It returns the place of the next gram that is not inside of the run.
 func (b *Builder) addRun(body []byte, i int) (next int) {
-	start, end := i, i+8
-	for start > 0 && isID[body[start-1]] {
-		start--
-	}
-	for end <= len(body)-8 && allID(binary.LittleEndian.Uint64(body[end:])|fold) {
-		end += 8
-	}
-	for end < len(body) && isID[body[end]] {
-		end++
-	}
+	start, end := run(body, i)
 	if end-start < minRun {
 		for ; i <= end-gramLen; i++ {
 			b.seen[hash(binary.LittleEndian.Uint32(body[i:])|fold&0xffffffff)] = 1
 		}
 		return i
 	}
-	for i = start; i <= end-idLen; i++ {
-		h, counts := idHash(body[i : i+idLen])
+	// Three grams begin in the first three of eight bytes.
+	for at := start; ; at += 8 - idLen + 1 {
+		at = min(at, end-8)
+		w := binary.LittleEndian.Uint64(body[at:]) | fold
+		h, counts := idHash(w << 16)
 		b.seen[h] |= counts
+		h, counts = idHash(w >> 8 << 16)
+		b.seen[h] |= counts
+		h, counts = idHash(w >> 16 << 16)
+		b.seen[h] |= counts
+		if at == end-8 {
+			return end - gramLen + 1
+		}
 	}
-	return end - gramLen + 1
+}
+
+// run returns the bounds of the run that eight bytes at i are in. It begins at most five
+// bytes before, else it would have been found there.
+func run(body []byte, i int) (start, end int) {
+	start, end = i, i+8
+	if i >= 8 {
+		others := ^idBytes(binary.LittleEndian.Uint64(body[i-8:])|fold) & highs
+		start -= bits.LeadingZeros64(others) / 8
+	}
+	for i < 8 && start > 0 && isID[body[start-1]] {
+		start--
+	}
+	for end <= len(body)-8 {
+		others := ^idBytes(binary.LittleEndian.Uint64(body[end:])|fold) & highs
+		end += bits.TrailingZeros64(others) / 8
+		if others != 0 {
+			return start, end
+		}
+	}
+	for end < len(body) && isID[body[end]] {
+		end++
+	}
+	return start, end
 }
 
 // hash returns the place of a gram, in lower case, in the largest filter.
 func hash(gram uint32) uint16 { return uint16(gram * 0x9E3779B1 >> (32 - tableBits)) }
 
-// idHash returns the place of a gram of an identifier, and 1 if it counts, else 0.
-func idHash(gram []byte) (h uint16, counts byte) {
-	w := uint64(binary.LittleEndian.Uint32(gram)) | uint64(binary.LittleEndian.Uint16(gram[4:]))<<32
-	w = (w | fold&(1<<48-1)) * 0x9E3779B97F4A7C15
-	return uint16(w >> (64 - tableBits)), byte(w >> (63 - tableBits) & 1)
+// idHash returns the place of a gram of an identifier, in the upper six bytes of a number
+// and in lower case, and 1 if it counts, else 0.
+func idHash(gram uint64) (h uint16, counts byte) {
+	gram *= 0x9E3779B97F4A7C15
+	return uint16(gram >> (64 - tableBits)), byte(gram >> (63 - tableBits) & 1)
+}
+
+// idGram returns the gram of an identifier for idHash.
+func idGram(b []byte) uint64 {
+	w := uint64(binary.LittleEndian.Uint32(b))<<16 | uint64(binary.LittleEndian.Uint16(b[4:]))<<48
+	return w | fold&^0xffff
 }
 
 // allID tells whether eight bytes, in lower case, are all such as identifiers have.
-func allID(w uint64) bool {
+func allID(w uint64) bool { return idBytes(w) == highs }
+
+// idBytes returns the highest bit of each of eight bytes in lower case that identifiers have.
+func idBytes(w uint64) uint64 {
 	low := w &^ highs
 	digit := (low + (0x80-'-')*ones) &^ (low + (0x80-':'-1)*ones) // - . / 0 to 9 :
 	letter := (low + (0x80-'a')*ones) &^ (low + (0x80-'f'-1)*ones)
-	return (digit|letter)&^w&highs == highs
+	return (digit | letter) &^ w & highs
 }
 
 // isID has the bytes that, in lower case, identifiers have.
@@ -183,7 +216,7 @@ func NewQuery(needle []byte, ignoreCase bool) *Query {
 		}
 		switch long := end-start >= minRun; {
 		case long && i+idLen <= end:
-			if h, counts := idHash(needle[i : i+idLen]); counts != 0 {
+			if h, counts := idHash(idGram(needle[i:])); counts != 0 {
 				q.ask(h)
 			}
 		case i+gramLen <= end && (long || start == 0 || end == len(needle)):
