@@ -94,6 +94,9 @@ func (p *parser) condition() (LabelFilter, *failure) {
 
 func (p *parser) ipFilter(name string) (LabelFilter, *failure) {
 	t := p.peek()
+	if IsErrorLabel(name) {
+		return nil, fail(t.at, "%s can only be compared with text, as in %s=\"\"", name, name)
+	}
 	if !t.is("=") && !t.is("!=") {
 		return nil, fail(t.at, "ip(…) can only be used with = and != after a label, not with %s", shortened(t.text))
 	}
@@ -103,6 +106,9 @@ func (p *parser) ipFilter(name string) (LabelFilter, *failure) {
 }
 
 func (p *parser) compareFilter(name string) (LabelFilter, *failure) {
+	if IsErrorLabel(name) {
+		return nil, fail(p.peek().at, "%s can only be compared with text, as in %s=\"\"", name, name)
+	}
 	c := &CompareFilter{Label: name, Op: CompareOp(p.peek().text)}
 	switch c.Op {
 	case "=":
@@ -162,12 +168,16 @@ func (p *parser) unwrap() (*Unwrap, *failure) {
 		default:
 			return nil, fail(t.at, "unknown conversion %s, expected duration, duration_seconds or bytes", shortened(t.text))
 		}
+		t = p.peek()
 		if u.Label, f = p.name(); f != nil {
 			return nil, f
 		}
 		if f := p.expect(")"); f != nil {
 			return nil, f
 		}
+	}
+	if IsErrorLabel(u.Label) {
+		return nil, fail(t.at, "%s cannot be unwrapped", u.Label)
 	}
 	for p.peek().is("|") {
 		p.next()

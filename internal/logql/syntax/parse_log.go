@@ -278,7 +278,7 @@ func regexpStage(at int, text string) (Stage, *failure) {
 		case name == "":
 		case seen[name]:
 			return nil, fail(at, "duplicate extracted label name '%s'", name)
-		case !IsLabelName(name):
+		case !IsLabelName(name) || IsErrorLabel(name):
 			return nil, fail(at, "invalid extracted label name '%s'", name)
 		default:
 			seen[name] = true
@@ -328,6 +328,9 @@ func (p *parser) extractions(path func(string) ([]PathKey, error)) (list []Extra
 		var err error
 		if e.Keys, err = path(e.Path); err != nil {
 			return nil, fail(at, "cannot parse expression [%s]: %v", shortened(e.Path), err)
+		}
+		if IsErrorLabel(e.Label) {
+			return nil, fail(t.at, "%s cannot be extracted", e.Label)
 		}
 		if slices.ContainsFunc(list, func(o Extraction) bool { return o.Label == e.Label }) {
 			return nil, fail(t.at, "the label %s is extracted twice", e.Label)
@@ -429,7 +432,7 @@ func (p *parser) labelFormat() (Stage, *failure) {
 		if f != nil {
 			return nil, f
 		}
-		if dst == "__error__" || dst == "__error_details__" {
+		if IsErrorLabel(dst) {
 			return nil, fail(t.at, "%s cannot be formatted", dst)
 		}
 		if slices.ContainsFunc(s.Items, func(o LabelSetting) bool { return o.Dst == dst }) {
@@ -437,7 +440,9 @@ func (p *parser) labelFormat() (Stage, *failure) {
 		}
 		item := LabelSetting{Dst: dst}
 		if at := p.peek().at; p.peek().kind == tokIdent {
-			item.Src = p.next().text
+			if item.Src = p.next().text; IsErrorLabel(item.Src) {
+				return nil, fail(at, "%s cannot be renamed; a template may read it, as in \"{{.%s}}\"", item.Src, item.Src)
+			}
 		} else if item.Text, f = p.text(); f != nil {
 			return nil, f
 		} else if tmpl, err := template.Parse(item.Text); err != nil {

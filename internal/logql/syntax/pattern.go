@@ -38,6 +38,8 @@ func parsePattern(text string) ([]PatternPart, error) {
 			name = ""
 		} else if seen[name] {
 			return nil, fmt.Errorf("the capture <%s> is there twice", name)
+		} else if IsErrorLabel(name) {
+			return nil, fmt.Errorf("%s cannot be extracted", name)
 		}
 		seen[name] = name != ""
 		parts = append(parts, PatternPart{Name: name})
