@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weirlog/weir/internal/codec/gram"
 	"github.com/weirlog/weir/internal/codec/kept"
 	"github.com/weirlog/weir/internal/record"
 )
@@ -41,18 +42,27 @@ func (b *builder) head() Head {
 	return h
 }
 
-// add counts the lines of text, and returns how many there are.
-func (b *builder) add(text []byte) int {
+// add counts the lines of text, and returns how many there are. Their bodies go to the
+// filter as well, if there is one.
+func (b *builder) add(text []byte, filter *gram.Builder) int {
 	b.Bytes += len(text)
 	n := 0
-	for line := range kept.Lines(text) {
+	for len(text) > 0 {
+		end := bytes.IndexByte(text, '\n') + 1
+		if end == 0 {
+			end = len(text)
+		}
 		n++
-		l, err := kept.Parse(line)
+		l, err := kept.Parse(text[:end])
+		text = text[end:]
 		if err != nil {
 			b.Gaps++ // only damage makes such a line
 			continue
 		}
 		b.note(&l)
+		if filter != nil {
+			filter.Add(l.Body)
+		}
 	}
 	return n
 }
@@ -78,9 +88,14 @@ func (b *builder) note(l *kept.Line) {
 	}
 }
 
+var backslash, twoBackslashes, unicode = []byte(`\`), []byte(`\\`), []byte(`\u`)
+
 // textLen returns how long a body is without its escapes.
 func textLen(body []byte) int {
 	n := len(body)
+	if escapes := bytes.Count(body, backslash); escapes == 0 || !bytes.Contains(body, twoBackslashes) && !bytes.Contains(body, unicode) {
+		return n - escapes
+	}
 	for {
 		i := bytes.IndexByte(body, '\\')
 		if i < 0 || i+1 >= len(body) {
@@ -134,9 +149,6 @@ func (b *builder) countField(name, value []byte) {
 func (b *builder) openField(name []byte) {
 	b.Open = append(b.Open, string(name))
 }
-
-// bodyOf returns the body of a line, for the filter.
-func bodyOf(line []byte) []byte { return kept.BodyOf(bytes.TrimSuffix(line, []byte("\n"))) }
 
 // sound tells whether a line is a record.
 func sound(line []byte) bool {

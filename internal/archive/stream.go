@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weirlog/weir/internal/codec/kept"
 	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/record"
 )
@@ -227,7 +228,7 @@ func (s *Stream) Add(dst, text []byte) []byte {
 		if s.tail.Bytes == 0 && len(text) >= blockSize {
 			n := lineEnd(text, blockSize)
 			s.tail.start(s.next)
-			s.next += uint64(s.tail.add(text[:n]))
+			s.next += uint64(s.tail.add(text[:n], &s.a.grams))
 			dst = s.seal(dst, text[:n])
 			text = text[n:]
 			continue
@@ -256,7 +257,7 @@ func (s *Stream) grow(dst, text []byte) []byte {
 		s.tail.start(s.next)
 		s.tail.since = time.Now().UnixMilli()
 	}
-	s.next += uint64(s.tail.add(text))
+	s.next += uint64(s.tail.add(text, nil))
 	s.tail.mem = append(s.tail.mem, text...)
 	dst = append(dst, partText)
 	return append(binary.AppendUvarint(dst, uint64(len(text))), text...)
@@ -277,16 +278,17 @@ func (s *Stream) Seal(dst []byte) []byte {
 		}
 		text = append(whole, text...)
 	}
+	for line := range kept.Lines(text) {
+		s.a.grams.Add(kept.BodyOf(line))
+	}
 	return s.seal(dst, text)
 }
 
-// seal makes a block of text, of which the builder knows, and appends it to dst.
+// seal makes a block of text, of which the builder knows and the filter, and appends it to
+// dst.
 func (s *Stream) seal(dst, text []byte) []byte {
 	a := s.a
 	w := waiting{b: block{Head: s.tail.head(), written: time.Now().UnixMilli()}, missed: s.tail.missed}
-	for line := range bytes.Lines(text) {
-		a.grams.Add(bodyOf(line))
-	}
 	w.grams = a.grams.AppendFilter(nil)
 	w.frame = a.enc.AppendFrame(nil, text)
 	s.waiting = append(s.waiting, w)
