@@ -141,7 +141,7 @@ func (m *metrics) rangeAgg(e *syntax.RangeAgg, at int64) (vector, error) {
 	}
 	v := vector{}
 	for _, g := range groups {
-		v.samples = append(v.samples, Sample{g[0].labels, reduce(e, g)})
+		v.samples = append(v.samples, Sample{g[0].labels, reduce(e, g, end)})
 	}
 	return v.sorted()
 }
@@ -223,7 +223,7 @@ func seriesLabels(e *syntax.RangeAgg, s *state) (labels record.Labels) {
 }
 
 // reduce returns the value of a series from the samples of its window, at least one.
-func reduce(e *syntax.RangeAgg, window []sample) float64 {
+func reduce(e *syntax.RangeAgg, window []sample, end int64) float64 {
 	values := make([]float64, len(window))
 	for i, s := range window {
 		values[i] = s.value
@@ -235,7 +235,7 @@ func reduce(e *syntax.RangeAgg, window []sample) float64 {
 	case syntax.Rate, syntax.BytesRate:
 		return total(values) / seconds
 	case syntax.RateCounter:
-		return increase(values) / seconds
+		return increase(e, window, end) / seconds
 	case syntax.AvgOverTime:
 		return total(values) / float64(len(values))
 	case syntax.MinOverTime:
@@ -263,15 +263,36 @@ func total(values []float64) (sum float64) {
 	return sum
 }
 
-// increase adds up by how much a counter grew; when it went down it began at 0 again. A
-// single value has not grown.
-func increase(values []float64) (sum float64) {
-	for i := 1; i < len(values); i++ {
-		if sum += values[i]; values[i] >= values[i-1] {
-			sum -= values[i-1]
+// increase is by how much a counter grew in the window, where it began at 0 again when it
+// went down. As in Prometheus what lies between the edges of the window and the first and
+// last sample is estimated: the counter grew as it did between them, but not from below 0,
+// and for half the time between two samples if an edge is farther away than that. A single
+// sample has not grown.
+func increase(e *syntax.RangeAgg, window []sample, end int64) float64 {
+	first, last := window[0], window[len(window)-1]
+	if first.time == last.time {
+		return 0
+	}
+	grown := last.value - first.value
+	for i := 1; i < len(window); i++ {
+		if window[i].value < window[i-1].value {
+			grown += window[i-1].value
 		}
 	}
-	return sum
+	seconds := func(from, to int64) float64 { return time.Duration(to - from).Seconds() }
+	sampled := seconds(first.time, last.time)
+	between := sampled / float64(len(window)-1)
+	before, after := seconds(end-int64(e.Range), first.time), seconds(last.time, end)
+	if grown > 0 && first.value >= 0 {
+		before = min(before, sampled*(first.value/grown))
+	}
+	if before >= between*1.1 {
+		before = between / 2
+	}
+	if after >= between*1.1 {
+		after = between / 2
+	}
+	return grown * ((before + sampled + after) / sampled)
 }
 
 // least and most look at NaN only if there is nothing else.

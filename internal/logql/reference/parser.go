@@ -255,7 +255,7 @@ func logfmtPair(line string) (p pair, rest string, ok bool) {
 		p.value = value
 		return p, rest[len(value):], true
 	}
-	quoted := regexp.MustCompile(`^"(?s:[^"\\]|\\.)*"`).FindString(rest)
+	quoted := quotedText.FindString(rest)
 	if quoted == "" {
 		return p, "", false
 	}
@@ -263,6 +263,8 @@ func logfmtPair(line string) (p pair, rest string, ok bool) {
 	err := json.Unmarshal([]byte(escapeControls(quoted)), &p.value)
 	return p, rest[len(quoted):], err == nil
 }
+
+var quotedText = regexp.MustCompile(`^"(?s:[^"\\]|\\.)*"`)
 
 func wordEnd(s string) int {
 	if end := strings.IndexFunc(s, func(c rune) bool { return c <= ' ' || c == '=' || c == '"' }); end >= 0 {

@@ -150,7 +150,7 @@ func (p *pipeline) stage(stage syntax.Stage, s *state) bool {
 	case *syntax.Unpack:
 		unpack(s)
 	case *syntax.Decolorize:
-		s.line = regexp.MustCompile(syntax.EscapeSequence).ReplaceAllString(s.line, "")
+		s.line = escapes.ReplaceAllString(s.line, "")
 	case *syntax.LineFormat:
 		if text, ok := p.apply(stage.Template, s, s.visible()); ok {
 			s.line = text
@@ -164,6 +164,8 @@ func (p *pipeline) stage(stage syntax.Stage, s *state) bool {
 	}
 	return true
 }
+
+var escapes = regexp.MustCompile(syntax.EscapeSequence)
 
 // apply runs a template. After an error the entry stays as it was.
 func (p *pipeline) apply(t *template.Template, s *state, labels map[string]string) (string, bool) {

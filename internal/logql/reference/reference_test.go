@@ -177,7 +177,7 @@ func TestMetrics(t *testing.T) {
 		`stddev_over_time({app="a"} | logfmt | k="x" | unwrap v [4s]) by ()`:                 `{} 1`,
 		`quantile_over_time(0.5, {app="a"} | logfmt | unwrap v [4s]) by ()`:                  `{} 2.5`,
 		`quantile_over_time(2, {app="a"} | logfmt | unwrap v [4s]) by ()`:                    `{} +Inf`,
-		`rate_counter({app="b"} | logfmt | k="x" | drop k` + d + ` | unwrap v [4s])`:         `{app="b"} 1.25`,
+		`rate_counter({app="b"} | logfmt | k="x" | drop k` + d + ` | unwrap v [4s])`:         `{app="b"} 3.125`,
 		`sum_over_time({app="b"} | logfmt | drop k` + d + ` | unwrap v [4s])`:                `error: pipeline error: 'SampleExtractionErr' for series: '{__error__="SampleExtractionErr", __error_details__="strconv.ParseFloat: parsing \"bad\": invalid syntax", app="b"}'.`,
 		`sum_over_time({app="b"} | logfmt | drop k` + d + ` | unwrap v | __error__="" [4s])`: `{app="b"} 15`,
 		`sum(sum_over_time({app="b"} | logfmt | unwrap v | __error__=~".*" [4s]))`:           `{} 15`,
