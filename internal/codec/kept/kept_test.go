@@ -61,11 +61,15 @@ func TestAppend(t *testing.T) {
 
 func TestTimes(t *testing.T) {
 	var a kept.Appender
+	var clock kept.Clock
 	check := func(ns int64, want time.Time) {
 		t.Helper()
 		line := a.Append(nil, &kept.Record{Time: ns})
 		l, err := kept.Parse(line)
 		text := want.UTC().Format("2006-01-02T15:04:05.000000000Z")
+		if clock.TimeOf(line) != l.Time || clock.TimeOf(line) != l.Time {
+			t.Errorf("%s is %d to the clock", line, clock.TimeOf(line))
+		}
 		if err != nil || l.Time != want.UnixNano() || string(line[9:39]) != text || kept.TimeOf(line) != l.Time {
 			t.Errorf("%d became %s, %d, %v; want %s", ns, line[9:39], l.Time, err, text)
 		}
@@ -328,9 +332,14 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(start + `text \"\u0000"}`))
 	f.Add([]byte(start + `","stream":"stderr","cut":true,"weight":10,"gap":"lost","gap_bytes":-1,"fields":{"a":"b"},"raw":"/w=="}`))
 	f.Add([]byte(start + `\q\`))
+	f.Add(append(make([]byte, 29), `123456789Z","level":"info","body":""}`...))
 	var a kept.Appender
+	var clock kept.Clock
 	f.Fuzz(func(t *testing.T, in []byte) {
 		body := kept.BodyOf(in)
+		if clock.TimeOf(in) != kept.TimeOf(in) || clock.TimeOf(in) != kept.TimeOf(in) {
+			t.Errorf("%q: %d to the clock; want %d", in, clock.TimeOf(in), kept.TimeOf(in))
+		}
 		_ = kept.NewNeedle([]byte("nfo")).In(body)
 		_, _ = kept.TimeOf(in), kept.LevelOf(in)
 		l, err := kept.Parse(in)

@@ -68,6 +68,15 @@ func BodyOf(line []byte) []byte {
 	return line[start:end:end]
 }
 
+// BodyAt returns where the body of a line begins and ends in it; both are 0 if the line is
+// too short to have one.
+func BodyAt(line []byte) (start, end int) {
+	if start = bodyStart(line); start < 0 {
+		return 0, 0
+	}
+	return start, bodyEnd(line, start)
+}
+
 // bodyStart returns where the body of a line begins, -1 if the line is too short.
 func bodyStart(line []byte) int {
 	start := timeAt + timeLen - 1 + len(afterTime[LevelOf(line)])
