@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"regexp"
 	"strconv"
 	"testing"
@@ -15,12 +16,12 @@ import (
 )
 
 // Rules count each numbered line in a series of its own, so that a lost line is a series
-// that is not there and a doubled one a series of 2.
+// that is not there and a doubled one a series of 2, and keep its text.
 const Rules = `rules:
   - match: '{}'
     parse: {regex: '^n=(?P<n>\d+) crc=(?P<crc>[0-9a-f]{8}) '}
     count: [{name: lines, by: [n, crc], max_series: 1000000}]
-    keep: none
+    keep: {size: 100MiB}
 `
 
 // Line returns numbered line n, with a checksum over its number and text, and its newline.
@@ -180,8 +181,43 @@ type Result struct {
 	Foreign int
 	// Gaps is how many losses weir stated.
 	Gaps int
+	// KeptLost and KeptDoubled are about the text: lines that were counted and are not kept,
+	// and lines that are kept twice.
+	KeptLost, KeptDoubled int
 	// Example names a few lines that were lost or doubled.
 	Example string
+}
+
+var keptLine = regexp.MustCompile(`(?m)^n=(\d+) crc=([0-9a-f]{8}) `)
+
+// Kept adds to r what became of the text of the lines, as weir journal finds it.
+func (w *Weir) Kept(r *Result) {
+	w.t.Helper()
+	cmd := exec.Command(Binary(w.t), "journal", "cat", "-c", w.config)
+	cmd.Env = append(os.Environ(), w.env...)
+	out, err := cmd.Output()
+	if err != nil {
+		w.t.Fatalf("weir journal cat: %v", err)
+	}
+	times := make([]int, r.Written)
+	for _, m := range keptLine.FindAllSubmatch(out, -1) {
+		n, err := strconv.Atoi(string(m[1]))
+		if err != nil || n >= r.Written || string(m[2]) != checksum(n) {
+			r.Foreign++
+			continue
+		}
+		times[n]++
+	}
+	for n, c := range times {
+		if c == 0 {
+			r.KeptLost++
+		} else {
+			r.KeptDoubled += c - 1
+		}
+		if c != 1 && len(r.Example) < 60 {
+			r.Example += fmt.Sprintf(" %d kept %d×", n, c)
+		}
+	}
 }
 
 var numbered = regexp.MustCompile(`^lines_total\{.*crc="([0-9a-f]+)".*\}$`)
