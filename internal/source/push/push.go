@@ -1,0 +1,110 @@
+// Package push is the source of what others push: Loki's clients send streams of records
+// over HTTP, and are answered once what they sent is committed and synced.
+//
+//	src, err := push.New(cfg, deps)
+//	mux.Handle("POST /loki/api/v1/push", src.Handler())
+//	err = src.Run(ctx, lines)
+//
+// A stream is a set of labels, and each has a line. There is no position: what a sender
+// repeats because it got no answer may be there twice. A push is checked whole before any of
+// it is taken; of a valid one, the streams whose labels are refused are left out and the rest
+// is taken. Entries may come in any order and have any time, however far away; one without a
+// time gets that of its arrival. A line beyond 1 MiB loses its end.
+//
+// The handler may be called concurrently, before, during and after Run; without a Run it
+// answers 503. Everything that can grow is bounded: bodies by memory, pushes and streams by
+// number. Left out: who may push, which is up to who mounts the handler.
+package push
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirlog/weir/internal/flow"
+)
+
+const (
+	// idleTime is how long a stream stays open without a push.
+	idleTime = 10 * time.Minute
+	// idlePeriod is how often that is looked at.
+	idlePeriod = time.Minute
+	// maxPushes is how many pushes are in work, most of which wait for a commit.
+	maxPushes = 1000
+	// maxLineBytes is where lines are cut.
+	maxLineBytes = 1 << 20
+	// maxBatchBytes is how much text a batch has, but for a single record with its metadata.
+	maxBatchBytes = 1 << 20
+)
+
+// Source is the flow.Source of this package.
+type Source struct {
+	cfg     Config
+	deps    flow.Deps
+	streams *streams
+	commits *commits
+	bodies  budget
+	jobs    sync.Pool    // of *job
+	pushes  atomic.Int64 // in work
+
+	mu      sync.Mutex     // guards lines, and adding to writing
+	lines   flow.Lines     // nil while Run does not
+	writing sync.WaitGroup // pushes that use lines
+}
+
+// New returns a source for a valid configuration.
+func New(cfg Config, deps flow.Deps) (*Source, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Source{
+		cfg: cfg, deps: deps,
+		streams: newStreams(cfg, deps.Name),
+		commits: newCommits(deps.Sync),
+		bodies:  budget{max: 4 * int64(cfg.MaxBody)},
+		jobs:    sync.Pool{New: func() any { return new(job) }},
+	}, nil
+}
+
+// Run lets pushes in until ctx ends, and waits for those that are being written.
+func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
+	if s.deps.Once {
+		lines.Settle()
+		return nil
+	}
+	s.setLines(lines)
+	lines.Settle()
+	defer func() {
+		s.setLines(nil)
+		s.writing.Wait()
+		s.streams.closeIdle(time.Time{})
+	}()
+	tick := time.NewTicker(idlePeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			s.streams.closeIdle(now.Add(-idleTime))
+		}
+	}
+}
+
+func (s *Source) setLines(lines flow.Lines) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = lines
+}
+
+// enter returns the lines; leave must be called when they are not used any more.
+func (s *Source) enter() (lines flow.Lines, leave func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lines == nil {
+		return nil, nil, false
+	}
+	s.writing.Add(1)
+	return s.lines, s.writing.Done, true
+}
