@@ -1,0 +1,267 @@
+package secret
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"strings"
+)
+
+// keyOwners stand before key, with _ or - between or without.
+var keyOwners = []string{"api", "access", "account", "auth", "encryption", "master", "private", "secret", "signing"}
+
+// namesSecret tells whether the word that ends at end names a secret: password, passwd, pwd,
+// passphrase, passcode, secret, token, authorization, _pass, or the key of an owner, with
+// anything before.
+func namesSecret(text []byte, end int) bool {
+	if end < 3 {
+		return false
+	}
+	switch [2]byte{lower(text[end-2]), lower(text[end-1])} {
+	case [2]byte{'r', 'd'}:
+		return endsFold(text, end, "password")
+	case [2]byte{'w', 'd'}:
+		return endsFold(text, end, "passwd") || endsFold(text, end, "pwd")
+	case [2]byte{'s', 'e'}:
+		return endsFold(text, end, "passphrase")
+	case [2]byte{'d', 'e'}:
+		return endsFold(text, end, "passcode")
+	case [2]byte{'e', 't'}:
+		return endsFold(text, end, "secret")
+	case [2]byte{'e', 'n'}:
+		return endsFold(text, end, "token")
+	case [2]byte{'o', 'n'}:
+		return endsFold(text, end, "authorization")
+	case [2]byte{'s', 's'}:
+		return endsFold(text, end, "_pass") || endsFold(text, end, "-pass") || endsFold(text, end, ".pass")
+	case [2]byte{'e', 'y'}:
+		return endsFold(text, end, "key") && ownsKey(text, end-len("key"))
+	}
+	return false
+}
+
+// ownsKey tells whether one of keyOwners ends at end, or before the byte that joins it.
+func ownsKey(text []byte, end int) bool {
+	if end > 0 && (text[end-1] == '_' || text[end-1] == '-') {
+		end--
+	}
+	for _, owner := range keyOwners {
+		if endsFold(text, end, owner) {
+			return true
+		}
+	}
+	return false
+}
+
+// endsFold tells whether text[:end] ends with a word, which is in lower case.
+func endsFold(text []byte, end int, word string) bool { return hasFold(text, end-len(word), word) }
+
+// mayAssign tells whether the name of a secret stands before some = or :, in plain or
+// escaped text, or an @ somewhere after a colon, as in a URL with a password.
+func mayAssign(text []byte) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	colon := false
+	at := 0
+	for ; len(text)-at >= 8; at += 8 {
+		// The bytes from : to @ are those between 0x39 and 0x41.
+		x := binary.LittleEndian.Uint64(text[at:])
+		low := x & ^uint64(high)
+		for hits := (ones*(127+0x41) - low) & ^x & (low + ones*(127-0x39)) & high; hits != 0; hits &= hits - 1 {
+			i := at + bits.TrailingZeros64(hits)/8
+			if mayHere(text, i, colon) {
+				return true
+			}
+			colon = colon || text[i] == ':'
+		}
+	}
+	for ; at < len(text); at++ {
+		if mayHere(text, at, colon) {
+			return true
+		}
+		colon = colon || text[at] == ':'
+	}
+	return false
+}
+
+// mayHere tells whether the byte at i may separate a name from a secret, or if there was a
+// colon, a password from a host.
+func mayHere(text []byte, i int, colon bool) bool {
+	switch text[i] {
+	case '@':
+		return colon
+	case '=', ':':
+		return i > 0 && is(text[i-1], beforeSign) && namesSecret(text, escapedNameEnd(text, i))
+	}
+	return false
+}
+
+// escapedTab is a tab as old engines wrote it; newer ones write \t.
+var escapedTab = []byte(`\u0009`)
+
+// escapedNameEnd returns where the name before a separator ends, in plain or escaped text:
+// what might stand between the two is passed over.
+func escapedNameEnd(text []byte, end int) int {
+	for end > 0 {
+		switch b := text[end-1]; {
+		case b == ' ' || b == '\t' || b == '"' || b == '\'' || b == '\\':
+			end--
+		case b == 't' && end > 1 && text[end-2] == '\\':
+			end -= 2
+		case b == '9' && bytes.HasSuffix(text[:end], escapedTab):
+			end -= len(escapedTab)
+		default:
+			return end
+		}
+	}
+	return 0
+}
+
+// appendAssigned appends the values of keys that name secrets: password=x, "api_key": "x",
+// Authorization: Basic x.
+func appendAssigned(dst []Place, text []byte) []Place {
+	for at := 0; ; {
+		n := bytes.IndexAny(text[at:], "=:")
+		if n < 0 {
+			return dst
+		}
+		at += n
+		if !namesSecret(text, nameEnd(text, at)) {
+			at++
+			continue
+		}
+		v := assigned(text, at)
+		if v.Start == v.End {
+			at++
+			continue
+		}
+		if !harmless(text[v.Start:v.End]) {
+			dst = append(dst, v)
+		}
+		at = v.End
+	}
+}
+
+// nameEnd returns where the name before a separator ends: before spaces, a quote and the
+// backslashes of that.
+func nameEnd(text []byte, sep int) int {
+	end := sep
+	for end > 0 && (text[end-1] == ' ' || text[end-1] == '\t') {
+		end--
+	}
+	if end > 0 && (text[end-1] == '"' || text[end-1] == '\'') {
+		end--
+		for end > 0 && text[end-1] == '\\' {
+			end--
+		}
+	}
+	return end
+}
+
+// assigned returns the value behind the separator at i: =, ==, =>, ==>, : or :=. It is
+// empty if there is none.
+func assigned(text []byte, i int) Place {
+	colon := text[i] == ':'
+	if i++; i < len(text) && text[i] == '=' {
+		i++
+	}
+	if !colon && i < len(text) && text[i] == '>' {
+		i++
+	}
+	i = blanks(text, i)
+	open := i
+	for open < len(text) && text[open] == '\\' {
+		open++
+	}
+	var q opened
+	if open < len(text) && (text[open] == '"' || text[open] == '\'') {
+		q = opened{by: text[open], twice: open > i}
+		i = open + 1
+	}
+	if start := scheme(text, i); start > i {
+		if to := q.end(text, start); to > start {
+			return Place{start, to}
+		}
+	}
+	return Place{i, q.end(text, i)}
+}
+
+// opened says which quote stands before a value, if any, and whether with a backslash, as
+// in JSON within JSON.
+type opened struct {
+	by    byte
+	twice bool
+}
+
+// end returns where the value that begins at i ends.
+func (q opened) end(text []byte, i int) int {
+	switch {
+	case q.by == 0:
+		return bare(text, i)
+	case q.twice:
+		return skipNot(text, quotes, i)
+	}
+	for i < len(text) && text[i] != q.by && text[i] != '\n' {
+		if text[i] == '\\' {
+			if i+1 == len(text) || text[i+1] == '\n' {
+				break
+			}
+			i++
+		}
+		i++
+	}
+	return i
+}
+
+// bare returns where the value without quotes that begins at i ends. A backslash takes the
+// byte after it along.
+func bare(text []byte, i int) int {
+	if i == len(text) || strings.IndexByte(":=([{", text[i]) >= 0 || has(text, i, "${") {
+		return i
+	}
+	for i < len(text) && !is(text[i], ends) {
+		if text[i] == '\\' {
+			if i+1 == len(text) || is(text[i+1], ends) {
+				break
+			}
+			i++
+		}
+		i++
+	}
+	return i
+}
+
+func blanks(text []byte, i int) int {
+	for i < len(text) && (text[i] == ' ' || text[i] == '\t') {
+		i++
+	}
+	return i
+}
+
+// schemes are those of HTTP authentication that may stand before a secret.
+var schemes = []string{"bearer", "basic", "token", "digest", "negotiate", "apikey", "aws4-hmac-sha256"}
+
+// scheme returns where the value at i begins, after the scheme if it has one.
+func scheme(text []byte, i int) int {
+	for _, s := range schemes {
+		if !hasFold(text, i, s) {
+			continue
+		}
+		if after := blanks(text, i+len(s)); after > i+len(s) {
+			return after
+		}
+	}
+	return i
+}
+
+// nothing is what stands where there is no secret.
+var nothing = []string{"null", "nil", "none", "true", "false", "undefined"}
+
+// harmless tells whether a value is no secret, or none any more.
+func harmless(value []byte) bool {
+	for _, s := range nothing {
+		if len(s) == len(value) && hasFold(value, 0, s) {
+			return true
+		}
+	}
+	return masked(value)
+}
