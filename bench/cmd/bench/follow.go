@@ -53,7 +53,7 @@ func (b *bench) followers() []follower {
 	return []follower{{
 		name: "**weir**",
 		command: func(ctx context.Context, path, listen string) (*exec.Cmd, error) {
-			config, err := b.weirConfig(path, listen)
+			config, err := b.weirConfig(path, listen, "none")
 			if err != nil {
 				return nil, err
 			}

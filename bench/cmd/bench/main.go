@@ -146,6 +146,9 @@ func (b *bench) measure(ctx context.Context) error {
 	if err := b.wholeRuns(ctx, set); err != nil {
 		return err
 	}
+	if err := b.keptRuns(ctx, set); err != nil {
+		return err
+	}
 	if b.follow > 0 {
 		if err := b.followed(ctx); err != nil {
 			return err

@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/weirlog/weir/bench/dataset"
+	"github.com/weirlog/weir/bench/measure"
+)
+
+// queryRounds is how often a query is asked; the first answer warms up and is left out.
+const queryRounds = 11
+
+// keptRuns measures counting, keeping and compressing set, and queries on what is kept.
+func (b *bench) keptRuns(ctx context.Context, set dataset.Set) error {
+	const name = "**weir**, with the text kept"
+	if !b.wants(name) {
+		return nil
+	}
+	c := contender{name: name, counts: expositionCounts}
+	var configs []string
+	c.command = func(ctx context.Context, set dataset.Set) (*exec.Cmd, error) {
+		config, err := b.weirConfig(filepath.Join(set.Dir, "access-*.log"), "127.0.0.1:0", "{}")
+		configs = append(configs, config)
+		return exec.CommandContext(ctx, b.weir, "run", "--once", "--metrics", "-", "--config", config), err
+	}
+	var t tries
+	for range min(b.rounds, 3) {
+		b.say("keeping the text")
+		t.once(ctx, c, set)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	r := row{work: "count, keep and compress the same lines", name: name}
+	if t.err != nil {
+		b.fail(&r, t.err)
+		b.table.add(r)
+		return nil
+	}
+	b.fill(&r, c, &t, set)
+	last := configs[len(configs)-1]
+	disk, err := diskUse(filepath.Join(filepath.Dir(last), "state", "streams"))
+	if err != nil {
+		return err
+	}
+	r.counts += fmt.Sprintf(", %.1f MB on disk", float64(disk)/1e6)
+	b.table.add(r)
+	return b.queries(ctx, set, last)
+}
+
+// diskUse returns the size of all files below dir.
+func diskUse(dir string) (int64, error) {
+	total := int64(0)
+	err := filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			total += info.Size()
+		}
+		return err
+	})
+	return total, err
+}
+
+// query is a question to the kept text, and what its answer should be.
+type query struct {
+	name, text string
+	limit      int
+	want       map[string]int // by status, or "" for a sum; nil: lines, up to limit
+	lines      int            // how many, where want is nil
+}
+
+// questions returns the queries on set.
+func questions(set dataset.Set) ([]query, error) {
+	rare, err := someID(set)
+	if err != nil {
+		return nil, err
+	}
+	byStatus := map[string]int{}
+	fives, all := 0, 0
+	for status, n := range set.Counts {
+		byStatus[status] = n
+		all += n
+		if status[0] == '5' {
+			fives += n
+		}
+	}
+	const s = `{source="access"}`
+	return []query{
+		{name: "a rare literal", text: s + ` |= "` + rare + `"`, limit: 100, lines: 1},
+		{name: "an absent literal", text: s + ` |= "zqxj-absent-literal"`, limit: 100},
+		{name: "a common literal, limit 100", text: s + ` |= "GET"`, limit: 100, lines: 100},
+		{name: "count of a regex", text: `sum(count_over_time(` + s + ` |~ " 5\\d\\d " [2h]))`, want: map[string]int{"": -1}},
+		{name: "group by a status extracted when asked", text: `sum by (status) (count_over_time(` + s + " | regexp `" + dataset.Pattern + "` | status != \"\" [2h]))", want: byStatus},
+		{name: "group by the stored status, from the index", text: `sum by (status) (count_over_time(` + s + ` | status != "" [2h]))`, want: byStatus},
+		{name: "total, from the index", text: `sum(count_over_time(` + s + `[2h]))`, want: map[string]int{"": set.Lines}},
+	}, nil
+}
+
+// someID returns the request id of a line in the middle of the set.
+func someID(set dataset.Set) (string, error) {
+	f, err := os.Open(set.Paths[len(set.Paths)/2])
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	part := make([]byte, 8192)
+	if _, err := f.ReadAt(part, info.Size()/2); err != nil {
+		return "", err
+	}
+	_, rest, ok := strings.Cut(string(part), " rid=")
+	if !ok || len(rest) < 32 {
+		return "", errors.New("no request id in the middle of the data set")
+	}
+	return rest[:32], nil
+}
+
+// queries starts weir on what was kept, asks, and adds a row for each question.
+func (b *bench) queries(ctx context.Context, set dataset.Set, config string) error {
+	listen, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	state := filepath.Join(filepath.Dir(config), "state")
+	serving := filepath.Join(filepath.Dir(config), "serve.yaml")
+	text := fmt.Sprintf("data_dir: %s\nhttp: {listen: %q}\nsources: {none: {type: file, paths: [%q]}}\n", state, listen, filepath.Join(state, "no.log"))
+	if err := os.WriteFile(serving, []byte(text), 0o600); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, b.weir, "run", "--config", serving)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = settle
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer cmd.Wait()
+	defer cmd.Cancel()
+	if _, err := settled(ctx, "http://"+listen+"/metrics", nil); err != nil {
+		return err
+	}
+	all, err := questions(set)
+	if err != nil {
+		return err
+	}
+	work := fmt.Sprintf("search %s kept lines, warm", number(set.Lines))
+	for _, q := range all {
+		r := row{work: work, name: "**weir**: " + q.name}
+		if err := b.ask(ctx, &r, q, "http://"+listen, cmd.Process.Pid); err != nil {
+			b.fail(&r, err)
+		}
+		b.table.add(r)
+	}
+	b.table.add(b.zstdcat(ctx, work, filepath.Join(state, "streams")))
+	return nil
+}
+
+// ask puts one query and fills its row: medians of wall time and of weir's CPU time.
+func (b *bench) ask(ctx context.Context, r *row, q query, base string, pid int) error {
+	path := "/loki/api/v1/query?" + url.Values{"query": {q.text}, "time": {"2026-11-20T19:30:00Z"}}.Encode()
+	if q.want == nil {
+		path = "/loki/api/v1/query_range?" + url.Values{
+			"query": {q.text}, "limit": {strconv.Itoa(q.limit)}, "start": {"2026-11-20T17:00:00Z"}, "end": {"2026-11-20T20:00:00Z"},
+		}.Encode()
+	}
+	var wall, cpu []time.Duration
+	var body []byte
+	for round := range queryRounds {
+		before, err := measure.CPU(pid)
+		if err != nil {
+			return err
+		}
+		start := time.Now()
+		if body, err = get(ctx, base+path); err != nil {
+			return err
+		}
+		took := time.Since(start)
+		after, err := measure.CPU(pid)
+		if err != nil {
+			return err
+		}
+		if round > 0 {
+			wall, cpu = append(wall, took), append(cpu, after-before)
+		}
+	}
+	memory, err := measure.Memory(pid)
+	if err != nil {
+		return err
+	}
+	r.wall = fmt.Sprintf("%.1f ms", median(wall).Seconds()*1000)
+	r.cpu = fmt.Sprintf("%.0f ms", median(cpu).Seconds()*1000)
+	r.peak, r.runs = mebibytes(memory.Peak), number(len(wall))
+	return b.judge(r, q, body)
+}
+
+// judge compares an answer with what it should be.
+func (b *bench) judge(r *row, q query, body []byte) error {
+	var answer struct {
+		Data struct {
+			Result []struct {
+				Metric map[string]string `json:"metric"`
+				Value  [2]any            `json:"value"`
+				Values [][]any           `json:"values"`
+			} `json:"result"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return fmt.Errorf("%s: %w", http.StatusText(http.StatusOK), err)
+	}
+	if q.want == nil {
+		n := 0
+		for _, stream := range answer.Data.Result {
+			n += len(stream.Values)
+		}
+		r.counts = number(n) + " lines"
+		if n != q.lines {
+			return fmt.Errorf("%d lines, want %d", n, q.lines)
+		}
+		return nil
+	}
+	got := map[string]int{}
+	for _, series := range answer.Data.Result {
+		text, _ := series.Value[1].(string)
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return err
+		}
+		got[series.Metric["status"]] = int(v)
+	}
+	if n := q.want[""]; n < 0 {
+		r.counts = number(got[""])
+		return nil
+	}
+	r.counts = b.table.verdict(got, q.want)
+	return nil
+}
+
+// zstdcat measures the way without weir: unpack all and search.
+func (b *bench) zstdcat(ctx context.Context, work, streams string) row {
+	r := row{work: work, name: "`zstdcat *.zst \\| rg -c` of an absent literal"}
+	for _, program := range []string{"zstdcat", "rg"} {
+		if _, err := exec.LookPath(program); err != nil {
+			r.counts = "SKIP: no " + program + " (Debian: `apt-get install zstd ripgrep`)"
+			return r
+		}
+	}
+	var t tries
+	c := contender{name: r.name, note: func([]byte) string { return "" }}
+	c.command = func(ctx context.Context, _ dataset.Set) (*exec.Cmd, error) {
+		return exec.CommandContext(ctx, "sh", "-c", `zstdcat "$0"/*/*.zst | rg -c zqxj-absent-literal || true`, streams), nil
+	}
+	for range b.rounds {
+		t.once(ctx, c, dataset.Set{})
+	}
+	if t.err != nil {
+		b.fail(&r, t.err)
+		return r
+	}
+	b.fill(&r, c, &t, dataset.Set{})
+	return r
+}
