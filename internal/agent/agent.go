@@ -87,6 +87,9 @@ func New(cfg Config, o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := showArchive(a.registry, a.journal.Archive()); err != nil {
+		return nil, errors.Join(err, a.journal.Close())
+	}
 	a.batches = flow.NewPool(runtime.GOMAXPROCS(0) + 1)
 	if a.generation, err = a.build(cfg); err != nil {
 		return nil, errors.Join(err, a.journal.Close())

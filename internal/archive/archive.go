@@ -89,9 +89,9 @@ type Stats struct {
 	Blocks  int
 	// Bytes is what the files have; TextBytes what they would have uncompressed.
 	Bytes, TextBytes int64
-	// Kept counts records that were taken; Missed those that were not because the disk was
-	// full or failed; Removed those that retention took away.
-	Kept, Missed, Removed uint64
+	// Missed counts records that were not kept because the disk was full or failed;
+	// Removed those that retention took away.
+	Missed, Removed uint64
 	// Damaged counts blocks that cannot be read.
 	Damaged uint64
 }
