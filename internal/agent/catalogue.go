@@ -9,6 +9,7 @@ import (
 	"github.com/weirlog/weir/internal/sink/statsd"
 	"github.com/weirlog/weir/internal/source/docker"
 	"github.com/weirlog/weir/internal/source/file"
+	"github.com/weirlog/weir/internal/source/push"
 )
 
 // The catalogue: every component that a configuration can name.
@@ -16,6 +17,7 @@ var (
 	sourceTypes = map[string]func(*config.Node, environment) (sourcePart, config.Mistakes){
 		"docker": sourceEntry(docker.Default, environment.docker, docker.New),
 		"file":   sourceEntry(file.Default, nil, file.New),
+		"push":   sourceEntry(push.Default, nil, newPush),
 	}
 	sinkTypes = map[string]func(*config.Node, environment) (sinkPart, config.Mistakes){
 		"file":   sinkEntry(filesink.Default, newFileSink),

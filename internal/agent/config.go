@@ -28,7 +28,8 @@ type Config struct {
 	HTTP web.Config `yaml:"http"`
 	// Journal bounds the text that is kept on this node, of all streams together.
 	Journal Journal `yaml:"journal"`
-	// Sources are what is read, by name; the type defaults to the name. Default: docker.
+	// Sources are what is read, by name; the type defaults to the name. Default: docker, and
+	// push, which is Loki's address for pushes.
 	Sources map[string]config.Node `yaml:"sources"`
 	// Rules say what to do with the records; every rule that matches a stream applies, in
 	// order. Default: count the statuses of containers named like *nginx*.
@@ -143,7 +144,7 @@ func (c Config) components() (parts, error) {
 func (c *Config) decodeParts(env environment, mistakes config.Mistakes) (parts, config.Mistakes) {
 	var p parts
 	if c.Sources == nil {
-		c.Sources = map[string]config.Node{"docker": {}}
+		c.Sources = map[string]config.Node{"docker": {}, "push": {}}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		node := c.Sources[name]
@@ -156,6 +157,7 @@ func (c *Config) decodeParts(env environment, mistakes config.Mistakes) (parts, 
 			p.sources = append(p.sources, part)
 		}
 	}
+	mistakes = append(mistakes, c.onePush(p.sources)...)
 	for _, name := range slices.Sorted(maps.Keys(c.Sinks)) {
 		node := c.Sinks[name]
 		typ, rest, wrong := choose(&node, name, slices.Sorted(maps.Keys(sinkTypes)))

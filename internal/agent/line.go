@@ -88,6 +88,9 @@ func (l *lines) Open(in flow.Input) (flow.Line, error) {
 	if len(rules) > parse.MaxRules {
 		return nil, fmt.Errorf("stream %s: %d rules match, at most %d can", in.Stream.ID, len(rules), parse.MaxRules)
 	}
+	if in.Whole {
+		rules = unjoined(rules)
+	}
 	made := &line{writer: l.journal.Input(in), lines: l, input: in}
 	for _, r := range rules {
 		made.rules = append(made.rules, r.Name)
@@ -108,6 +111,17 @@ func (l *lines) Open(in flow.Input) (flow.Line, error) {
 	l.open[made] = true
 	l.mu.Unlock()
 	return made, nil
+}
+
+// unjoined returns rules that join nothing.
+func unjoined(rules []*rule) []*rule {
+	var apart []*rule
+	for _, r := range rules {
+		c := *r
+		c.Join = nil
+		apart = append(apart, &c)
+	}
+	return apart
 }
 
 // withSource gives a stream the label that says which source reads it, unless it has one.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"sync"
 	"time"
@@ -21,7 +22,7 @@ func (a *Agent) serve(ctx context.Context, serving *sync.WaitGroup) error {
 	if cfg.Listen == "" {
 		return nil
 	}
-	h := web.Handler(cfg, web.Deps{Metrics: a.registry, Status: a, Log: a.opts.Log})
+	h := web.Handler(cfg, web.Deps{Metrics: a.registry, Status: a, Push: http.HandlerFunc(a.push), Log: a.opts.Log})
 	srv, err := web.Listen(cfg, h, a.opts.Log)
 	if err != nil {
 		return err

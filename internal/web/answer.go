@@ -124,6 +124,16 @@ func (h *handler) admit(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
+// push passes a push on.
+func (h *handler) push(w http.ResponseWriter, r *http.Request) error {
+	if !h.page.open(r) {
+		h.refuse(w, r)
+		return nil
+	}
+	h.Push.ServeHTTP(w, r)
+	return nil
+}
+
 // refuse says that a token is needed: to a browser with a form.
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("WWW-Authenticate", `Bearer realm="weir"`)

@@ -30,6 +30,10 @@ func (g guard) open(r *http.Request) bool {
 	if strings.EqualFold(scheme, "Bearer") && g.is(strings.TrimSpace(token)) {
 		return true
 	}
+	// Who can send no such header, as many of Loki's clients, has the token as its password.
+	if _, password, ok := r.BasicAuth(); ok && g.is(password) {
+		return true
+	}
 	cookie, err := r.Cookie(g.cookieName())
 	return err == nil && subtle.ConstantTimeCompare([]byte(cookie.Value), []byte(g.derive("session"))) == 1
 }

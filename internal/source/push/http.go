@@ -23,7 +23,9 @@ type form struct {
 // Handler takes pushes: 204 says that all of it is kept for good, 400 that a part of it, or
 // all, was refused for what it is, and why. After 413 and 415 nothing was taken, after 429
 // neither, and it should come again; after 503 some of it may be there.
-func (s *Source) Handler() http.Handler {
+func (s *Source) Handler() http.Handler { return s.handler }
+
+func (s *Source) newHandler() http.Handler {
 	origins := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := origins.Check(r); err != nil {

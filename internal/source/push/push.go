@@ -18,6 +18,7 @@ package push
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,6 +48,7 @@ type Source struct {
 	bodies  budget
 	jobs    sync.Pool    // of *job
 	pushes  atomic.Int64 // in work
+	handler http.Handler
 
 	mu      sync.Mutex     // guards lines, and adding to writing
 	lines   flow.Lines     // nil while Run does not
@@ -58,13 +60,15 @@ func New(cfg Config, deps flow.Deps) (*Source, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Source{
+	s := &Source{
 		cfg: cfg, deps: deps,
 		streams: newStreams(cfg, deps.Name),
 		commits: newCommits(deps.Sync),
 		bodies:  budget{max: 4 * int64(cfg.MaxBody)},
 		jobs:    sync.Pool{New: func() any { return new(job) }},
-	}, nil
+	}
+	s.handler = s.newHandler()
+	return s, nil
 }
 
 // Run lets pushes in until ctx ends, and waits for those that are being written.
