@@ -119,15 +119,17 @@ type Archive struct {
 }
 
 // Stream returns the stream of that identity, made if need be, with its present labels and
-// bound. It is of the writing side.
+// bound. It is not forgotten until Release was called as often. It may be called by any
+// goroutine.
 func (a *Archive) Stream(def record.Stream, keep Bound) *Stream {
 	dir := dirOf(def.ID)
 	a.mu.Lock()
 	s := a.streams[dir]
 	if s == nil {
-		s = newStream(a, dir)
+		s = newStream(a, def, dir)
 		a.streams[dir] = s
 	}
+	s.Hold()
 	a.mu.Unlock()
 	s.describe(def, keep)
 	return s
@@ -137,7 +139,7 @@ func (a *Archive) Stream(def record.Stream, keep Bound) *Stream {
 func (a *Archive) Streams() []*Stream {
 	all := a.All()
 	all = slices.DeleteFunc(all, func(s *Stream) bool { return !s.shows() })
-	slices.SortFunc(all, func(x, y *Stream) int { return strings.Compare(x.id, y.id) })
+	slices.SortFunc(all, func(x, y *Stream) int { return strings.Compare(x.ID(), y.ID()) })
 	return all
 }
 

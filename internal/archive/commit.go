@@ -33,7 +33,7 @@ func (a *Archive) Show() {
 			continue
 		}
 		if err := s.writeTail(); err != nil {
-			a.opts.Log.Debug("tail stays in memory", "stream", s.id, "error", err)
+			a.opts.Log.Debug("tail stays in memory", "stream", s.ID(), "error", err)
 		}
 		s.show()
 	}
@@ -90,7 +90,7 @@ func (a *Archive) Checkpoint() error {
 		if err := s.flush(); err != nil {
 			errs = append(errs, err)
 		}
-		if !s.described {
+		if !s.isDescribed() {
 			if err := s.writeMeta(true); err != nil && !errors.Is(err, disk.ErrFull) {
 				return err
 			}
@@ -126,9 +126,9 @@ func (s *Stream) rewrite() error {
 	for _, g := range s.unsynced {
 		errs = append(errs, g.rewrite(s.a.opts.Tree, s.dir))
 	}
-	if t := &s.tail; t.file != nil {
+	if t := &s.tail; t.onDisk > 0 {
 		t.synced = false
-		errs = append(errs, copyOver(t.file, 0, int64(t.onDisk)))
+		errs = append(errs, s.withTail(func(f disk.File) error { return copyOver(f, 0, int64(t.onDisk)) }))
 	}
 	return errors.Join(errs...)
 }
@@ -147,8 +147,8 @@ func (a *Archive) sync(all, names bool) error {
 				_ = g.close()
 			}
 		}
-		if t := &s.tail; t.file != nil && !t.synced {
-			if err := t.file.Sync(); err != nil {
+		if t := &s.tail; t.onDisk > 0 && !t.synced {
+			if err := s.withTail(disk.File.Sync); err != nil {
 				return fmt.Errorf("sync %s%s: %w", s.dir, tailName(t.First), err)
 			}
 		}
@@ -167,6 +167,11 @@ func (a *Archive) sync(all, names bool) error {
 // Forgotten says that the log holds the States of the last Checkpoint, and nothing from
 // before: files that only the log's past needed are removed.
 func (a *Archive) Forgotten() {
+	for s := range a.dirty {
+		if s.open { // the next block opens it again: few streams have one a generation
+			_ = s.segments[len(s.segments)-1].close()
+		}
+	}
 	clear(a.dirty)
 	for _, name := range a.stale {
 		if err := a.opts.Tree.Remove(name); err != nil {
@@ -199,7 +204,7 @@ func (a *Archive) Vanish() {
 			n += s.blocks[i].Records
 		}
 		s.closeSegment()
-		s.blocks, s.segments, s.unsynced, s.described, s.hasMeta = nil, nil, nil, false, false
+		s.blocks, s.segments, s.unsynced, s.described, s.hasMeta = nil, nil, nil, 0, false
 		s.dropTail()
 		if n > 0 {
 			s.lose("the data directory was removed", n, nil)

@@ -44,11 +44,11 @@ func (s *Stream) rebuild(g *segment, limit lengths, end uint64) []block {
 		at += n
 	}
 	if end > 0 && first > end {
-		s.a.opts.Log.Warn("a segment has more records than its place in the stream", "stream", s.id, "segment", g.first)
+		s.a.opts.Log.Warn("a segment has more records than its place in the stream", "stream", s.ID(), "segment", g.first)
 	}
 	g.size[0] = int64(len(data))
 	if err := s.writeIndex(g, blocks); err != nil {
-		s.a.opts.Log.Warn("write an index again", "stream", s.id, "error", err)
+		s.a.opts.Log.Warn("write an index again", "stream", s.ID(), "error", err)
 	}
 	return blocks
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -111,8 +112,7 @@ func Open(o Options, states map[string][]byte) (*Archive, error) {
 
 // load reads one stream's directory.
 func (a *Archive) load(dir, id string, stored []byte) error {
-	s := newStream(a, dir)
-	s.id = id
+	s := newStream(a, record.Stream{ID: id}, dir)
 	names, err := a.opts.Tree.List(strings.TrimSuffix(dir, "/"))
 	if err != nil {
 		return fmt.Errorf("look for kept text: %w", err)
@@ -145,7 +145,7 @@ func (a *Archive) load(dir, id string, stored []byte) error {
 	}
 	s.loadSegments(st)
 	s.loadTail(st, tails)
-	if len(s.blocks) == 0 && s.tail.Bytes == 0 && s.id == "" {
+	if len(s.blocks) == 0 && s.tail.Bytes == 0 && s.def.ID == "" {
 		return nil // nothing that anybody could want
 	}
 	s.show()
@@ -161,9 +161,9 @@ func (a *Archive) damage(file string, offset int64, err error) {
 
 // readMeta takes what meta.json says; without it the stream is known by its directory.
 func (s *Stream) readMeta() {
-	s.def = record.Stream{ID: s.id, Labels: record.NewLabels(map[string]string{"stream": strings.TrimSuffix(strings.TrimPrefix(s.dir, "streams/"), "/")})}
+	s.def = record.Stream{ID: s.def.ID, Labels: record.NewLabels(map[string]string{"stream": strings.TrimSuffix(strings.TrimPrefix(s.dir, "streams/"), "/")})}
 	text, err := readAll(s.a.opts.Tree, s.dir+metaName, maxEntry)
-	if err == nil && text == nil && s.id == "" {
+	if err == nil && text == nil && s.def.ID == "" {
 		return // a stream that was being made
 	}
 	var m meta
@@ -178,9 +178,9 @@ func (s *Stream) readMeta() {
 		return
 	}
 	age, _ := time.ParseDuration(m.Age)
-	s.id, s.keep = m.ID, Bound{Size: m.Size, Age: age}
+	s.keep = Bound{Size: m.Size, Age: age}
 	s.def = record.Stream{ID: m.ID, Source: m.Source, Labels: record.NewLabels(m.Labels)}
-	s.hasMeta, s.described = true, true
+	s.hasMeta, s.described = true, s.revision
 }
 
 // cut takes away what was written after the checkpoint: the log has it.
@@ -352,7 +352,7 @@ func (s *Stream) loadTail(st *state, found []uint64) {
 	}
 	s.next = max(s.next, s.tail.First+uint64(s.tail.Records+s.tail.Gaps))
 	if err := s.prepareTail(damaged); err != nil {
-		s.a.opts.Log.Warn("prepare a tail", "stream", s.id, "error", err)
+		s.a.opts.Log.Warn("prepare a tail", "stream", s.ID(), "error", err)
 	}
 }
 
@@ -380,12 +380,8 @@ func (s *Stream) prepareTail(damaged bool) error {
 			return err
 		}
 	}
-	f, err := tree.Open(name)
-	if err != nil {
-		return err
-	}
-	t.file, t.onDisk = f, t.Bytes
-	return f.Truncate(int64(t.Bytes))
+	t.onDisk = t.Bytes
+	return s.withTail(func(f disk.File) error { return f.Truncate(int64(t.Bytes)) })
 }
 
 // salvage returns the lines of text that are records, with a gap record for each that is

@@ -9,10 +9,11 @@ const retainEvery = time.Second
 
 // age returns how long a stream's text is kept; zero: for ever.
 func (a *Archive) age(s *Stream) time.Duration {
-	if total := a.opts.Total.Age; total > 0 && (s.keep.Age == 0 || total < s.keep.Age) {
+	age := s.bound().Age
+	if total := a.opts.Total.Age; total > 0 && (age == 0 || total < age) {
 		return total
 	}
-	return s.keep.Age
+	return age
 }
 
 // Retain removes the oldest segments of streams that have more than they may, and of the
@@ -40,7 +41,7 @@ func (a *Archive) Retain(now time.Time) {
 		total -= before - s.onDisk()
 	}
 	for _, s := range all {
-		a.forget(s, now)
+		a.forget(s)
 	}
 }
 
@@ -89,7 +90,7 @@ func (s *Stream) retain(now time.Time) {
 		s.removeOldest()
 	}
 	s.clear(s.unwanted())
-	for s.keep.Size > 0 && s.onDisk() > s.keep.Size && len(s.segments) > 0 {
+	for size := s.bound().Size; size > 0 && s.onDisk() > size && len(s.segments) > 0; {
 		s.removeOldest()
 	}
 }
@@ -158,7 +159,7 @@ func (s *Stream) removeOldest() {
 	s.hide(n)
 	s.a.count(func(st *Stats) { st.Removed += g.records })
 	if err := g.remove(s.a.opts.Tree, s.dir); err != nil {
-		s.a.opts.Log.Warn("remove kept text that is over its bound", "stream", s.id, "error", err)
+		s.a.opts.Log.Warn("remove kept text that is over its bound", "stream", s.ID(), "error", err)
 	}
 }
 
@@ -172,8 +173,13 @@ func (s *Stream) hide(n int) {
 }
 
 // forget removes a stream that has no text any more and that nobody writes to.
-func (a *Archive) forget(s *Stream, now time.Time) {
+func (a *Archive) forget(s *Stream) {
 	if len(s.segments) > 0 || s.tail.Bytes > 0 || len(s.waiting) > 0 || !s.shown || a.dirty[s] || s.writers.Load() > 0 {
+		return
+	}
+	a.mu.Lock() // so that nobody can begin to write to it
+	defer a.mu.Unlock()
+	if s.writers.Load() > 0 {
 		return
 	}
 	tree := a.opts.Tree
@@ -187,11 +193,9 @@ func (a *Archive) forget(s *Stream, now time.Time) {
 		err = tree.Remove(s.dir[:len(s.dir)-1])
 	}
 	if err != nil {
-		a.opts.Log.Warn("remove a stream without text", "stream", s.id, "error", err)
+		a.opts.Log.Warn("remove a stream without text", "stream", s.ID(), "error", err)
 		return
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	delete(a.streams, s.dir)
 }
 

@@ -22,11 +22,12 @@ import (
 type Stream struct {
 	a   *Archive
 	dir string // with a slash at its end
-	id  string
 
-	mu      sync.Mutex // guards what readers see
-	def     record.Stream
-	visible *visible
+	mu       sync.Mutex // guards what readers see, and what inputs say
+	def      record.Stream
+	keep     Bound
+	revision int // grows when def or keep change
+	visible  *visible
 
 	until     []string          // the sinks for whom alone the text is kept; guarded by mu
 	delivered map[string]uint64 // by sink, the record after the last that it has; guarded by mu
@@ -35,9 +36,8 @@ type Stream struct {
 	writers atomic.Int64  // inputs that write to it
 
 	// Of the writing goroutine.
-	keep      Bound
 	hasMeta   bool // there is a meta.json, of whatever state
-	described bool // it says what def and keep are, and is synced
+	described int  // the revision that it says, synced; 0: none
 	blocks    []block
 	segments  []*segment // the last is written to, if open is set
 	open      bool
@@ -62,7 +62,6 @@ type tail struct {
 	mem    []byte // the text from memFrom on
 	from   int    // how much of it is on disk only
 	onDisk int    // how much of it is on disk
-	file   disk.File
 	since  int64  // when its first record came, Unix milliseconds
 	missed uint64 // how many records that are not kept its gap records state
 	synced bool
@@ -107,12 +106,16 @@ func dirOf(id string) string {
 	return fmt.Sprintf("streams/%s-%016x/", strings.Trim(readable, "._-"), h.Sum64())
 }
 
-func newStream(a *Archive, dir string) *Stream {
-	return &Stream{a: a, dir: dir, next: 1, visible: &visible{next: 1}, shown: true, tail: tail{builder: builder{Head: Head{First: 1}}}}
+func newStream(a *Archive, def record.Stream, dir string) *Stream {
+	return &Stream{a: a, dir: dir, def: def, revision: 1, next: 1, visible: &visible{next: 1}, shown: true, tail: tail{builder: builder{Head: Head{First: 1}}}}
 }
 
 // ID returns the stream's identity, as in record.Stream.
-func (s *Stream) ID() string { return s.id }
+func (s *Stream) ID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.def.ID
+}
 
 // Source returns the name of the source that reads it.
 func (s *Stream) Source() string {
@@ -156,14 +159,30 @@ func (s *Stream) Size() (bytes, text int64, blocks int) {
 	return bytes + int64(v.tail.Bytes), text + int64(v.tail.Bytes), len(v.blocks)
 }
 
-// describe sets what the stream is; meta.json follows with the next Flush.
+// describe sets what the stream is; meta.json follows.
 func (s *Stream) describe(def record.Stream, keep Bound) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	same := s.def.ID == def.ID && s.def.Source == def.Source && slices.Equal(s.def.Labels, def.Labels)
-	s.described = s.described && same && s.keep == keep
+	if s.def.ID == def.ID && s.def.Source == def.Source && slices.Equal(s.def.Labels, def.Labels) && s.keep == keep {
+		return
+	}
 	s.def = record.Stream{ID: def.ID, Source: def.Source, Labels: slices.Clone(def.Labels)}
-	s.id, s.keep = def.ID, keep
+	s.keep = keep
+	s.revision++
+}
+
+// bound returns how much of the stream is kept.
+func (s *Stream) bound() Bound {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keep
+}
+
+// isDescribed tells whether meta.json is what it should be.
+func (s *Stream) isDescribed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.described == s.revision
 }
 
 // Until says that the text is kept only for these sinks: what all of them have goes. None:
@@ -202,9 +221,9 @@ func (s *Stream) unwanted() uint64 {
 // target returns how large a block becomes, and a segment.
 func (s *Stream) target() (blockSize int, segmentSize int64) {
 	blockSize, segmentSize = blockBytes, segmentBytes
-	if s.keep.Size > 0 {
-		blockSize = int(min(int64(blockSize), max(s.keep.Size/(2*parts), minBlockBytes)))
-		segmentSize = min(segmentSize, max(s.keep.Size/parts, minSegmentBytes))
+	if size := s.bound().Size; size > 0 {
+		blockSize = int(min(int64(blockSize), max(size/(2*parts), minBlockBytes)))
+		segmentSize = min(segmentSize, max(size/parts, minSegmentBytes))
 	}
 	return blockSize, segmentSize
 }
@@ -303,8 +322,7 @@ func (s *Stream) seal(dst, text []byte) []byte {
 
 // dropTail begins a new tail. The old one's file goes when the log has forgotten it.
 func (s *Stream) dropTail() {
-	if s.tail.file != nil {
-		_ = s.tail.file.Close()
+	if s.tail.onDisk > 0 {
 		s.a.stale = append(s.a.stale, s.dir+tailName(s.tail.First))
 	}
 	s.tail = tail{builder: s.tail.builder}
@@ -325,7 +343,7 @@ func (s *Stream) Replay(log []byte) error {
 			e, _, err := parseEntry(r.bytes())
 			grams, frame := r.bytes(), r.bytes()
 			if err != nil || r.bad {
-				return fmt.Errorf("replay a block of %s: %w", s.id, errEntry)
+				return fmt.Errorf("replay a block of %s: %w", s.ID(), errEntry)
 			}
 			if s.a.opts.ReadOnly {
 				e.frame = bytes.Clone(frame)
@@ -340,7 +358,7 @@ func (s *Stream) Replay(log []byte) error {
 		}
 	}
 	if r.bad {
-		return errors.New("replay " + s.id + ": the log does not follow its format")
+		return errors.New("replay " + s.ID() + ": the log does not follow its format")
 	}
 	return nil
 }
@@ -357,7 +375,7 @@ func (s *Stream) touch() {
 // lose gives up records that are not on disk, and says so.
 func (s *Stream) lose(why string, records int, err error) {
 	s.Miss(records)
-	s.a.opts.Log.Warn("kept text was lost", "stream", s.id, "records", records, "why", why, "error", err)
+	s.a.opts.Log.Warn("kept text was lost", "stream", s.ID(), "records", records, "why", why, "error", err)
 }
 
 // loseTail gives up the tail.
@@ -372,7 +390,7 @@ func (s *Stream) loseTail(why string, err error) {
 func (s *Stream) flush() error {
 	if !s.hasMeta {
 		if err := s.writeMeta(false); err != nil {
-			s.a.opts.Log.Debug("describe a stream later", "stream", s.id, "error", err)
+			s.a.opts.Log.Debug("describe a stream later", "stream", s.ID(), "error", err)
 		}
 	}
 	for len(s.waiting) > 0 {
@@ -437,13 +455,14 @@ func (s *Stream) writeMeta(sync bool) error {
 	for _, l := range s.def.Labels {
 		m.Labels[l.Name] = l.Value
 	}
-	s.mu.Unlock()
 	if s.keep.Age > 0 {
 		m.Age = s.keep.Age.String()
 	}
+	revision := s.revision
+	s.mu.Unlock()
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
-		return fmt.Errorf("describe %s: %w", s.id, err)
+		return fmt.Errorf("describe %s: %w", m.ID, err)
 	}
 	tree := s.a.opts.Tree
 	f, err := tree.Open(s.dir + metaName + ".new")
@@ -461,35 +480,43 @@ func (s *Stream) writeMeta(sync bool) error {
 	if err := tree.Rename(s.dir+metaName+".new", s.dir+metaName); err != nil {
 		return err
 	}
-	s.hasMeta, s.described, s.newNames = true, sync, true
+	s.hasMeta, s.newNames = true, true
+	if sync {
+		s.described = revision
+	}
 	return nil
 }
 
-// writeTail brings the tail's file up to date.
+// writeTail brings the tail's file up to date. It is opened each time: a node may have more
+// streams than a process may have open files.
 func (s *Stream) writeTail() error {
 	t := &s.tail
 	if t.onDisk == t.Bytes {
 		return nil
 	}
-	if t.file == nil {
-		f, err := s.a.opts.Tree.Open(s.dir + tailName(t.First))
-		if err != nil {
-			return err
+	return s.withTail(func(f disk.File) error {
+		if _, err := f.WriteAt(t.mem[t.onDisk-t.from:], int64(t.onDisk)); err != nil {
+			return fmt.Errorf("write %s: %w", s.dir+tailName(t.First), err)
 		}
-		t.file, s.newNames = f, true
-	}
-	if _, err := t.file.WriteAt(t.mem[t.onDisk-t.from:], int64(t.onDisk)); err != nil {
-		return fmt.Errorf("write %s: %w", s.dir+tailName(t.First), err)
-	}
-	t.onDisk = t.Bytes
-	t.synced = false
-	return nil
+		s.newNames = s.newNames || t.onDisk == 0
+		t.onDisk, t.synced = t.Bytes, false
+		return nil
+	})
 }
 
-// Hold says that an input writes to the stream, until Release: it is not forgotten then.
+// withTail opens the tail's file for use.
+func (s *Stream) withTail(use func(disk.File) error) error {
+	f, err := s.a.opts.Tree.Open(s.dir + tailName(s.tail.First))
+	if err != nil {
+		return err
+	}
+	return errors.Join(use(f), f.Close())
+}
+
+// Hold says once more that somebody writes to the stream, until Release.
 func (s *Stream) Hold() { s.writers.Add(1) }
 
-// Release ends a Hold.
+// Release ends a Hold, or what Stream began.
 func (s *Stream) Release() { s.writers.Add(-1) }
 
 // Definition returns what the stream is.

@@ -46,7 +46,6 @@ func (w *Writer) Keep(k Keep) {
 	def := w.input.def.stream
 	stream := j.commit.archive.Stream(def, k.Bound)
 	stream.Until(k.Until)
-	stream.Hold()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	p := j.streams[stream]

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/weirlog/weir/internal/archive"
@@ -302,5 +304,72 @@ func TestFieldsThatCameWithRecords(t *testing.T) {
 	want := []string{`{"path":"/","trace":"t0","status":"500"}`, `{"path":"/"}`, `{"path":"/","note":"\"quoted\""}`}
 	if !slices.Equal(fields, want) {
 		t.Errorf("fields %v, want %v", fields, want)
+	}
+}
+
+// TestTextFromManySides: inputs write at once, more than commits can hold back, readers look
+// meanwhile, and everything is there once afterwards.
+func TestTextFromManySides(t *testing.T) {
+	tree, err := disk.OS(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := open(t, tree)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.journal.Run(ctx) }()
+	const inputs, batches, size = 6, 60, 40
+	var writing sync.WaitGroup
+	for i := range inputs {
+		writing.Go(func() {
+			in := w.journal.Input(inputOf(fmt.Sprint("s", i)))
+			in.Keep(Keep{Bound: archive.Bound{Size: 8 << 20}})
+			defer in.Close()
+			for n := range batches {
+				b := new(record.Batch)
+				for k := range size {
+					number := n*size + k + 1
+					b.Records = append(b.Records, record.Record{Time: int64(number) * 1e9, Body: b.Append(fmt.Appendf(nil, "%d %s", number, strings.Repeat(padding, 4)))})
+				}
+				b.Position.Source = binary.AppendUvarint(nil, uint64((n+1)*size))
+				b.Position.Resume = [2]int64{int64((n + 1) * size), int64((n + 1) * size)}
+				b.Deltas = append(b.Deltas, record.Delta{Series: w.lines.Series(fmt.Sprint("s", i)).ID(), Add: size})
+				if err := in.Write(ctx, b); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	reading, done := context.WithCancel(ctx)
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		for version := uint64(0); ; {
+			seen, err := w.journal.Archive().Wait(reading, version)
+			if err != nil {
+				return
+			}
+			version = seen
+			for i := range inputs {
+				numbers(t, w.journal.Archive(), fmt.Sprint("s", i))
+			}
+		}
+	})
+	writing.Wait()
+	if err := w.journal.Sync(ctx); err != nil {
+		t.Error(err)
+	}
+	done()
+	looking.Wait()
+	stop()
+	if err := errors.Join(<-ended, w.journal.Close()); err != nil {
+		t.Fatal(err)
+	}
+	w = open(t, tree)
+	for i := range inputs {
+		w.whole(fmt.Sprint("s", i))
+		if got := w.check(fmt.Sprint("s", i)); got != batches*size {
+			t.Errorf("input %d: %d lines", i, got)
+		}
 	}
 }

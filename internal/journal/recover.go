@@ -239,6 +239,7 @@ func openArchive(o archive.Options, r *recovered) (*archive.Archive, error) {
 				k.stream = &record.Stream{ID: k.id}
 			}
 			s = a.Stream(*k.stream, archive.Bound{})
+			s.Release()
 		}
 		if err := s.Replay(k.log); err != nil {
 			o.Log.Warn("kept text in the commit log is damaged", "error", err)
