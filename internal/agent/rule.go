@@ -37,7 +37,9 @@ type Rule struct {
 	Parse *parse.Config `yaml:"parse"`
 	// Level says where the severity of a record stands. Of several rules the last is used.
 	Level *level.Config `yaml:"level"`
-	// Redact replaces secrets in the text and in all fields, before anything is counted.
+	// Redact replaces secrets in the text and in all fields, before anything is counted or
+	// kept, whether the rule's parser fits the record or not: [secrets, cards, emails,
+	// {name: session, regex: 'sid=\w+'}]. They apply one after the other.
 	Redact []redact.Pattern `yaml:"redact,omitempty"`
 	// Count makes numbers of the records.
 	Count []count.Config `yaml:"count,omitempty"`

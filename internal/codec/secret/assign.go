@@ -10,6 +10,9 @@ import (
 // keyOwners stand before key, with _ or - between or without.
 var keyOwners = []string{"api", "access", "account", "auth", "encryption", "master", "private", "secret", "signing"}
 
+// IsName tells whether name, as of a field, is that of a secret.
+func IsName(name []byte) bool { return namesSecret(name, len(name)) }
+
 // namesSecret tells whether the word that ends at end names a secret: password, passwd, pwd,
 // passphrase, passcode, secret, token, authorization, _pass, or the key of an owner, with
 // anything before.

@@ -194,6 +194,14 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestIsName(t *testing.T) {
+	for name, want := range map[string]bool{"password": true, "db_PASSWORD": true, "apiKey": true, "key": false, "monkey": false, "": false, "d": false, "tokens": false} {
+		if secret.IsName([]byte(name)) != want {
+			t.Errorf("IsName(%q) = %v", name, !want)
+		}
+	}
+}
+
 // TestLinear: what is made to be slow takes no longer than other text. Were it quadratic
 // this would not end.
 func TestLinear(t *testing.T) {

@@ -1,14 +1,14 @@
 // Package redact replaces what must not be counted, kept or shown: secrets in the text of
 // records, and with them in every field that was taken from it.
 //
-//	stage, err := redact.New([]redact.Pattern{{Name: "token", Regex: `token=\w+`, Replace: "****"}}, series)
+//	stage, err := redact.New([]redact.Pattern{{Builtin: "secrets", Name: "secrets", Replace: "****"}}, series)
 //	line := stage(next)
 //
-// How often each pattern replaced something is a durable count. A record without a secret
-// costs a search of its text as it is, escaped or not; only one with a secret is made plain
-// and written anew.
+// Patterns apply one after the other, each to what the one before left. How often each
+// replaced something is a durable count. A record without a secret costs a look at its text
+// as it is, escaped or not; only one with a secret is made plain and written anew.
 //
-// A stage belongs to one line and is called by one goroutine at a time; what Text returns
+// A stage belongs to a line and is called by one goroutine at a time; what Text returns
 // may be called concurrently.
 package redact
 
@@ -17,43 +17,16 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
+	"slices"
 	"strings"
 
-	"github.com/weirlog/weir/internal/codec/dockerjson"
+	"github.com/weirlog/weir/internal/codec/jsontext"
 	"github.com/weirlog/weir/internal/codec/scan"
-	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/codec/secret"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/record"
 )
-
-// Pattern is one kind of secret.
-type Pattern struct {
-	// Name is the pattern's name in the metric weir_rule_redactions_total.
-	Name string `yaml:"name"`
-	// Regex is what is replaced, in RE2 syntax.
-	Regex string `yaml:"regex"`
-	// Replace is what stands there instead; $1 is the first group. Default "****".
-	Replace string `yaml:"replace"`
-}
-
-// SetDefaults gives a pattern its default.
-func (p *Pattern) SetDefaults() { p.Replace = "****" }
-
-// Validate returns what is wrong with p.
-func (p Pattern) Validate() error {
-	var problems []error
-	if p.Name == "" {
-		problems = append(problems, &config.Problem{Key: "name", Message: "give the pattern a name, as in token"})
-	}
-	re, err := regexp.Compile(p.Regex)
-	switch {
-	case err != nil:
-		problems = append(problems, &config.Problem{Key: "regex", Message: err.Error()})
-	case re.MatchString(""):
-		problems = append(problems, &config.Problem{Key: "regex", Message: "it matches the empty text, so it would be everywhere; ask for at least one character"})
-	}
-	return config.Join(problems...)
-}
 
 // New returns the stage of patterns; series are the durable numbers that count the
 // replacements of each in texts.
@@ -88,19 +61,25 @@ func Text(patterns []Pattern) (func(text []byte) []byte, error) {
 	}
 	return func(text []byte) []byte {
 		for i := range compiled {
-			text = compiled[i].re.ReplaceAll(text, compiled[i].replace)
+			text = replaced(text, compiled[i].edits(text, nil))
 		}
 		return text
 	}, nil
 }
 
-// pattern is a Pattern ready for use. literal and find tell at little cost whether there is
-// something to do, on escaped text too; re does it.
+// pattern is a Pattern ready for use. What is built in has a kind; what is not has literal
+// and find, which tell at little cost whether there is something to do, on escaped text
+// too, and re, which does it.
 type pattern struct {
+	builtin bool
+	kind    secret.Kind
 	literal []byte // begins every match; empty when none does
 	find    *scan.Pattern
 	row     []record.Span // scratch for find
 	re      *regexp.Regexp
+	// bound is set where a piece of a text may match though the text does not: re asks for
+	// an end of the text or of a word.
+	bound   bool
 	replace []byte
 	hits    int // in the present batch
 }
@@ -108,6 +87,14 @@ type pattern struct {
 func compile(patterns []Pattern) ([]pattern, error) {
 	var compiled []pattern
 	for _, p := range patterns {
+		if p.Builtin != "" {
+			kind, ok := secret.Named(p.Builtin)
+			if !ok {
+				return nil, fmt.Errorf("redact: %s is not built in", p.Builtin)
+			}
+			compiled = append(compiled, pattern{builtin: true, kind: kind, replace: []byte(p.Replace)})
+			continue
+		}
 		re, err := regexp.Compile(p.Regex)
 		if err != nil {
 			return nil, fmt.Errorf("redact %s: %w", p.Name, err)
@@ -116,10 +103,26 @@ func compile(patterns []Pattern) ([]pattern, error) {
 		if err != nil {
 			return nil, fmt.Errorf("redact %s: %w", p.Name, err)
 		}
+		tree, err := syntax.Parse(p.Regex, syntax.Perl)
+		if err != nil {
+			return nil, fmt.Errorf("redact %s: %w", p.Name, err)
+		}
 		literal, _ := re.LiteralPrefix()
-		compiled = append(compiled, pattern{literal: unescaped(literal), find: find, row: make([]record.Span, len(find.Names())), re: re, replace: []byte(p.Replace)})
+		compiled = append(compiled, pattern{
+			literal: unescaped(literal), find: find, row: make([]record.Span, len(find.Names())),
+			re: re, bound: isBound(tree), replace: []byte(p.Replace),
+		})
 	}
 	return compiled, nil
+}
+
+// isBound tells whether an expression asks for more than characters.
+func isBound(re *syntax.Regexp) bool {
+	switch re.Op {
+	case syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
+		return true
+	}
+	return slices.ContainsFunc(re.Sub, isBound)
 }
 
 // unescaped returns the longest start of s that stays as it is when Docker escapes it.
@@ -133,17 +136,27 @@ func unescaped(s string) []byte {
 
 // in says whether there may be a match in a span of b; only true may be wrong.
 func (p *pattern) in(b *record.Batch, v record.Span, escaped bool) bool {
+	if p.builtin {
+		return p.kind.May(b.Bytes(v))
+	}
 	if len(p.literal) > 0 && !bytes.Contains(b.Bytes(v), p.literal) {
 		return false
 	}
 	return p.find.Match(p.row, b.Arena, v, escaped) != scan.NoMatch
 }
 
+// apart tells whether a value has to be looked at by itself, though the text that it is
+// from has no match: inside tells whether it is a piece of that.
+func (p *pattern) apart(inside bool) bool {
+	return !inside || p.bound
+}
+
 // stage redacts the records of a line.
 type stage struct {
 	patterns []pattern
 	series   []uint32
-	plain    []byte // scratch
+	plain    []byte         // scratch
+	places   []secret.Place // scratch
 }
 
 func (s *stage) count(b *record.Batch) {
@@ -167,8 +180,9 @@ func (s *stage) record(b *record.Batch, i int) {
 		return
 	}
 	for slot, v := range b.Row(i) {
+		inside := within(v, r.Body)
 		for k := range s.patterns {
-			if v.Len > 0 && s.patterns[k].in(b, v, escaped) {
+			if p := &s.patterns[k]; v.Len > 0 && p.apart(inside) && p.in(b, v, escaped) {
 				s.value(b, i, slot)
 				break
 			}
@@ -176,37 +190,52 @@ func (s *stage) record(b *record.Batch, i int) {
 	}
 }
 
+// within tells whether v is a piece of body.
+func within(v, body record.Span) bool {
+	return v.Off >= body.Off && v.Off+v.Len <= body.Off+body.Len
+}
+
 // value redacts a field of record i by itself, as when ^ binds a pattern to its start. A
 // text that is still escaped stays so.
 func (s *stage) value(b *record.Batch, i, slot int) {
 	row := b.Row(i)
 	escaped := b.Records[i].Flags&record.Escaped != 0
-	text := plainOf(b.Bytes(row[slot]), escaped)
-	changed := false
-	for k := range s.patterns {
-		if p := &s.patterns[k]; p.re.Match(text) {
-			text, changed = p.re.ReplaceAll(text, p.replace), true
-		}
-	}
+	text, changed := s.alone(plainOf(b.Bytes(row[slot]), escaped))
 	switch {
 	case changed && escaped:
-		row[slot] = b.Append(dockerjson.Escape(nil, text))
+		row[slot] = b.Append(jsontext.Escape(nil, text))
 	case changed:
 		row[slot] = b.Append(text)
 	}
+}
+
+// alone redacts the plain text of a field.
+func (s *stage) alone(text []byte) (clean []byte, changed bool) {
+	for k := range s.patterns {
+		if edits := s.patterns[k].edits(text, nil); len(edits) > 0 {
+			text, changed = replaced(text, edits), true
+		}
+	}
+	return text, changed
 }
 
 // came redacts a field that came with a record.
 func (s *stage) came(b *record.Batch, f *record.Field) {
 	for k := range s.patterns {
 		p := &s.patterns[k]
-		if !p.in(b, f.Value, false) {
-			continue
-		}
 		text := b.Bytes(f.Value)
-		if n := len(p.re.FindAllIndex(text, -1)); n > 0 {
-			p.hits += n
-			f.Value = b.Append(p.re.ReplaceAll(text, p.replace))
+		var edits []edit
+		switch {
+		case p.builtin && p.kind == secret.Secrets && secret.IsName(b.Bytes(f.Name)):
+			if len(text) > 0 && !bytes.Equal(text, p.replace) {
+				edits = []edit{{0, len(text), p.replace}}
+			}
+		case p.in(b, f.Value, false):
+			edits = p.edits(text, nil)
+		}
+		if len(edits) > 0 {
+			p.hits += len(edits)
+			f.Value = b.Append(replaced(text, edits))
 		}
 	}
 }
@@ -215,5 +244,5 @@ func plainOf(text []byte, escaped bool) []byte {
 	if !escaped {
 		return text
 	}
-	return dockerjson.Unescape(nil, text)
+	return jsontext.Unescape(nil, text)
 }
