@@ -41,6 +41,9 @@ type Spec struct {
 	Files int
 	// Plain is nginx's own text; else each line is wrapped as Docker stores it.
 	Plain bool
+	// Mixed makes each file the log of an application of its own, of five kinds: nginx,
+	// JSON, logfmt, plain text, and a worker's. Statuses are not counted.
+	Mixed bool
 }
 
 // Set is a set on disk.
@@ -77,14 +80,20 @@ func Make(dir string, spec Spec) (Set, error) {
 	w := NewWriter(spec.Plain)
 	for i, path := range set.Paths {
 		n := spec.Lines*(i+1)/spec.Files - spec.Lines*i/spec.Files
-		size, err := w.file(path, n)
+		next := w.Append
+		if kind := i % kinds; spec.Mixed && kind != kindAccess {
+			next = (&mixed{kind: kind, pace: pace{now: start, state: seed + uint64(i)}}).append
+		}
+		size, err := writeFile(path, n, next)
 		if err != nil {
 			return Set{}, fmt.Errorf("make the data set: %w", err)
 		}
 		set.Lines += n
 		set.Bytes += size
 	}
-	set.Counts = w.Counts()
+	if !spec.Mixed {
+		set.Counts = w.Counts()
+	}
 	text, err := json.MarshalIndent(set, "", "\t")
 	if err != nil {
 		return Set{}, fmt.Errorf("encode the counts: %w", err)
@@ -98,6 +107,9 @@ func Make(dir string, spec Spec) (Set, error) {
 // name is the folder of the set.
 func (s Spec) name() string {
 	format := "docker"
+	if s.Mixed {
+		format = "mixed"
+	}
 	if s.Plain {
 		format = "plain"
 	}
@@ -113,12 +125,15 @@ type Writer struct {
 	text    []byte    // the line before it is wrapped
 }
 
+// start is the time of a set's first line.
+var start = time.Date(2026, 11, 20, 18, 0, 0, 0, time.UTC).UnixNano()
+
 // NewWriter returns a writer at the first line.
 func NewWriter(plain bool) *Writer {
 	return &Writer{
 		plain:   plain,
 		traffic: demo.NewTraffic(seed),
-		pace:    pace{now: time.Date(2026, 11, 20, 18, 0, 0, 0, time.UTC).UnixNano(), state: seed},
+		pace:    pace{now: start, state: seed},
 	}
 }
 
@@ -152,8 +167,8 @@ func (w *Writer) Counts() map[string]int {
 	return counts
 }
 
-// file writes the next n lines to path and returns their size.
-func (w *Writer) file(path string, n int) (int64, error) {
+// writeFile writes the next n lines to path and returns their size.
+func writeFile(path string, n int, next func(dst []byte) []byte) (int64, error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return 0, err
@@ -163,7 +178,7 @@ func (w *Writer) file(path string, n int) (int64, error) {
 	var size int64
 	var line []byte
 	for range n {
-		line = w.Append(line[:0])
+		line = next(line[:0])
 		size += int64(len(line))
 		if _, err := out.Write(line); err != nil {
 			return 0, err

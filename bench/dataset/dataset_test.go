@@ -131,3 +131,28 @@ func read(t *testing.T, path string) []byte {
 	}
 	return text
 }
+
+// TestMixed: every line of a mixed set is a record of Docker's, and each kind is there.
+func TestMixed(t *testing.T) {
+	set, err := Make(t.TempDir(), Spec{Lines: 500, Files: 10, Mixed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for _, path := range set.Paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			var entry struct{ Log, Stream, Time string }
+			if err := json.Unmarshal([]byte(line), &entry); err != nil || !strings.HasSuffix(entry.Log, "\n") {
+				t.Fatalf("%s: %q: %v", path, line, err)
+			}
+			lines++
+		}
+	}
+	if lines != 500 || set.Lines != 500 || len(set.Counts) != 0 {
+		t.Errorf("%d lines, the set says %d and %v", lines, set.Lines, set.Counts)
+	}
+}

@@ -22,6 +22,42 @@ import (
 // queryRounds is how often a query is asked; the first answer warms up and is left out.
 const queryRounds = 11
 
+// keptMixed measures keeping the logs of a hundred applications, and searching them all.
+func (b *bench) keptMixed(ctx context.Context) error {
+	set, err := b.set(dataset.Spec{Lines: 10_000_000, Files: 100, Mixed: true})
+	if err != nil {
+		return err
+	}
+	const name = "**weir**, with the text kept"
+	if !b.wants(name) {
+		return nil
+	}
+	config, err := b.weirConfig(filepath.Join(set.Dir, "access-*.log"), "127.0.0.1:0", "{}")
+	if err != nil {
+		return err
+	}
+	b.say("keeping 100 streams")
+	var t tries
+	c := contender{note: func([]byte) string { return "" }, command: func(ctx context.Context, _ dataset.Set) (*exec.Cmd, error) {
+		return exec.CommandContext(ctx, b.weir, "run", "--once", "--config", config), nil
+	}}
+	t.once(ctx, c, set)
+	r := row{work: fmt.Sprintf("keep %s mixed lines of 100 streams, %d MB", number(set.Lines), set.Bytes/1e6), name: name}
+	if t.err != nil {
+		b.fail(&r, t.err)
+		b.table.add(r)
+		return nil
+	}
+	b.fill(&r, c, &t, set)
+	disk, err := diskUse(filepath.Join(filepath.Dir(config), "state", "streams"))
+	if err != nil {
+		return err
+	}
+	r.counts = fmt.Sprintf("%.1f MB on disk", float64(disk)/1e6)
+	b.table.add(r)
+	return b.queries(ctx, set, config)
+}
+
 // keptRuns measures counting, keeping and compressing set, and queries on what is kept.
 func (b *bench) keptRuns(ctx context.Context, set dataset.Set) error {
 	const name = "**weir**, with the text kept"
@@ -86,6 +122,15 @@ type query struct {
 
 // questions returns the queries on set.
 func questions(set dataset.Set) ([]query, error) {
+	const s = `{source="access"}`
+	if set.Counts == nil {
+		return []query{
+			{name: "an absent literal", text: s + ` |= "zqxj-absent-literal"`, limit: 100},
+			{name: "a common literal, limit 100", text: s + ` |= "order placed"`, limit: 100, lines: 100},
+			{name: "total, from the index", text: `sum(count_over_time(` + s + `[2h]))`, want: map[string]int{"": set.Lines}},
+			{name: "lines by level, from the index", text: `sum(sum by (detected_level) (count_over_time(` + s + `[2h])))`, want: map[string]int{"": set.Lines}},
+		}, nil
+	}
 	rare, err := someID(set)
 	if err != nil {
 		return nil, err
@@ -99,7 +144,6 @@ func questions(set dataset.Set) ([]query, error) {
 			fives += n
 		}
 	}
-	const s = `{source="access"}`
 	return []query{
 		{name: "a rare literal", text: s + ` |= "` + rare + `"`, limit: 100, lines: 1},
 		{name: "an absent literal", text: s + ` |= "zqxj-absent-literal"`, limit: 100},

@@ -100,7 +100,7 @@ func parse(args []string, messages io.Writer) (options, error) {
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each contender runs; those above 3 s of CPU run twice")
 	flags.DurationVar(&o.follow, "follow", 25*time.Second, "how long to measure following a file; 0 leaves it out")
 	flags.BoolVar(&o.quick, "quick", false, "a tenth of the lines, two rounds, 5 s of following")
-	flags.BoolVar(&o.long, "long", false, "measure the cost per line at 10,000,000 lines too (4.6 GB on disk)")
+	flags.BoolVar(&o.long, "long", false, "measure the cost per line at 10,000,000 lines too, and keeping 100 streams (7 GB on disk)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -148,6 +148,11 @@ func (b *bench) measure(ctx context.Context) error {
 	}
 	if err := b.keptRuns(ctx, set); err != nil {
 		return err
+	}
+	if b.long {
+		if err := b.keptMixed(ctx); err != nil {
+			return err
+		}
 	}
 	if b.follow > 0 {
 		if err := b.followed(ctx); err != nil {
