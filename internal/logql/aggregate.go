@@ -1,0 +1,275 @@
+package logql
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/weirlog/weir/internal/logql/pipeline"
+	"github.com/weirlog/weir/internal/logql/syntax"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// PipelineError says that a metric query met a record that a stage could not handle, and
+// that no filter on __error__ says what to do with it.
+type PipelineError struct {
+	Name   string // of the error, as in __error__
+	Labels record.Labels
+}
+
+// Error returns the message as Loki words it.
+func (e *PipelineError) Error() string {
+	return fmt.Sprintf("pipeline error: '%s' for series: '%s'.\nUse a label filter to intentionally skip this error. (e.g | __error__!=\"%s\").\n"+
+		"To skip all potential errors you can match empty errors.(e.g __error__=\"\")\nThe label filter can also be specified after unwrap. (e.g | unwrap latency | __error__=\"\" )\n",
+		e.Name, e.Labels, e.Name)
+}
+
+// aggregation is a range aggregation, whose series may be grouped at once by the sum that
+// stands around it.
+type aggregation struct {
+	agg      *syntax.RangeAgg
+	windows  *windows
+	grouping pipeline.Grouping
+	prog     *pipeline.Program
+	measure  measure
+	bytes    bool // the value of an entry is the length of its line
+	plan     *plan
+	budget   *budget
+}
+
+// newAggregation prepares for a range aggregation at some moments. By is the grouping of a
+// sum around it, if that sums up nothing else.
+func newAggregation(agg *syntax.RangeAgg, by *syntax.Grouping, steps []int64) *aggregation {
+	a := &aggregation{agg: agg, windows: newWindows(steps, agg.Range, agg.Offset)}
+	a.measure = measureOf(agg.Op, agg.Unwrap != nil)
+	a.bytes = agg.Op == syntax.BytesOverTime || agg.Op == syntax.BytesRate
+	a.grouping = pipeline.Grouping{Without: true, Errors: true}
+	if agg.Unwrap != nil {
+		a.grouping.Drop = agg.Unwrap.Label
+	}
+	switch {
+	case agg.Op == syntax.AbsentOverTime:
+		a.grouping = pipeline.Grouping{}
+	case by != nil:
+		a.grouping = pipeline.Grouping{Without: by.Without, Labels: slices.Sorted(slices.Values(by.Labels)), Drop: a.grouping.Drop}
+	case agg.Grouping != nil:
+		a.grouping = pipeline.Grouping{Without: agg.Grouping.Without, Labels: slices.Sorted(slices.Values(agg.Grouping.Labels)), Errors: true}
+		if agg.Grouping.Without && agg.Unwrap != nil {
+			a.grouping.Drop = agg.Unwrap.Label
+		}
+	}
+	a.prog = pipeline.Compile(pipeline.Spec{
+		Stages: agg.Log.Stages, Unwrap: agg.Unwrap, Metric: true,
+		Need: pipeline.Need{All: a.grouping.Without, Names: a.grouping.Labels},
+	})
+	return a
+}
+
+// run reads what has to be read and returns the series.
+func (e *Engine) run(ctx context.Context, a *aggregation, b *budget) (*table, Stats, error) {
+	a.budget = b
+	a.plan = e.newPlan(a.agg.Log.Matchers, a.prog, a.windows.need())
+	defer a.plan.close()
+	total := a.table()
+	if err := a.fromIndex(total); err != nil {
+		return nil, Stats{}, err
+	}
+	var workers []worker
+	for range min(e.opts.Workers, len(a.plan.tasks)) {
+		workers = append(workers, &aggregator{aggregation: a, table: a.table(), reader: reader{runner: a.prog.NewRunner()}})
+	}
+	if len(workers) > 0 {
+		if err := all(ctx, workers); err != nil {
+			return nil, Stats{}, err
+		}
+	}
+	stats := a.plan.stats
+	for _, w := range workers {
+		w := w.(*aggregator)
+		stats.add(&w.stats)
+		if err := total.merge(w.table); err != nil {
+			return nil, Stats{}, err
+		}
+	}
+	return total, stats, nil
+}
+
+func (a *aggregation) table() *table { return newTable(a.measure, len(a.windows.used), a.budget) }
+
+// aggregator is a worker of an aggregation.
+type aggregator struct {
+	*aggregation
+	reader
+	table *table
+	key   []byte
+}
+
+func (w *aggregator) work(ctx context.Context) error {
+	for ctx.Err() == nil {
+		t := w.plan.take()
+		if t == nil {
+			return nil
+		}
+		if err := w.block(t); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// block counts the entries of a block.
+func (w *aggregator) block(t *task) error {
+	interval, whole := w.windows.only(t.head.MinTime, t.head.MaxTime)
+	if whole && interval < 0 {
+		return nil
+	}
+	if ok, err := w.open(t); !ok {
+		return err
+	}
+	r := w.runner
+	for r.Next() {
+		w.stats.Lines++
+		if !whole {
+			if interval = w.windows.find(r.Time(), interval); interval < 0 {
+				continue
+			}
+		}
+		if !r.Process() {
+			continue
+		}
+		if err := w.record(t, interval); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record counts the entry that the runner holds.
+func (w *aggregator) record(t *task, interval int) error {
+	r := w.runner
+	w.stats.Matched++
+	if name := r.Err(); name != "" {
+		return &QueryError{&PipelineError{name, r.Labels()}}
+	}
+	w.key = r.AppendKey(w.key[:0], &w.grouping)
+	c, err := w.table.cell(w.key)
+	if err != nil {
+		return err
+	}
+	s := sampleAt{value: r.Value()}
+	switch {
+	case w.measure == lists:
+		s.place = place{r.Time(), t.src.rank, t.block, r.Start()}
+	case w.bytes:
+		s.value = float64(len(r.Line()))
+	}
+	return w.table.add(c, interval, s)
+}
+
+// fromIndex counts the blocks that need not be read for it, and takes them off the plan.
+func (a *aggregation) fromIndex(t *table) error {
+	names, ok := a.prog.LabelsOnly()
+	if !ok || a.grouping.Without || a.measure > sums {
+		return nil
+	}
+	names = append(slices.Clone(names), a.grouping.Labels...)
+	slices.Sort(names)
+	x := &indexed{aggregation: a, table: t, names: slices.Compact(names), runner: a.prog.NewRunner()}
+	kept := a.plan.tasks[:0]
+	for _, task := range a.plan.tasks {
+		done, err := x.block(&task)
+		if err != nil {
+			return err
+		}
+		if done {
+			a.plan.stats.FromIndex++
+		} else {
+			kept = append(kept, task)
+		}
+	}
+	a.plan.tasks = kept
+	return nil
+}
+
+// indexed counts blocks by what the index says of them.
+type indexed struct {
+	*aggregation
+	table  *table
+	names  []string // of the labels that matter
+	runner *pipeline.Runner
+	src    *source
+	facts  *facts
+	pairs  []string
+	key    []byte
+}
+
+// block tells whether the index was enough.
+func (x *indexed) block(t *task) (done bool, err error) {
+	interval, whole := x.windows.only(t.head.MinTime, t.head.MaxTime)
+	if !whole || interval < 0 {
+		return whole, nil
+	}
+	if x.src != t.src {
+		x.src, x.facts = t.src, newFacts(t.src.labels)
+		x.runner.Stream(t.src.labels)
+	}
+	x.facts.head = t.head
+	x.pairs = x.pairs[:0]
+	at, values := -1, []share{{"", t.head.Records}} // of the only label that has several
+	for _, name := range x.names {
+		list, ok := x.facts.shares(name)
+		switch {
+		case !ok || len(list) > 1 && at >= 0:
+			return false, nil
+		case len(list) > 1:
+			at, values = len(x.pairs)+1, list
+			x.pairs = append(x.pairs, name, "")
+		case len(list) == 1 && list[0].value != "" && t.src.labels.Get(name) == "":
+			x.pairs = append(x.pairs, name, list[0].value)
+		}
+	}
+	if x.bytes && at >= 0 {
+		return false, nil
+	}
+	for _, v := range values {
+		if at >= 0 {
+			x.pairs[at] = v.value
+		}
+		if err := x.count(interval, v.records, t.head.BodyBytes); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+func (x *indexed) count(interval, records, bytes int) error {
+	if records == 0 || !x.runner.Set(x.pairs) {
+		return nil
+	}
+	if name := x.runner.Err(); name != "" {
+		return &QueryError{&PipelineError{name, x.runner.Labels()}}
+	}
+	x.key = x.runner.AppendKey(x.key[:0], &x.grouping)
+	c, err := x.table.cell(x.key)
+	if err != nil {
+		return err
+	}
+	return x.table.addMany(c, interval, int64(records), float64(bytes))
+}
+
+// absentLabels are those that the selector asks for by equality, unless it says something
+// else of the same label too.
+func absentLabels(matchers []syntax.Matcher) (labels record.Labels) {
+	said := map[string]int{}
+	for i := range matchers {
+		said[matchers[i].Name]++
+	}
+	for i := range matchers {
+		if m := &matchers[i]; m.Op == syntax.MatchEqual && m.Value != "" && said[m.Name] == 1 {
+			labels = append(labels, record.Label{Name: m.Name, Value: m.Value})
+		}
+	}
+	slices.SortFunc(labels, func(a, b record.Label) int { return strings.Compare(a.Name, b.Name) })
+	return labels
+}

@@ -1,0 +1,125 @@
+package logql
+
+import (
+	"slices"
+
+	"github.com/weirlog/weir/internal/archive"
+	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/logql/syntax"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// facts is what the index knows of the labels of a block's records.
+type facts struct {
+	labels record.Labels // of the stream
+	level  string        // the name of the label that holds the level
+	stderr string        // that of the label which marks stderr
+	gap    string        // that of the label which gap records have
+	head   *archive.Head
+	// names are the labels of stored fields, by the field.
+	names map[string]string
+}
+
+func newFacts(labels record.Labels) *facts {
+	f := &facts{labels: labels, names: map[string]string{}}
+	f.level, f.stderr, f.gap = f.label(syntax.LevelLabel), f.label("stream"), f.label("gap")
+	return f
+}
+
+// label returns the name that something that came with a record gets.
+func (f *facts) label(name string) string {
+	if f.labels.Get(name) != "" {
+		return name + syntax.ExtractedSuffix
+	}
+	return name
+}
+
+func (f *facts) fieldLabel(field string) string {
+	name, ok := f.names[field]
+	if !ok {
+		name = f.label(syntax.SanitizeName(string(kept.Unescape(nil, []byte(field)))))
+		f.names[field] = name
+	}
+	return name
+}
+
+// share is how many records of a block have a value of a label.
+type share struct {
+	value   string
+	records int
+}
+
+// shares returns how the records of the block, gap records left out, are divided by the
+// values of a label; ok is false when only reading tells. A value is there once.
+func (f *facts) shares(name string) (list []share, ok bool) {
+	h := f.head
+	if v := f.labels.Get(name); v != "" {
+		return []share{{v, h.Records}}, true
+	}
+	switch name {
+	case syntax.ErrorLabel, syntax.ErrorDetailsLabel:
+		return []share{{"", h.Records}}, true
+	case f.level:
+		for l, n := range h.Levels {
+			if n > 0 {
+				list = append(list, share{record.Level(l).String(), n})
+			}
+		}
+		return list, true
+	case f.stderr:
+		return nil, false
+	}
+	if slices.ContainsFunc(h.Open, func(field string) bool { return f.fieldLabel(field) == name }) {
+		return nil, false
+	}
+	rest := h.Records
+	for i := range h.Facets {
+		if f.fieldLabel(h.Facets[i].Name) != name {
+			continue
+		}
+		if list != nil {
+			return nil, false // two fields have the same label
+		}
+		for _, v := range h.Facets[i].Values {
+			list = append(list, share{string(kept.Unescape(nil, []byte(v.Value))), v.Records})
+			rest -= v.Records
+		}
+	}
+	if rest > 0 {
+		list = append(list, share{"", rest})
+	}
+	return list, true
+}
+
+// stored tells whether a record of the block may have a stored field with that label.
+func (f *facts) stored(name string) bool {
+	is := func(field string) bool { return f.fieldLabel(field) == name }
+	return slices.ContainsFunc(f.head.Open, is) ||
+		slices.ContainsFunc(f.head.Facets, func(facet archive.Facet) bool { return is(facet.Name) })
+}
+
+// Values returns which values a label can have in the block, "" for records without it;
+// known is false if they can be any.
+func (f *facts) Values(name string) (values []string, known bool) {
+	if f.head.Gaps > 0 && f.labels.Get(name) == "" && !syntax.IsErrorLabel(name) {
+		if name == f.gap {
+			return nil, false
+		}
+		// Gap records have no stored fields, and a level of their own.
+		values = append(values, "")
+		if name == f.level {
+			values[0] = record.LevelWarn.String()
+		}
+	}
+	if name == f.stderr && !f.stored(name) {
+		return append(values, "", "stderr"), true
+	}
+	list, ok := f.shares(name)
+	if !ok {
+		return nil, false
+	}
+	for _, s := range list {
+		values = append(values, s.value)
+	}
+	return values, true
+}

@@ -1,0 +1,265 @@
+package logql
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/weirlog/weir/internal/logql/pipeline"
+	"github.com/weirlog/weir/internal/logql/syntax"
+)
+
+// place is where a record stands in the order of all: by time, by the rank of its stream,
+// as it was kept.
+type place struct {
+	time int64
+	rank uint32
+	// block and start are the record's block and where it begins in it.
+	block, start int
+}
+
+func (a place) compare(b place) int {
+	return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.rank, b.rank), cmp.Compare(a.block, b.block), cmp.Compare(a.start, b.start))
+}
+
+// logs answers a log query. It walks the blocks from the end that it is asked for, and
+// stops where no block can have a line that belongs to the answer.
+func (e *Engine) logs(ctx context.Context, q *syntax.LogQuery, p Params) (Result, error) {
+	limit, err := e.limit(p)
+	if err != nil {
+		return Result{}, err
+	}
+	prog := pipeline.Compile(pipeline.Spec{Stages: q.Stages, Need: pipeline.Need{All: true}})
+	l := &logQuery{
+		within: span{p.Start.UnixNano(), p.End.UnixNano() - 1},
+		found:  found{limit: limit, backward: p.Direction == Backward},
+	}
+	l.plan = e.newPlan(q.Matchers, prog, l.within)
+	defer l.plan.close()
+	l.order()
+	var workers []worker
+	for range min(e.opts.Workers, len(l.plan.tasks)) {
+		workers = append(workers, &logWorker{q: l, reader: reader{runner: prog.NewRunner()}})
+	}
+	if len(workers) > 0 {
+		if err := all(ctx, workers); err != nil {
+			return Result{}, err
+		}
+	}
+	res := Result{Kind: Streams, Stats: l.plan.stats, Entries: l.found.sorted()}
+	for _, w := range workers {
+		res.Stats.add(&w.(*logWorker).stats)
+	}
+	res.Stats.Matched = int64(len(res.Entries))
+	return res, nil
+}
+
+// logQuery is what the workers of a log query share.
+type logQuery struct {
+	plan   *plan
+	within span
+	found  found
+}
+
+// order puts the blocks first that can have the first lines of the answer.
+func (l *logQuery) order() {
+	if l.found.backward {
+		slices.SortStableFunc(l.plan.tasks, func(a, b task) int { return cmp.Compare(b.head.MaxTime, a.head.MaxTime) })
+	} else {
+		slices.SortStableFunc(l.plan.tasks, func(a, b task) int { return cmp.Compare(a.head.MinTime, b.head.MinTime) })
+	}
+}
+
+// logWorker looks through blocks for lines.
+type logWorker struct {
+	q *logQuery
+	reader
+	candidates []place
+	entries    []hit
+	labels     []pipeline.Label
+}
+
+func (w *logWorker) work(ctx context.Context) error {
+	for ctx.Err() == nil {
+		t := w.q.plan.take()
+		if t == nil {
+			return nil
+		}
+		edge := t.head.MinTime
+		if w.q.found.backward {
+			edge = t.head.MaxTime
+		}
+		if !w.q.found.reaches(edge) {
+			w.q.plan.stop() // nor does any block after it
+			return nil
+		}
+		if err := w.block(t); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// block offers the lines of a block that pass, the best first.
+func (w *logWorker) block(t *task) error {
+	if ok, err := w.open(t); !ok {
+		return err
+	}
+	w.collect(t)
+	w.entries = w.entries[:0]
+	for _, c := range w.candidates {
+		if len(w.entries) == w.q.found.limit || !w.q.found.wants(c) {
+			break // those that follow come after it
+		}
+		if w.runner.Seek(c.start); w.runner.Process() {
+			w.entries = append(w.entries, hit{place: c, entry: w.entry(t, c)})
+		}
+	}
+	w.number(t)
+	w.q.found.offer(w.entries)
+	return nil
+}
+
+// collect lists the lines that pass the line filters, in the order of the answer.
+func (w *logWorker) collect(t *task) {
+	w.candidates = w.candidates[:0]
+	inside := w.q.within.covers(t.head)
+	for w.runner.Next() {
+		w.stats.Lines++
+		at := w.runner.Time()
+		if !inside && (at < w.q.within.from || at > w.q.within.to) {
+			continue
+		}
+		w.candidates = append(w.candidates, place{at, t.src.rank, t.block, w.runner.Start()})
+	}
+	if !t.head.Sorted {
+		slices.SortFunc(w.candidates, place.compare)
+	}
+	if w.q.found.backward {
+		slices.Reverse(w.candidates)
+	}
+}
+
+// entry copies the record that the runner holds.
+func (w *logWorker) entry(t *task, at place) Entry {
+	w.labels = w.runner.AppendLabels(w.labels[:0])
+	return Entry{
+		Time: at.time, Line: string(w.runner.Line()), Labels: slices.Clone(w.labels),
+		Stream: t.src.id, Gap: w.runner.Gap(),
+	}
+}
+
+// number gives the entries of a block their sequence numbers.
+func (w *logWorker) number(t *task) {
+	slices.SortFunc(w.entries, func(a, b hit) int { return cmp.Compare(a.place.start, b.place.start) })
+	next, from := t.head.First, 0
+	for i := range w.entries {
+		start := w.entries[i].place.start
+		next += uint64(bytes.Count(w.text[from:start], []byte("\n")))
+		from = start
+		w.entries[i].entry.Sequence = next
+	}
+}
+
+// hit is an entry and where it stands.
+type hit struct {
+	place place
+	entry Entry
+}
+
+// found is the best entries so far: a heap with the last of them, in the order of the
+// answer, on top.
+type found struct {
+	limit    int
+	backward bool
+
+	mu   sync.Mutex // guards heap
+	heap []hit
+}
+
+// before tells whether a stands before b in the answer.
+func (f *found) before(a, b place) bool {
+	if f.backward {
+		return a.compare(b) > 0
+	}
+	return a.compare(b) < 0
+}
+
+// reaches tells whether a record of that time may belong to the answer.
+func (f *found) reaches(time int64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.heap) < f.limit {
+		return true
+	}
+	last := f.heap[0].place.time
+	if f.backward {
+		return time >= last
+	}
+	return time <= last
+}
+
+// wants tells whether the record at a place belongs to the answer, as far as is known.
+func (f *found) wants(at place) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.heap) < f.limit || f.before(at, f.heap[0].place)
+}
+
+func (f *found) offer(entries []hit) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, k := range entries {
+		if len(f.heap) < f.limit {
+			f.heap = append(f.heap, k)
+			f.up(len(f.heap) - 1)
+		} else if f.before(k.place, f.heap[0].place) {
+			f.heap[0] = k
+			f.down(0)
+		}
+	}
+}
+
+func (f *found) up(i int) {
+	for i > 0 {
+		parent := (i - 1) / 2
+		if !f.before(f.heap[parent].place, f.heap[i].place) {
+			return
+		}
+		f.heap[parent], f.heap[i] = f.heap[i], f.heap[parent]
+		i = parent
+	}
+}
+
+func (f *found) down(i int) {
+	for {
+		last := i
+		for child := 2*i + 1; child <= 2*i+2 && child < len(f.heap); child++ {
+			if f.before(f.heap[last].place, f.heap[child].place) {
+				last = child
+			}
+		}
+		if last == i {
+			return
+		}
+		f.heap[last], f.heap[i] = f.heap[i], f.heap[last]
+		i = last
+	}
+}
+
+// sorted returns the entries in the order of the answer.
+func (f *found) sorted() []Entry {
+	slices.SortFunc(f.heap, func(a, b hit) int {
+		if f.backward {
+			return b.place.compare(a.place)
+		}
+		return a.place.compare(b.place)
+	})
+	entries := make([]Entry, len(f.heap))
+	for i := range f.heap {
+		entries[i] = f.heap[i].entry
+	}
+	return entries
+}

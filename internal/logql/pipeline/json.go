@@ -1,0 +1,265 @@
+package pipeline
+
+import (
+	"bytes"
+
+	"github.com/weirlog/weir/internal/codec/jsontext"
+	"github.com/weirlog/weir/internal/logql/syntax"
+)
+
+// What __error_details__ says of a line that is not what its parser expected.
+const (
+	badJSON   = "the line is not valid JSON"
+	badLogfmt = "the line has a malformed key=value pair"
+)
+
+// maxDepth is how deep the objects of a line may nest.
+const maxDepth = 128
+
+// jsonStage extracts all scalars of an object.
+type jsonStage struct{}
+
+func (*jsonStage) run(r *Runner) bool {
+	w := jsonWalk{jsonText{text: r.Line()}, r}
+	w.space()
+	if !w.take('{') || !w.object(0, maxDepth) {
+		r.fail(syntax.JSONParserErr, badJSON)
+	}
+	return true
+}
+
+// jsonWalk extracts the members of an object on its way through a line.
+type jsonWalk struct {
+	jsonText
+	r *Runner
+}
+
+// object goes through an object after its brace. The names of its members begin with
+// r.path[:prefix].
+func (w *jsonWalk) object(prefix, depth int) bool {
+	if depth == 0 {
+		return false
+	}
+	w.space()
+	if w.take('}') {
+		return true
+	}
+	for {
+		key, escaped, ok := w.string()
+		if !ok {
+			return false
+		}
+		r := w.r
+		if r.path = r.path[:prefix]; escaped {
+			r.path = jsontext.Unescape(r.path, key)
+		} else {
+			r.path = append(r.path, key...)
+		}
+		if w.space(); !w.take(':') {
+			return false
+		}
+		if w.space(); !w.member(depth) {
+			return false
+		}
+		w.space()
+		if !w.take(',') {
+			return w.take('}')
+		}
+		w.space()
+	}
+}
+
+// member goes through the value of the member whose name is r.path.
+func (w *jsonWalk) member(depth int) bool {
+	r := w.r
+	switch w.peek() {
+	case '{':
+		w.at++
+		r.path = append(r.path, '_')
+		return w.object(len(r.path), depth-1)
+	case '[':
+		return w.skip()
+	case '"':
+		text, escaped, ok := w.string()
+		if !ok {
+			return false
+		}
+		if n := r.names.get(r.path); !n.skip {
+			if escaped {
+				from := len(r.scratch)
+				r.scratch = jsontext.Unescape(r.scratch, text)
+				text = r.scratch[from:len(r.scratch):len(r.scratch)]
+			}
+			r.extract(n, text)
+		}
+		return true
+	}
+	from := w.at
+	if !w.literal() {
+		return false
+	}
+	text := w.text[from:w.at]
+	if text[0] == 'n' {
+		text = nil
+	}
+	r.extract(r.names.get(r.path), text)
+	return true
+}
+
+// jsonFields extracts what paths lead to.
+type jsonFields struct {
+	fields []syntax.Extraction
+	names  []*name
+}
+
+func newJSONFields(st *syntax.JSON, need *Need) *jsonFields {
+	f := &jsonFields{fields: st.Fields}
+	for i := range st.Fields {
+		f.names = append(f.names, newName(st.Fields[i].Label, need))
+	}
+	return f
+}
+
+func (f *jsonFields) run(r *Runner) bool {
+	root, ok := firstValue(r.Line())
+	if !ok || root[0] != '{' && root[0] != '[' {
+		r.fail(syntax.JSONParserErr, badJSON)
+		return true
+	}
+	for i := range f.fields {
+		if !f.names[i].skip {
+			r.extract(f.names[i], r.follow(root, f.fields[i].Keys))
+		}
+	}
+	return true
+}
+
+// firstValue returns the JSON value that text begins with.
+func firstValue(text []byte) (value []byte, ok bool) {
+	t := jsonText{text: text}
+	t.space()
+	from := t.at
+	if !t.skip() {
+		return nil, false
+	}
+	return text[from:t.at], true
+}
+
+// follow returns what a path leads to from a valid value, nil if it leads nowhere.
+func (r *Runner) follow(value []byte, keys []syntax.PathKey) []byte {
+	for i := range keys {
+		if value = r.child(value, &keys[i]); value == nil {
+			return nil
+		}
+	}
+	return r.scalar(value)
+}
+
+// child returns a member of a valid object, the first of that name, or an element of an
+// array.
+func (r *Runner) child(value []byte, key *syntax.PathKey) []byte {
+	t := jsonText{text: value}
+	if key.IsIndex != t.take('[') || !key.IsIndex && !t.take('{') {
+		return nil
+	}
+	for i := 0; ; i++ {
+		t.space()
+		if c := t.peek(); c == ']' || c == '}' {
+			return nil
+		}
+		found := i == key.Index
+		if !key.IsIndex {
+			text, escaped, _ := t.string()
+			if escaped {
+				r.path = jsontext.Unescape(r.path[:0], text)
+				text = r.path
+			}
+			found = string(text) == key.Name
+			t.space()
+			t.take(':')
+			t.space()
+		}
+		from := t.at
+		t.skip()
+		if found {
+			return value[from:t.at]
+		}
+		t.space()
+		t.take(',')
+	}
+}
+
+// scalar returns the text of a string, nothing for null, and other values as they stand.
+func (r *Runner) scalar(value []byte) []byte {
+	switch {
+	case value[0] == 'n':
+		return nil
+	case value[0] != '"':
+		return value
+	}
+	text := value[1 : len(value)-1]
+	if bytes.IndexByte(text, '\\') < 0 {
+		return text
+	}
+	from := len(r.scratch)
+	r.scratch = jsontext.Unescape(r.scratch, text)
+	return r.scratch[from:len(r.scratch):len(r.scratch)]
+}
+
+// unpackStage takes an object apart that has a line in _entry.
+type unpackStage struct{}
+
+func (*unpackStage) run(r *Runner) bool {
+	line := r.Line()
+	if len(line) == 0 {
+		return true
+	}
+	root, ok := firstValue(line)
+	if !ok || root[0] != '{' {
+		r.fail(syntax.JSONParserErr, badJSON)
+		return true
+	}
+	entry, found := r.members(root, false)
+	if found {
+		r.members(root, true)
+		r.setLine(r.keep(entry))
+	}
+	return true
+}
+
+// members goes through the texts of a valid object and returns the first _entry; the others
+// are extracted if it is asked to.
+func (r *Runner) members(root []byte, extract bool) (entry []byte, found bool) {
+	t := jsonText{text: root}
+	t.take('{')
+	for {
+		t.space()
+		if t.peek() == '}' {
+			return entry, found
+		}
+		key, escaped, _ := t.string()
+		if escaped {
+			r.path = jsontext.Unescape(r.path[:0], key)
+			key = r.path
+		}
+		t.space()
+		t.take(':')
+		t.space()
+		isEntry := string(key) == syntax.UnpackEntry
+		from := t.at
+		t.skip()
+		if value := root[from:t.at]; value[0] == '"' {
+			switch {
+			case isEntry && !found:
+				found = true
+				if !extract {
+					entry = r.scalar(value)
+				}
+			case !isEntry && extract:
+				r.extract(r.names.get(key), r.scalar(value))
+			}
+		}
+		t.space()
+		t.take(',')
+	}
+}

@@ -1,0 +1,198 @@
+package pipeline
+
+// jsonText goes through JSON text from left to right.
+type jsonText struct {
+	text []byte
+	at   int
+	// nested has, for each array and object that skip is in, which bracket ends it.
+	nested []byte
+}
+
+func (t *jsonText) space() {
+	for t.at < len(t.text) && t.text[t.at] <= ' ' {
+		if c := t.text[t.at]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return
+		}
+		t.at++
+	}
+}
+
+// peek returns the next byte, 0 at the end.
+func (t *jsonText) peek() byte {
+	if t.at < len(t.text) {
+		return t.text[t.at]
+	}
+	return 0
+}
+
+func (t *jsonText) take(c byte) bool {
+	if t.at < len(t.text) && t.text[t.at] == c {
+		t.at++
+		return true
+	}
+	return false
+}
+
+// string goes through a string and returns its inside.
+func (t *jsonText) string() (inside []byte, escaped, ok bool) {
+	if !t.take('"') {
+		return nil, false, false
+	}
+	from := t.at
+	for t.at < len(t.text) {
+		switch c := t.text[t.at]; {
+		case c == '"':
+			t.at++
+			return t.text[from : t.at-1 : t.at-1], escaped, true
+		case c == '\\':
+			if escaped = true; !t.escape() {
+				return nil, false, false
+			}
+		case c < ' ':
+			return nil, false, false
+		default:
+			t.at++
+		}
+	}
+	return nil, false, false
+}
+
+func (t *jsonText) escape() bool {
+	if t.at+1 >= len(t.text) {
+		return false
+	}
+	switch t.text[t.at+1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		t.at += 2
+		return true
+	case 'u':
+		if t.at+6 > len(t.text) {
+			return false
+		}
+		for _, c := range t.text[t.at+2 : t.at+6] {
+			if c-'0' > 9 && c|0x20-'a' > 5 {
+				return false
+			}
+		}
+		t.at += 6
+		return true
+	}
+	return false
+}
+
+// literal goes through a number or a word, which ends where nothing of it can follow.
+func (t *jsonText) literal() bool {
+	switch t.peek() {
+	case 't':
+		return t.word("true")
+	case 'f':
+		return t.word("false")
+	case 'n':
+		return t.word("null")
+	}
+	t.take('-')
+	if !t.take('0') && t.digits() == 0 {
+		return false
+	}
+	if t.take('.') && t.digits() == 0 {
+		return false
+	}
+	if t.take('e') || t.take('E') {
+		if !t.take('+') {
+			t.take('-')
+		}
+		if t.digits() == 0 {
+			return false
+		}
+	}
+	return t.ended()
+}
+
+// ended tells whether what follows a number or a word may follow it.
+func (t *jsonText) ended() bool {
+	switch c := t.peek(); c {
+	case ',', '}', ']', ' ', '\t', '\r', '\n':
+		return true
+	default:
+		return t.at == len(t.text)
+	}
+}
+
+func (t *jsonText) word(w string) bool {
+	if len(t.text)-t.at < len(w) || string(t.text[t.at:t.at+len(w)]) != w {
+		return false
+	}
+	t.at += len(w)
+	return t.ended()
+}
+
+func (t *jsonText) digits() int {
+	from := t.at
+	for t.at < len(t.text) && t.text[t.at]-'0' <= 9 {
+		t.at++
+	}
+	return t.at - from
+}
+
+// skip goes through a value of whatever kind, and tells whether it is valid. It does not
+// call itself, so that no line is too deep for it.
+func (t *jsonText) skip() bool {
+	t.nested = t.nested[:0]
+	for {
+		open, ok := t.begin()
+		if !ok {
+			return false
+		}
+		if open {
+			continue
+		}
+		for {
+			if len(t.nested) == 0 {
+				return true
+			}
+			t.space()
+			if !t.take(',') {
+				if !t.take(t.nested[len(t.nested)-1]) {
+					return false
+				}
+				t.nested = t.nested[:len(t.nested)-1]
+				continue
+			}
+			break
+		}
+		if t.space(); t.nested[len(t.nested)-1] == '}' && !t.key() {
+			return false
+		}
+	}
+}
+
+// begin goes through a scalar or an empty array or object, or to the first value in one:
+// then open is set.
+func (t *jsonText) begin() (open, ok bool) {
+	switch c := t.peek(); c {
+	case '"':
+		_, _, ok = t.string()
+		return false, ok
+	case '{', '[':
+		t.at++
+		closing := c + 2
+		t.space()
+		if t.take(closing) {
+			return false, true
+		}
+		t.nested = append(t.nested, closing)
+		return true, c == '[' || t.key()
+	}
+	return false, t.literal()
+}
+
+// key goes through the name of a member and the colon behind it.
+func (t *jsonText) key() bool {
+	if _, _, ok := t.string(); !ok {
+		return false
+	}
+	t.space()
+	ok := t.take(':')
+	t.space()
+	return ok
+}

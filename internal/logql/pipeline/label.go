@@ -1,0 +1,255 @@
+package pipeline
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/weirlog/weir/internal/logql/syntax"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// find returns the place of a label, -1 if there is none.
+func (r *Runner) find(name string) int {
+	for i := range r.labels {
+		if r.labels[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// get returns the value of a label or of an error, nil if there is none.
+func (r *Runner) get(name string) []byte {
+	if i := r.find(name); i >= 0 {
+		return r.labels[i].value
+	}
+	switch name {
+	case syntax.ErrorLabel:
+		return []byte(r.err)
+	case syntax.ErrorDetailsLabel:
+		return r.details
+	}
+	return nil
+}
+
+func (r *Runner) set(name string, value []byte, cat Category) {
+	if i := r.find(name); i >= 0 {
+		r.labels[i] = label{name, value, cat}
+		return
+	}
+	r.labels = append(r.labels, label{name, value, cat})
+}
+
+func (r *Runner) remove(i int) { r.labels = slices.Delete(r.labels, i, i+1) }
+
+// fail leaves an error in the record.
+func (r *Runner) fail(name string, details string) {
+	r.err, r.details = name, []byte(details)
+}
+
+// cameWith tells whether the record came with a label of that name.
+func (r *Runner) cameWith(name string) bool {
+	return slices.Contains(r.baseNames, name) || slices.Contains(r.came, name)
+}
+
+// extract sets a label that a parser found, unless a parser found one of that name before.
+func (r *Runner) extract(n *name, value []byte) {
+	if n.skip {
+		return
+	}
+	label, needed := n.plain, n.needPlain
+	if r.cameWith(n.plain) {
+		label, needed = n.suffixed, n.needSuffixed
+	}
+	if !needed || slices.Contains(r.extracted, label) {
+		return
+	}
+	r.extracted = append(r.extracted, label)
+	r.set(label, value, OfParsed)
+}
+
+// keep copies a value to memory that lasts as long as the record.
+func (r *Runner) keep(value []byte) []byte {
+	from := len(r.scratch)
+	r.scratch = append(r.scratch, value...)
+	return r.scratch[from:len(r.scratch):len(r.scratch)]
+}
+
+// name is what a key becomes: the label, and the label if the record came with that one.
+type name struct {
+	plain, suffixed         string
+	needPlain, needSuffixed bool
+	skip                    bool // it is no label, or neither is needed
+}
+
+func newName(key string, need *Need) *name {
+	n := &name{plain: syntax.SanitizeName(key)}
+	n.suffixed = n.plain + syntax.ExtractedSuffix
+	n.needPlain, n.needSuffixed = need.has(n.plain), need.has(n.suffixed)
+	n.skip = n.plain == "" || syntax.IsErrorLabel(n.plain) || !n.needPlain && !n.needSuffixed
+	return n
+}
+
+// names remembers what keys become.
+type names struct {
+	need *Need
+	of   map[string]*name
+}
+
+// maxNames bounds how many keys are remembered.
+const maxNames = 4096
+
+func (c *names) get(key []byte) *name {
+	if n := c.of[string(key)]; n != nil {
+		return n
+	}
+	if c.of == nil || len(c.of) >= maxNames {
+		c.of = map[string]*name{}
+	}
+	n := newName(string(key), c.need)
+	c.of[string(key)] = n
+	return n
+}
+
+// Label is one label of a record with where it comes from.
+type Label struct {
+	Name, Value string
+	Category    Category
+}
+
+// AppendLabels appends the record's labels, sorted by name, errors included. Values may be
+// empty.
+func (r *Runner) AppendLabels(dst []Label) []Label {
+	from := len(dst)
+	for i := range r.labels {
+		l := &r.labels[i]
+		dst = append(dst, Label{l.name, string(l.value), l.cat})
+	}
+	if r.err != "" {
+		dst = append(dst, Label{syntax.ErrorLabel, r.err, OfParsed})
+	}
+	if len(r.details) > 0 {
+		dst = append(dst, Label{syntax.ErrorDetailsLabel, string(r.details), OfParsed})
+	}
+	slices.SortFunc(dst[from:], func(a, b Label) int { return strings.Compare(a.Name, b.Name) })
+	return dst
+}
+
+// Labels returns the labels of the record that are not empty, sorted by name, errors
+// included.
+func (r *Runner) Labels() record.Labels {
+	var out record.Labels
+	for _, l := range r.AppendLabels(nil) {
+		if l.Value != "" {
+			out = append(out, record.Label{Name: l.Name, Value: l.Value})
+		}
+	}
+	return out
+}
+
+// Grouping chooses the labels that make a key: those listed, or all others.
+type Grouping struct {
+	Without bool
+	// Labels are sorted.
+	Labels []string
+	// Drop is a label that is left out whatever the grouping is, "" for none.
+	Drop string
+	// Errors says that labels of errors are part of the key whatever the grouping is.
+	Errors bool
+}
+
+// picks tells whether a label is part of the key.
+func (g *Grouping) picks(name string) bool {
+	if g.Errors && syntax.IsErrorLabel(name) {
+		return true
+	}
+	return slices.Contains(g.Labels, name) != g.Without && name != g.Drop
+}
+
+// AppendKey appends the names and values of the labels that make the group of the record,
+// so that equal groups have equal keys. DecodeKey reads it.
+func (r *Runner) AppendKey(dst []byte, g *Grouping) []byte {
+	if r.err == "" && len(r.details) == 0 && !g.Without {
+		for _, name := range g.Labels {
+			if i := r.find(name); i >= 0 && name != g.Drop {
+				dst = appendPair(dst, name, r.labels[i].value)
+			}
+		}
+		return dst
+	}
+	r.sortLabels()
+	errors := r.err == "" && len(r.details) == 0
+	for i := range r.labels {
+		l := &r.labels[i]
+		if !errors && l.name > syntax.ErrorDetailsLabel {
+			errors = true
+			dst = r.appendErrors(dst, g)
+		}
+		if g.picks(l.name) {
+			dst = appendPair(dst, l.name, l.value)
+		}
+	}
+	if !errors {
+		dst = r.appendErrors(dst, g)
+	}
+	return dst
+}
+
+func (r *Runner) appendErrors(dst []byte, g *Grouping) []byte {
+	if g.picks(syntax.ErrorLabel) {
+		dst = appendPair(dst, syntax.ErrorLabel, []byte(r.err))
+	}
+	if g.picks(syntax.ErrorDetailsLabel) {
+		dst = appendPair(dst, syntax.ErrorDetailsLabel, r.details)
+	}
+	return dst
+}
+
+// sortLabels sorts the few labels of a record in place.
+func (r *Runner) sortLabels() {
+	for i := 1; i < len(r.labels); i++ {
+		for k := i; k > 0 && r.labels[k].name < r.labels[k-1].name; k-- {
+			r.labels[k], r.labels[k-1] = r.labels[k-1], r.labels[k]
+		}
+	}
+}
+
+// appendPair leaves empty values out: an empty label is an absent one.
+func appendPair(dst []byte, name string, value []byte) []byte {
+	if len(value) == 0 {
+		return dst
+	}
+	dst = append(appendLen(dst, len(name)), name...)
+	return append(appendLen(dst, len(value)), value...)
+}
+
+func appendLen(dst []byte, n int) []byte {
+	for n >= 0x80 {
+		dst = append(dst, byte(n)|0x80)
+		n >>= 7
+	}
+	return append(dst, byte(n))
+}
+
+func takeLen(key string) (n int, rest string) {
+	for i, shift := 0, 0; ; i, shift = i+1, shift+7 {
+		n |= int(key[i]&0x7f) << shift
+		if key[i] < 0x80 {
+			return n, key[i+1:]
+		}
+	}
+}
+
+// DecodeKey returns the labels of a key that AppendKey made, sorted by name.
+func DecodeKey(key string) (labels record.Labels) {
+	var n int
+	for key != "" {
+		var l record.Label
+		n, key = takeLen(key)
+		l.Name, key = key[:n], key[n:]
+		n, key = takeLen(key)
+		l.Value, key = key[:n], key[n:]
+		labels = append(labels, l)
+	}
+	return labels
+}
