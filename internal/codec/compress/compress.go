@@ -1,5 +1,5 @@
 // Package compress packs and unpacks blocks of bytes: zstd for the text that the journal
-// keeps, snappy for what Loki's clients push. It owns the choice of library and settings,
+// keeps, snappy for what Loki's clients push. It owns the choice of libraries and settings,
 // so that every file says one thing: ordinary zstd, which any tool reads.
 //
 //	var enc compress.Encoder
@@ -7,6 +7,11 @@
 //	n, err := compress.FrameLen(file)
 //	var dec compress.Decoder
 //	text, err = dec.AppendBlock(text[:0], file[:n], maxBytes)
+//
+// Frames are unpacked by a library, and packed by code of our own (encoder.go finds what
+// repeats, sequence.go and fse.go write it down; literals are the library's again): on a
+// million lines of a web server, 443 MB, that takes 1.2 CPU seconds for 64 MB, where the
+// library's levels take 1.5 for 72 MB and 2.9 for 64 MB.
 //
 // Nothing here starts a goroutine. An Encoder or a Decoder keeps its memory for the next
 // call and serves one goroutine at a time; functions may be called concurrently. What is
@@ -27,43 +32,6 @@ import (
 
 // ErrTooLarge is wrapped by the error for what would be larger than the caller's bound.
 var ErrTooLarge = errors.New("unpacked it is larger than the limit")
-
-// Level says how hard an Encoder tries.
-type Level uint8
-
-const (
-	// Fastest is for text that is packed as it comes in.
-	Fastest Level = iota
-	// Better takes almost twice the time for a tenth less: for what is packed again later.
-	Better
-)
-
-// windowBytes bounds what an encoder remembers, and so its memory: three times as much.
-const windowBytes = 1 << 20
-
-// Encoder packs blocks. The zero value is ready and packs at level Fastest.
-type Encoder struct {
-	// Level must be set before the first block.
-	Level Level
-	zstd  *zstd.Encoder
-}
-
-// AppendFrame appends src as one zstd frame that tells its length and has a checksum.
-func (e *Encoder) AppendFrame(dst, src []byte) []byte {
-	if e.zstd == nil {
-		level := zstd.SpeedFastest
-		if e.Level == Better {
-			level = zstd.SpeedBetterCompression
-		}
-		// An error could only come from an option, and these are constants.
-		e.zstd, _ = zstd.NewWriter(nil,
-			zstd.WithEncoderLevel(level),
-			zstd.WithWindowSize(windowBytes),
-			zstd.WithSingleSegment(true), // else small frames do not tell their length
-			zstd.WithEncoderConcurrency(1))
-	}
-	return e.zstd.EncodeAll(src, dst)
-}
 
 // Decoder unpacks what an Encoder has packed. The zero value is ready.
 type Decoder struct {

