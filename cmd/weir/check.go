@@ -60,8 +60,14 @@ func (p *process) printSummary(s agent.Summary) error {
 		if r.Parser != "" {
 			fmt.Fprintf(&b, "         parses %s by %s\n", r.Parser, r.Engine)
 		}
+		if len(r.Redact) > 0 {
+			fmt.Fprintf(&b, "         redacts %s\n", strings.Join(r.Redact, ", "))
+		}
 		for _, m := range r.Metrics {
 			fmt.Fprintf(&b, "         counts %s\n", m)
+		}
+		for _, what := range r.Filter {
+			fmt.Fprintf(&b, "         %s\n", what)
 		}
 		if r.Keep != "" {
 			fmt.Fprintf(&b, "         keeps %s\n", r.Keep)

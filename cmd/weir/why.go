@@ -25,8 +25,9 @@ func newWhy(p *process) *cobra.Command {
 		Use:   "why",
 		Short: "Explain what the rules make of lines on stdin",
 		Long: `why reads lines, of a log file, of Docker's json-file or of CRI, and says for each which
-rules apply, with which fields and level, and which series it adds to; or where the parser
-of a rule stopped fitting. Without --stream every rule is tried.
+rules apply, with which fields and level, which series it adds to, what is redacted, whether
+a filter drops it and what is kept; or where the parser of a rule stopped fitting. Without
+--stream every rule is tried.
 
 With --unmatched it takes the lines from the running weir instead: the last few of each rule
 that its parser did not fit, secrets replaced.`,
@@ -149,12 +150,20 @@ func (p *process) printExplanation(e agent.Explanation) error {
 	for _, r := range e.Rules {
 		writeVerdict(&b, r, e.Text)
 	}
+	if e.Redacted != "" {
+		fmt.Fprintf(&b, "text   %s\n", printable(e.Redacted))
+	}
 	fmt.Fprintf(&b, "level  %s\n", e.Level)
 	for _, c := range e.Counts {
 		fmt.Fprintf(&b, "count  %s %+g\n", c.Series, c.Add)
 	}
 	if len(e.Counts) == 0 {
 		b.WriteString("count  nothing\n")
+	}
+	if e.Dropped {
+		b.WriteString("keep   nothing: a filter drops it\n")
+	} else {
+		fmt.Fprintf(&b, "keep   %s\n", e.Keep)
 	}
 	b.WriteByte('\n')
 	_, err := io.WriteString(p.out, b.String())
@@ -171,14 +180,26 @@ func writeVerdict(b *strings.Builder, r agent.RuleVerdict, text string) {
 		for _, f := range r.Fields {
 			fmt.Fprintf(b, "         %s = %s\n", f.Name, printable(f.Value))
 		}
+		writeChanges(b, r)
 		return
 	}
 	fmt.Fprintf(b, "rule   %s does not apply: %s\n", r.Name, r.Reason)
+	writeChanges(b, r)
 	if r.Stopped == len(text) {
 		fmt.Fprintf(b, "         the line ends where it wants more\n")
 	} else if r.Stopped > 0 && r.Stopped < len(text) {
 		fitted := printable(text[:r.Stopped])
 		fmt.Fprintf(b, "         fits   %s\n         not    %*s%s\n", fitted, len([]rune(fitted)), "", printable(text[r.Stopped:]))
+	}
+}
+
+// writeChanges says what a rule replaces, and what its filter does.
+func writeChanges(b *strings.Builder, r agent.RuleVerdict) {
+	for _, p := range r.Redacts {
+		fmt.Fprintf(b, "         redacts %s (%g)\n", p.Pattern, p.Pieces)
+	}
+	if r.Filter != "" {
+		fmt.Fprintf(b, "         filter %s\n", r.Filter)
 	}
 }
 

@@ -223,15 +223,31 @@ func unknownFields(rules []Rule) error {
 				}
 			}
 		}
-		if r.Keep != nil && r.Keep.Fields != nil {
-			for _, field := range r.Keep.Fields.Names {
-				if !slices.Contains(known, field) {
-					missing(fmt.Sprintf("rules[%d].keep.fields", i), field)
-				}
+		for _, named := range otherFields(r) {
+			if !slices.Contains(known, named.field) {
+				missing(fmt.Sprintf("rules[%d].%s", i, named.key), named.field)
 			}
 		}
 	}
 	return config.Join(problems...)
+}
+
+// namedField is a field and the key of a rule that names it.
+type namedField struct{ key, field string }
+
+// otherFields returns the fields that a rule names outside of its counts.
+func otherFields(r Rule) (all []namedField) {
+	if r.Keep != nil && r.Keep.Fields != nil {
+		for _, field := range r.Keep.Fields.Names {
+			all = append(all, namedField{"keep.fields", field})
+		}
+	}
+	if r.Filter != nil {
+		for _, field := range r.Filter.Fields() {
+			all = append(all, namedField{"filter", field})
+		}
+	}
+	return all
 }
 
 // parserFields returns the fields that a rule's parser has, and whether there are no others.

@@ -92,7 +92,7 @@ func (a *Agent) addSource(g *generation, p sourcePart, mapping *level.Mapping) e
 	s := &source{name: p.name, typ: p.typ, ledger: c, ready: make(chan struct{})}
 	s.lines = &lines{
 		source: p.name, journal: a.journal, rules: g.rules, mapping: mapping,
-		tally: a.tallies.of(p.name), filtered: a.tallies.filtered.Series(p.name).ID(), open: map[*line]bool{},
+		tally: a.tallies.of(p.name), filtered: a.tallies.filters(p.name), open: map[*line]bool{},
 		takers: g.takers, settled: func() {
 			s.settled.Do(func() {
 				a.journal.Store("settled/"+p.name, []byte{1})

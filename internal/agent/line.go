@@ -34,7 +34,7 @@ func newTallies(reg *metric.Registry) (t tallies, err error) {
 	t.records = family("weir_source_records_total", "Records read, each once over restarts.")
 	t.bytes = family("weir_source_bytes_total", "Bytes of the records' text as it was read.")
 	t.cut = family("weir_source_cut_records_total", "Records that were over the limit and lost their end.")
-	t.filtered = family("weir_source_filtered_records_total", "Records that filters took out, after they were counted.")
+	t.filtered = family("weir_source_filtered_records_total", "Records that filters took out, after they were counted.", "reason")
 	t.gaps = family("weir_source_gaps_total", "Times that something was lost before weir could read it.", "reason")
 	t.gapBytes = family("weir_source_gap_bytes_total", "Bytes known to be lost in gaps.", "reason")
 	return t, err
@@ -51,6 +51,12 @@ func (t tallies) of(source string) count.Tally {
 	}
 }
 
+// filters returns the series of a source that count what filters took out.
+func (t tallies) filters(source string) filter.Series {
+	of := func(reason string) uint32 { return t.filtered.Series(source, reason).ID() }
+	return filter.Series{Drop: of("drop"), Sample: of("sample"), Rate: of("rate")}
+}
+
 // lines is the flow.Lines of one source.
 type lines struct {
 	source  string
@@ -58,8 +64,8 @@ type lines struct {
 	rules   []*rule
 	mapping *level.Mapping
 	tally   count.Tally
-	// filtered is the durable series of records that filters took out.
-	filtered uint32
+	// filtered are the durable series of records that filters took out.
+	filtered filter.Series
 	settled  func()
 	// takers returns the names of the sinks that take the text of a stream.
 	takers func(record.Labels) []string
@@ -144,7 +150,6 @@ func (l *lines) stages(s record.Stream, rules []*rule, keeps bool) ([]flow.Stage
 	var parsers []parse.Rule
 	var counts []count.Rule
 	var redactions []flow.Stage
-	var filters []flow.Stage
 	for i, r := range rules {
 		if r.Join != nil {
 			joining = *r.Join
@@ -171,13 +176,6 @@ func (l *lines) stages(s record.Stream, rules []*rule, keeps bool) ([]flow.Stage
 			}
 			redactions = append(redactions, stage)
 		}
-		if r.Filter != nil {
-			stage, err := filter.New(*r.Filter)
-			if err != nil {
-				return nil, err
-			}
-			filters = append(filters, stage)
-		}
 	}
 	joined, err := join.New(joining)
 	if err != nil {
@@ -190,10 +188,29 @@ func (l *lines) stages(s record.Stream, rules []*rule, keeps bool) ([]flow.Stage
 	}
 	stages = append(stages, redactions...)
 	stages = append(stages, l.tally.Stage(), count.Stage(counts, slots, s.Labels))
-	if len(filters) > 0 {
-		stages = append(append(stages, filters...), count.Filtered(l.filtered))
+	filters, err := l.filters(s.ID, rules, slots)
+	return append(stages, filters...), err
+}
+
+// filters returns the filters of a stream, in order.
+func (l *lines) filters(stream string, rules []*rule, slots []string) ([]flow.Stage, error) {
+	var filters []flow.Stage
+	at := filter.Line{Stream: stream, Slots: slots, Series: l.filtered}
+	for i, r := range rules {
+		if r.Filter == nil {
+			continue
+		}
+		at.Rule = i
+		stage, err := filter.New(*r.Filter, at)
+		if err != nil {
+			return nil, err
+		}
+		filters = append(filters, stage)
+		if r.Filter.Sample != nil {
+			at.Samples++
+		}
 	}
-	return stages, nil
+	return filters, nil
 }
 
 func ids(series []*metric.Series) []uint32 {

@@ -43,7 +43,8 @@ type Rule struct {
 	Redact []redact.Pattern `yaml:"redact,omitempty"`
 	// Count makes numbers of the records.
 	Count []count.Config `yaml:"count,omitempty"`
-	// Filter takes records out after they were counted.
+	// Filter takes records out after they were counted: those of a kind, all but a sample,
+	// or what comes too fast.
 	Filter *filter.Config `yaml:"filter"`
 	// Keep bounds the text that is kept of a stream: `none`, which keeps counts alone, or
 	// {size: 100MiB, age: 7d, fields: [status]}. Of several rules the last that says
@@ -224,6 +225,9 @@ func reads(rules []*rule) []string {
 		if r.Keep != nil && r.Keep.Fields != nil {
 			add(r.Keep.Fields.Names...)
 		}
+		if r.Filter != nil {
+			add(r.Filter.Fields()...)
+		}
 	}
 	if readsLevel(rules) {
 		add(level.Fields()...)
@@ -234,7 +238,7 @@ func reads(rules []*rule) []string {
 // readsLevel tells whether anything asks for the severity of records.
 func readsLevel(rules []*rule) bool {
 	for _, r := range rules {
-		if r.Level != nil || r.Filter != nil && len(r.Filter.DropLevels) > 0 {
+		if r.Level != nil || r.Filter != nil && r.Filter.ReadsLevel() {
 			return true
 		}
 		for _, c := range r.Count {

@@ -42,6 +42,9 @@ type RuleSummary struct {
 	Parser  string   `json:"parser,omitempty"`
 	Engine  string   `json:"engine,omitempty"`
 	Metrics []string `json:"metrics,omitempty"`
+	// Redact names the patterns that are replaced, and Filter says what is taken out.
+	Redact []string `json:"redact,omitempty"`
+	Filter []string `json:"filter,omitempty"`
 	// Keep says what the rule keeps of the text, where it says so.
 	Keep string `json:"keep,omitempty"`
 }
@@ -74,6 +77,12 @@ func Summarize(cfg Config) (Summary, error) {
 		for _, m := range r.metrics {
 			d := m.Family.Desc()
 			sum.Metrics = append(sum.Metrics, d.Name+labelList(d.Labels))
+		}
+		for _, p := range r.Redact {
+			sum.Redact = append(sum.Redact, p.Name)
+		}
+		if r.Filter != nil {
+			sum.Filter = r.Filter.Summary()
 		}
 		if r.Keep != nil {
 			sum.Keep = r.Keep.String()

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
+	"github.com/weirlog/weir/internal/stage/filter"
 	"github.com/weirlog/weir/internal/stage/level"
 	"github.com/weirlog/weir/internal/stage/parse"
 )
@@ -21,8 +23,14 @@ type Explanation struct {
 	Format string        `json:"format"` // raw, docker or cri
 	Level  string        `json:"level"`
 	Rules  []RuleVerdict `json:"rules"`
+	// Redacted is the text as it is counted and kept, where a rule replaces something in it.
+	Redacted string `json:"redacted,omitempty"`
 	// Counts are the series that the line adds to.
 	Counts []Counted `json:"counts"`
+	// Dropped tells that a filter takes the line out after it was counted; Keep says what
+	// is kept otherwise.
+	Dropped bool   `json:"dropped"`
+	Keep    string `json:"keep"`
 }
 
 // RuleVerdict is what one rule does with a line.
@@ -37,6 +45,15 @@ type RuleVerdict struct {
 	// Stopped is how many bytes of the text the parser fitted before it gave up.
 	Stopped int           `json:"stopped,omitempty"`
 	Fields  []parse.Field `json:"fields,omitempty"`
+	// Redacts are the patterns that replace something, Filter what the rule's filter does.
+	Redacts []Redaction `json:"redacts,omitempty"`
+	Filter  string      `json:"filter,omitempty"`
+}
+
+// Redaction is a pattern and how many pieces of a line it replaces.
+type Redaction struct {
+	Pattern string  `json:"pattern"`
+	Pieces  float64 `json:"pieces"`
 }
 
 // Counted is one series and what a line adds to it.
@@ -106,7 +123,7 @@ func (e *Explanation) count(ctx context.Context, cfg Config, text []byte, labels
 	if labels != nil {
 		rules = matching(rules, labels)
 	}
-	l := &lines{mapping: cfg.mapping, tally: tallies.of("why"), filtered: tallies.filtered.Series("why").ID()}
+	l := &lines{mapping: cfg.mapping, tally: tallies.of("why"), filtered: tallies.filters("why")}
 	stream := record.Stream{ID: "why", Source: "why", Labels: labels}
 	_, keeps := keepOf(rules, nil)
 	stages, err := l.stages(stream, rules, keeps)
@@ -114,11 +131,11 @@ func (e *Explanation) count(ctx context.Context, cfg Config, text []byte, labels
 		return err
 	}
 	var deltas []record.Delta
-	var found record.Level
+	var failed error
 	var head flow.Sink = flow.SinkFunc(func(_ context.Context, b *record.Batch) error {
 		deltas = append(deltas, b.Deltas...)
-		for _, r := range b.Records {
-			found = r.Level
+		if len(b.Records) > 0 {
+			failed = e.arrived(b, rules)
 		}
 		return nil
 	})
@@ -128,7 +145,7 @@ func (e *Explanation) count(ctx context.Context, cfg Config, text []byte, labels
 	b := new(record.Batch)
 	b.Reset(&stream)
 	b.Records = append(b.Records, record.Record{Body: b.Append(text), End: int64(len(text))})
-	if err := head.Write(ctx, b); err != nil {
+	if err := errors.Join(head.Write(ctx, b), failed); err != nil {
 		return err
 	}
 	reg.Apply(deltas)
@@ -136,9 +153,44 @@ func (e *Explanation) count(ctx context.Context, cfg Config, text []byte, labels
 		for _, m := range r.metrics {
 			e.addSeries(reg, m.Family)
 		}
+		v := e.verdict(r)
+		for k, p := range r.Redact {
+			if n := r.redacted[k].Value(); n > 0 {
+				v.Redacts = append(v.Redacts, Redaction{p.Name, n})
+			}
+		}
 	}
-	if found != record.LevelUnknown {
+	e.Keep = kept(slices.DeleteFunc(rules, func(r *rule) bool { return labels == nil && !e.verdict(r).Applies })).String()
+	return nil
+}
+
+// verdict returns what is said about a rule.
+func (e *Explanation) verdict(r *rule) *RuleVerdict {
+	return &e.Rules[slices.IndexFunc(e.Rules, func(v RuleVerdict) bool { return v.Name == r.Name })]
+}
+
+// arrived looks at the record at the end of its line.
+func (e *Explanation) arrived(b *record.Batch, rules []*rule) error {
+	if found := b.Records[0].Level; found != record.LevelUnknown {
 		e.Level = found.String()
+	}
+	if text := strings.ToValidUTF8(string(b.Bytes(b.Records[0].Body)), "\uFFFD"); text != e.Text {
+		e.Redacted = text
+	}
+	at := filter.Line{Stream: b.Stream.ID, Slots: b.Slots}
+	for i, r := range rules {
+		if r.Filter == nil || b.Records[0].Rules&(1<<i) == 0 {
+			continue
+		}
+		text, drops, err := filter.Explain(*r.Filter, at, b, 0)
+		if err != nil {
+			return err
+		}
+		e.verdict(r).Filter = text
+		e.Dropped = e.Dropped || drops
+		if r.Filter.Sample != nil {
+			at.Samples++
+		}
 	}
 	return nil
 }

@@ -159,11 +159,15 @@ func sound(line []byte) bool {
 	return err == nil
 }
 
-// AppendGap appends a gap record: something of the stream was lost before weir could read it.
+// AppendGap appends a gap record: something of the stream was lost before weir could read
+// it, or left out by a filter.
 func AppendGap(dst []byte, now int64, g record.Gap) []byte {
 	body := "lost an unknown amount of text: " + g.Reason
 	if g.Bytes >= 0 {
 		body = "lost " + strconv.FormatInt(g.Bytes, 10) + " bytes: " + g.Reason
+	}
+	if g.Records > 0 {
+		body = "left out " + strconv.FormatInt(g.Records, 10) + " records of " + strconv.FormatInt(g.Bytes, 10) + " bytes: " + g.Reason
 	}
 	return appendGapLine(dst, &kept.Record{Time: now, Level: record.LevelWarn, Body: []byte(body), Gap: g.Reason, GapBytes: g.Bytes})
 }

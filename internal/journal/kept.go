@@ -106,7 +106,7 @@ func (w *Writer) render(b *record.Batch) (text []byte, records int) {
 			continue
 		}
 		records++
-		line := kept.Record{Time: rec.Time, Level: rec.Level, Flags: rec.Flags, Body: b.Bytes(rec.Body), Fields: fields}
+		line := kept.Record{Time: rec.Time, Level: rec.Level, Flags: rec.Flags, Body: b.Bytes(rec.Body), Weight: rec.Weight, Fields: fields}
 		if line.Time == 0 {
 			line.Time = now
 		}

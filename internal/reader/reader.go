@@ -255,7 +255,7 @@ func (r *Reader) add(line []byte) {
 		b.Records = append(b.Records, record.Record{Flags: record.Lost, Level: record.LevelWarn, Body: b.Append([]byte("a damaged record"))})
 		return
 	}
-	rec := record.Record{Time: l.Time, Level: l.Level, Flags: l.Flags &^ record.Escaped}
+	rec := record.Record{Time: l.Time, Level: l.Level, Flags: l.Flags &^ record.Escaped, Weight: l.Weight}
 	if len(l.Gap) > 0 {
 		rec.Flags |= record.Lost
 	}

@@ -81,9 +81,12 @@ type Record struct {
 	// line: set when the rule applies to this record, that is when it parsed it.
 	Rules uint64
 	// Body is the text without its line end, as it was read.
-	Body  Span
-	Level Level
-	Flags Flags
+	Body Span
+	// Weight is how many records this one stands for, since a filter has kept it as a
+	// sample of them. Zero means 1.
+	Weight uint32
+	Level  Level
+	Flags  Flags
 }
 
 // Delta is an addition to one cell of a durable series, made by records of a batch. It
@@ -105,10 +108,13 @@ type Position struct {
 	Resume [2]int64
 }
 
-// Gap states that something of a stream was lost before weir could read it.
+// Gap states that something of a stream was lost before weir could read it, or was left out
+// by a filter that says so.
 type Gap struct {
 	// Bytes is how much; -1 when that cannot be known.
 	Bytes int64
+	// Records is how many; 0 when that cannot be known.
+	Records int64
 	// Reason is a short constant phrase: "truncated", "rotated away", "removed".
 	Reason string
 }

@@ -43,22 +43,3 @@ func (t Tally) Stage() flow.Stage {
 		})
 	}
 }
-
-// Filtered returns the stage that counts, in a durable series, the records that filters
-// took out.
-func Filtered(series uint32) flow.Stage {
-	return func(next flow.Sink) flow.Sink {
-		return flow.SinkFunc(func(ctx context.Context, b *record.Batch) error {
-			n := 0
-			for i := range b.Records {
-				if b.Records[i].Flags&record.Dropped != 0 {
-					n++
-				}
-			}
-			if n > 0 {
-				b.Deltas = append(b.Deltas, record.Delta{Series: series, Add: float64(n)})
-			}
-			return next.Write(ctx, b)
-		})
-	}
-}

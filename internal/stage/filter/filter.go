@@ -1,121 +1,159 @@
 // Package filter takes records out of a line, after they were counted: what is dropped is
 // not kept, and is counted all the same.
 //
-//	stage, err := filter.New(filter.Config{DropLevels: []string{"debug", "trace"}})
+//	stage, err := filter.New(filter.Config{DropLevels: []string{"debug", "trace"}}, filter.Line{Rule: 0, Slots: slots})
 //
 // A stage sets record.Dropped and removes nothing, so that later stages and the journal see
-// the same records. It belongs to one line and is called by one goroutine at a time.
+// the same records; a record that it keeps as a sample has its weight in Record.Weight. What
+// it drops it counts by reason, as deltas of the batch. It belongs to one line and is called
+// by one goroutine at a time.
 package filter
 
 import (
 	"context"
-	"fmt"
-	"regexp"
+	"time"
 
-	"github.com/weirlog/weir/internal/codec/dockerjson"
-	"github.com/weirlog/weir/internal/codec/scan"
-	"github.com/weirlog/weir/internal/codec/severity"
-	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/record"
 )
 
-// Config says which records are taken out. A record goes when any part says so.
-type Config struct {
-	// DropLevels lists levels whose records go: trace, debug, info, warn, error, fatal.
-	DropLevels []string `yaml:"drop_levels"`
-	// Drop lists regular expressions (RE2); a record whose text has a match goes.
-	Drop []string `yaml:"drop"`
-	// Only lists regular expressions (RE2); a record whose text matches none goes.
-	Only []string `yaml:"only"`
+// Limited is the reason of the gaps that say what a rate left out.
+const Limited = "rate limited"
+
+// Line is what a filter has to know of the line that it stands in.
+type Line struct {
+	// Stream is the identity of the stream, which decides the places of samples.
+	Stream string
+	// Rule is the bit in Record.Rules of the rule whose filter it is.
+	Rule int
+	// Slots are those of the line's batches.
+	Slots []string
+	// Samples is how many filters before this one take samples.
+	Samples int
+	Series  Series
 }
 
-// Validate returns what is wrong with c.
-func (c Config) Validate() error {
-	var problems []error
-	for i, name := range c.DropLevels {
-		if severity.FromValue([]byte(name)).String() != name || name == record.LevelUnknown.String() {
-			problems = append(problems, &config.Problem{Key: fmt.Sprintf("drop_levels[%d]", i), Message: fmt.Sprintf("%q is no level; use trace, debug, info, warn, error, fatal", name)})
-		}
-	}
-	check := func(key string, exprs []string) {
-		for i, expr := range exprs {
-			if _, err := regexp.Compile(expr); err != nil {
-				problems = append(problems, &config.Problem{Key: fmt.Sprintf("%s[%d]", key, i), Message: err.Error()})
-			}
-		}
-	}
-	check("drop", c.Drop)
-	check("only", c.Only)
-	return config.Join(problems...)
-}
+// Series are the durable series that count dropped records by reason.
+type Series struct{ Drop, Sample, Rate uint32 }
 
-// New returns the stage of c.
-func New(c Config) (flow.Stage, error) {
-	s := &stage{}
-	for _, name := range c.DropLevels {
-		s.levels[severity.FromValue([]byte(name))] = true
-	}
-	var err error
-	if s.drop, err = compile(c.Drop); err != nil {
-		return nil, err
-	}
-	if s.only, err = compile(c.Only); err != nil {
+// New returns the stage of a valid c.
+func New(c Config, l Line) (flow.Stage, error) {
+	s, err := newStage(c, l)
+	if err != nil {
 		return nil, err
 	}
 	return func(next flow.Sink) flow.Sink {
 		return flow.SinkFunc(func(ctx context.Context, b *record.Batch) error {
-			for i := range b.Records {
-				if r := &b.Records[i]; s.drops(b, r) {
-					r.Flags |= record.Dropped
-				}
-			}
+			s.filter(b)
 			return next.Write(ctx, b)
 		})
 	}, nil
 }
 
-// expr is a regular expression, and room for its groups, which nobody asks for.
-type expr struct {
-	*scan.Pattern
-	row []record.Span
-}
+// reason is why a record was dropped.
+type reason uint8
 
-func compile(exprs []string) ([]expr, error) {
-	var all []expr
-	for _, text := range exprs {
-		p, err := scan.Compile(text)
-		if err != nil {
-			return nil, fmt.Errorf("filter: %w", err)
-		}
-		all = append(all, expr{p, make([]record.Span, len(p.Names()))})
-	}
-	return all, nil
-}
+const (
+	kept reason = iota
+	dropped
+	sampled
+	limited
+	reasons
+)
 
+// stage filters the records of a line.
 type stage struct {
-	levels     [record.LevelFatal + 1]bool
-	drop, only []expr
-	plain      []byte // scratch
+	rule       uint64 // bit
+	leveled    bool
+	levels     levels
+	drop, only []*condition
+	sample     *sampler // nil: none
+	limit      *limiter // nil: none
+	reader     reader
+	counts     [reasons]int // in the present batch
+	series     [reasons]uint32
 }
 
-func (s *stage) drops(b *record.Batch, r *record.Record) bool {
-	if s.levels[r.Level] {
-		return true
+func newStage(c Config, l Line) (*stage, error) {
+	s := &stage{rule: 1 << l.Rule, leveled: len(c.DropLevels) > 0, levels: levelsOf(c.DropLevels)}
+	s.series = [reasons]uint32{dropped: l.Series.Drop, sampled: l.Series.Sample, limited: l.Series.Rate}
+	var err error
+	if s.drop, err = compileAll(c.Drop, l.Slots); err != nil {
+		return nil, err
 	}
-	return s.matchesAny(s.drop, b, r) || len(s.only) > 0 && !s.matchesAny(s.only, b, r)
+	if s.only, err = compileAll(c.Only, l.Slots); err != nil {
+		return nil, err
+	}
+	if c.Sample != nil {
+		if s.sample, err = newSampler(*c.Sample, l); err != nil {
+			return nil, err
+		}
+	}
+	if c.Rate.Records > 0 {
+		s.limit = newLimiter(c)
+	}
+	return s, nil
 }
 
-func (s *stage) matchesAny(exprs []expr, b *record.Batch, r *record.Record) bool {
-	for _, x := range exprs {
-		found := x.Match(x.row, b.Arena, r.Body, r.Flags&record.Escaped != 0)
-		if found == scan.NeedPlain {
-			s.plain = dockerjson.Unescape(s.plain[:0], b.Bytes(r.Body))
-			found = x.Match(x.row, s.plain, record.Span{Len: uint32(len(s.plain))}, false)
+// filter marks the records of b that go.
+func (s *stage) filter(b *record.Batch) {
+	if s.limit != nil {
+		s.limit.begin(b, time.Now())
+	}
+	for i := range b.Records {
+		r := &b.Records[i]
+		if r.Rules&s.rule == 0 || r.Flags&record.Dropped != 0 {
+			continue
 		}
-		if found == scan.Matched {
-			return true
+		if why := s.judge(b, i); why != kept {
+			r.Flags |= record.Dropped
+			s.counts[why]++
 		}
 	}
-	return false
+	if s.limit != nil {
+		s.limit.end(b)
+	}
+	for why, n := range s.counts {
+		if n > 0 {
+			b.Deltas = append(b.Deltas, record.Delta{Series: s.series[why], Add: float64(n)})
+			s.counts[why] = 0
+		}
+	}
+}
+
+// judge says what becomes of record i.
+func (s *stage) judge(b *record.Batch, i int) reason {
+	switch {
+	case s.condition(b, i) != "":
+		return dropped
+	case s.sample != nil && !s.sample.keeps(&s.reader, b, i):
+		return sampled
+	case s.limit != nil && !s.limit.passes(&b.Records[i]):
+		return limited
+	}
+	return kept
+}
+
+// condition returns the key of what drops record i, "" for nothing.
+func (s *stage) condition(b *record.Batch, i int) (key string) {
+	if s.leveled && s.levels[b.Records[i].Level] {
+		return "drop_levels"
+	}
+	if s.anyHolds(s.drop, b, i) >= 0 {
+		return "drop"
+	}
+	if len(s.only) > 0 && s.anyHolds(s.only, b, i) < 0 {
+		return "only"
+	}
+	return ""
+}
+
+// anyHolds returns the place of the first condition that holds for record i, or -1.
+func (s *stage) anyHolds(all []*condition, b *record.Batch, i int) int {
+	for k, c := range all {
+		if c.holds(&s.reader, b, i) {
+			return k
+		}
+	}
+	return -1
 }

@@ -9,6 +9,14 @@ import (
 	"github.com/weirlog/weir/internal/stage/filter"
 )
 
+// exprs are conditions of regular expressions alone.
+func exprs(all ...string) (conditions []filter.Condition) {
+	for _, x := range all {
+		conditions = append(conditions, filter.Condition{Regex: x})
+	}
+	return conditions
+}
+
 func TestFilter(t *testing.T) {
 	for _, test := range []struct {
 		config filter.Config
@@ -16,18 +24,18 @@ func TestFilter(t *testing.T) {
 	}{
 		{filter.Config{}, "abc"},
 		{filter.Config{DropLevels: []string{"debug", "warn"}}, "b"},
-		{filter.Config{Drop: []string{"^a", "c$"}}, "b"},
-		{filter.Config{Only: []string{`^"`}}, "b"},
-		{filter.Config{Only: []string{"a", "c"}, DropLevels: []string{"warn"}}, "a"},
-		{filter.Config{Drop: []string{`(?P<q>["'])\w`, `^[^"]$`}}, ""},
-		{filter.Config{Only: []string{`\W\bb\b`}}, "b"},
-		{filter.Config{Only: []string{`(?s:^.*["].*$)`}}, "b"},
+		{filter.Config{Drop: exprs("^a", "c$")}, "b"},
+		{filter.Config{Only: exprs(`^"`)}, "b"},
+		{filter.Config{Only: exprs("a", "c"), DropLevels: []string{"warn"}}, "a"},
+		{filter.Config{Drop: exprs(`(?P<q>["'])\w`, `^[^"]$`)}, ""},
+		{filter.Config{Only: exprs(`\W\bb\b`)}, "b"},
+		{filter.Config{Only: exprs(`(?s:^.*["].*$)`)}, "b"},
 	} {
 		b := new(record.Batch)
 		b.Records = []record.Record{
-			{Body: b.Append([]byte("a")), Level: record.LevelDebug},
-			{Body: b.Append([]byte(`\"b`)), Level: record.LevelInfo, Flags: record.Escaped},
-			{Body: b.Append([]byte("c")), Level: record.LevelWarn},
+			{Body: b.Append([]byte("a")), Level: record.LevelDebug, Rules: 1},
+			{Body: b.Append([]byte(`\"b`)), Level: record.LevelInfo, Flags: record.Escaped, Rules: 1},
+			{Body: b.Append([]byte("c")), Level: record.LevelWarn, Rules: 1},
 		}
 		kept := ""
 		end := flow.SinkFunc(func(_ context.Context, b *record.Batch) error {
@@ -38,7 +46,7 @@ func TestFilter(t *testing.T) {
 			}
 			return nil
 		})
-		stage, err := filter.New(test.config)
+		stage, err := filter.New(test.config, filter.Line{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,13 +60,13 @@ func TestFilter(t *testing.T) {
 }
 
 func TestNoAllocations(t *testing.T) {
-	stage, err := filter.New(filter.Config{Drop: []string{`GET /health`, `bot\b`}, Only: []string{`HTTP/\d`}})
+	stage, err := filter.New(filter.Config{Drop: exprs(`GET /health`, `bot\b`), Only: exprs(`HTTP/\d`)}, filter.Line{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	line := stage(flow.SinkFunc(func(context.Context, *record.Batch) error { return nil }))
 	b := new(record.Batch)
-	b.Records = []record.Record{{Flags: record.Escaped, Body: b.Append([]byte(`10.0.0.1 - - [10/Oct/2000:13:55:36 -0700] \"GET /a HTTP/1.1\" 200 512 \"-\" \"curl/8\"`))}}
+	b.Records = []record.Record{{Flags: record.Escaped, Rules: 1, Body: b.Append([]byte(`10.0.0.1 - - [10/Oct/2000:13:55:36 -0700] \"GET /a HTTP/1.1\" 200 512 \"-\" \"curl/8\"`))}}
 	ctx := t.Context()
 	if n := testing.AllocsPerRun(100, func() { _ = line.Write(ctx, b) }); n > 0 {
 		t.Errorf("%v allocations", n)
@@ -73,7 +81,7 @@ func TestValidate(t *testing.T) {
 	if err := c.Validate(); err == nil || err.Error() != `drop_levels[0]: "loud" is no level; use trace, debug, info, warn, error, fatal` {
 		t.Errorf("Validate = %v", err)
 	}
-	if err := (filter.Config{Drop: []string{"("}}).Validate(); err == nil {
+	if err := (filter.Config{Drop: exprs("(")}).Validate(); err == nil {
 		t.Error("a broken expression passes")
 	}
 }
