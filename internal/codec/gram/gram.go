@@ -59,28 +59,32 @@ type Builder struct {
 
 // Add takes a body in its escaped form.
 func (b *Builder) Add(body []byte) {
-	i := 0
-	for {
-		// Five grams begin in the first five of eight bytes.
-		for ; i <= len(body)-8; i += step {
-			w := binary.LittleEndian.Uint64(body[i:]) | fold
-			if allID(w) {
-				break
-			}
-			b.seen[hash(uint32(w))] = 1
-			b.seen[hash(uint32(w>>8))] = 1
-			b.seen[hash(uint32(w>>16))] = 1
-			b.seen[hash(uint32(w>>24))] = 1
-			b.seen[hash(uint32(w>>32))] = 1
-		}
-		if i > len(body)-8 {
-			break
-		}
-		i = b.addRun(body, i)
+	i := b.addText(body, 0)
+	for i <= len(body)-8 {
+		i = b.addText(body, b.addRun(body, i))
 	}
 	for ; i <= len(body)-gramLen; i++ {
 		b.seen[hash(binary.LittleEndian.Uint32(body[i:])|fold&0xffffffff)] = 1
 	}
+}
+
+// addText takes the grams from i on up to a place where eight bytes of an identifier follow,
+// or less than eight bytes, and returns that.
+func (b *Builder) addText(body []byte, i int) int {
+	seen := &b.seen
+	// Five grams begin in the first five of eight bytes.
+	for ; i <= len(body)-8; i += step {
+		w := binary.LittleEndian.Uint64(body[i:]) | fold
+		if allID(w) {
+			break
+		}
+		seen[hash(uint32(w))] = 1
+		seen[hash(uint32(w>>8))] = 1
+		seen[hash(uint32(w>>16))] = 1
+		seen[hash(uint32(w>>24))] = 1
+		seen[hash(uint32(w>>32))] = 1
+	}
+	return i
 }
 
 // addRun takes the run that eight bytes at i are in. The grams that begin before i are in
@@ -134,13 +138,13 @@ func run(body []byte, i int) (start, end int) {
 }
 
 // hash returns the place of a gram, in lower case, in the largest filter.
-func hash(gram uint32) uint16 { return uint16(gram * 0x9E3779B1 >> (32 - tableBits)) }
+func hash(gram uint32) uint32 { return gram * 0x9E3779B1 >> (32 - tableBits) }
 
 // idHash returns the place of a gram of an identifier, in the upper six bytes of a number
 // and in lower case, and 1 if it counts, else 0.
-func idHash(gram uint64) (h uint16, counts byte) {
+func idHash(gram uint64) (h uint32, counts byte) {
 	gram *= 0x9E3779B97F4A7C15
-	return uint16(gram >> (64 - tableBits)), byte(gram >> (63 - tableBits) & 1)
+	return uint32(gram >> (64 - tableBits)), byte(gram >> (63 - tableBits) & 1)
 }
 
 // idGram returns the gram of an identifier for idHash.
@@ -149,15 +153,18 @@ func idGram(b []byte) uint64 {
 	return w | fold&^0xffff
 }
 
-// allID tells whether eight bytes, in lower case, are all such as identifiers have.
-func allID(w uint64) bool { return idBytes(w) == highs }
+// allID tells whether eight bytes, in lower case, are all such as identifiers have. With a
+// byte beyond ASCII they are not, so what its addition carries to the next does not matter.
+func allID(w uint64) bool { return (^inRanges(w)|w)&highs == 0 }
 
 // idBytes returns the highest bit of each of eight bytes in lower case that identifiers have.
-func idBytes(w uint64) uint64 {
-	low := w &^ highs
-	digit := (low + (0x80-'-')*ones) &^ (low + (0x80-':'-1)*ones) // - . / 0 to 9 :
-	letter := (low + (0x80-'a')*ones) &^ (low + (0x80-'f'-1)*ones)
-	return (digit | letter) &^ w & highs
+func idBytes(w uint64) uint64 { return inRanges(w&^highs) &^ w & highs }
+
+// inRanges sets the highest bit of each byte from - to : (- . / and digits) or from a to f.
+// Adding sets it for what is not below a range, and again for what is above.
+func inRanges(w uint64) uint64 {
+	const below, above = 0x80, 0x80 - 1
+	return (w + (below-'-')*ones) ^ (w + (above-':')*ones) ^ (w + (below-'a')*ones) ^ (w + (above-'f')*ones)
 }
 
 // isID has the bytes that, in lower case, identifiers have.
@@ -199,7 +206,7 @@ func (b *Builder) AppendFilter(dst []byte) []byte {
 
 // Query asks filters for one needle. The zero value may be contained in everything.
 type Query struct {
-	hashes []uint16
+	hashes []uint32
 }
 
 // NewQuery returns the question for a needle in its escaped form. With ignoreCase the needle
@@ -231,7 +238,7 @@ func NewQuery(needle []byte, ignoreCase bool) *Query {
 // maxAsked is how many grams of a needle are asked for: more would not tell more.
 const maxAsked = 128
 
-func (q *Query) ask(h uint16) {
+func (q *Query) ask(h uint32) {
 	if !slices.Contains(q.hashes, h) {
 		q.hashes = append(q.hashes, h)
 	}
