@@ -44,6 +44,7 @@ var layers = []layer{
 
 // modules are the third parties, each with the one package that owns it.
 var modules = []module{
+	{"github.com/coder/websocket", "internal/web/loki", "live tails over WebSocket, as Loki's clients ask for them"},
 	{"github.com/goccy/go-yaml", "internal/config", "YAML with positions, for file:line:col"},
 	{"github.com/klauspost/compress", "internal/codec/compress", "zstd for kept text, snappy for Loki's push"},
 	{"github.com/spf13/cobra", "cmd/weir", "commands, flags, help and completion"},

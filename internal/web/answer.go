@@ -134,6 +134,16 @@ func (h *handler) push(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// loki passes a request for Loki's API on.
+func (h *handler) loki(w http.ResponseWriter, r *http.Request) error {
+	if !h.page.open(r) {
+		h.refuse(w, r)
+		return nil
+	}
+	h.Loki.ServeHTTP(w, r)
+	return nil
+}
+
 // refuse says that a token is needed: to a browser with a form.
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("WWW-Authenticate", `Bearer realm="weir"`)

@@ -93,6 +93,8 @@ type Deps struct {
 	Status  Status
 	// Push takes what is sent to Loki's addresses for pushes; nil where nothing does.
 	Push http.Handler
+	// Loki answers all other addresses of Loki's API; nil where nothing does.
+	Loki http.Handler
 	Log  *slog.Logger
 }
 
@@ -132,6 +134,10 @@ func Handler(c Config, d Deps) http.Handler {
 	if d.Push != nil {
 		mux.Handle("POST /loki/api/v1/push", h.catch(h.push))
 		mux.Handle("POST /api/prom/push", h.catch(h.push))
+	}
+	if d.Loki != nil {
+		mux.Handle("/loki/", http.NewCrossOriginProtection().Handler(h.catch(h.loki)))
+		mux.Handle("GET /ready", h.catch(h.ready)) // where Loki has it
 	}
 	mux.Handle("POST /weir/v1/login", http.NewCrossOriginProtection().Handler(h.catch(h.login)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
