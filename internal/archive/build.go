@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -163,11 +164,11 @@ func sound(line []byte) bool {
 // it, or left out by a filter.
 func AppendGap(dst []byte, now int64, g record.Gap) []byte {
 	body := "lost an unknown amount of text: " + g.Reason
-	if g.Bytes >= 0 {
-		body = "lost " + strconv.FormatInt(g.Bytes, 10) + " bytes: " + g.Reason
-	}
-	if g.Records > 0 {
-		body = "left out " + strconv.FormatInt(g.Records, 10) + " records of " + strconv.FormatInt(g.Bytes, 10) + " bytes: " + g.Reason
+	switch {
+	case g.Records > 0:
+		body = fmt.Sprintf("left out %d records: %s", g.Records, g.Reason)
+	case g.Bytes >= 0:
+		body = fmt.Sprintf("lost %d bytes: %s", g.Bytes, g.Reason)
 	}
 	return appendGapLine(dst, &kept.Record{Time: now, Level: record.LevelWarn, Body: []byte(body), Gap: g.Reason, GapBytes: g.Bytes})
 }
