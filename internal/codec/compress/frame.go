@@ -41,7 +41,10 @@ type frame struct {
 // too. The error is io.ErrUnexpectedEOF if b ends before the frame does, else ErrFrame.
 func FrameLen(b []byte) (int, error) {
 	f, err := parseFrame(b)
-	return f.length, err
+	if err != nil {
+		return 0, err
+	}
+	return f.length, nil
 }
 
 // parseFrame goes through the headers of the frame that b starts with.
