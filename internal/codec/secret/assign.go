@@ -62,15 +62,16 @@ func endsFold(text []byte, end int, word string) bool { return hasFold(text, end
 // mayAssign tells whether the name of a secret stands before some = or :, in plain or
 // escaped text, or an @ somewhere after a colon, as in a URL with a password.
 func mayAssign(text []byte) bool {
-	const ones, high = 0x0101010101010101, 0x8080808080808080
 	colon := false
 	at := 0
-	for ; len(text)-at >= 8; at += 8 {
-		// The bytes from : to @ are those between 0x39 and 0x41.
-		x := binary.LittleEndian.Uint64(text[at:])
-		low := x & ^uint64(high)
-		for hits := (ones*(127+0x41) - low) & ^x & (low + ones*(127-0x39)) & high; hits != 0; hits &= hits - 1 {
-			i := at + bits.TrailingZeros64(hits)/8
+	for ; at+16 <= len(text); at += 16 {
+		b := text[at : at+16 : at+16]
+		first, second := signs(binary.LittleEndian.Uint64(b)), signs(binary.LittleEndian.Uint64(b[8:]))
+		if first|second == 0 {
+			continue
+		}
+		for hits := gathered(first) | gathered(second)<<8; hits != 0; hits &= hits - 1 {
+			i := at + bits.TrailingZeros64(hits)
 			if mayHere(text, i, colon) {
 				return true
 			}
@@ -85,6 +86,16 @@ func mayAssign(text []byte) bool {
 	}
 	return false
 }
+
+// signs returns the highest bit of those bytes of x that are from : to @, among them =.
+func signs(x uint64) uint64 {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	low := x &^ high
+	return (ones*(0x7f+'@'+1) - low) & ^x & (low + ones*(0x7f-':'+1)) & high
+}
+
+// gathered returns the highest bits of the bytes of x as the lowest byte.
+func gathered(x uint64) uint64 { return x >> 7 * 0x0102040810204080 >> 56 }
 
 // mayHere tells whether the byte at i may separate a name from a secret, or if there was a
 // colon, a password from a host.

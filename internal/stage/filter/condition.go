@@ -120,17 +120,11 @@ func (c *condition) holds(rd *reader, b *record.Batch, i int) bool {
 
 func (v *value) holds(rd *reader, b *record.Batch, i int) bool {
 	if v.level {
-		if level := b.Records[i].Level.String(); v.re == nil {
-			return level == string(v.exact)
-		} else {
-			return v.re.MatchString(level)
-		}
+		level := b.Records[i].Level.String()
+		return v.re == nil && level == string(v.exact) || v.re != nil && v.re.MatchString(level)
 	}
 	text := rd.field(b, i, v.slot)
-	if v.re == nil {
-		return bytes.Equal(text, v.exact)
-	}
-	return v.re.Match(text)
+	return v.re == nil && bytes.Equal(text, v.exact) || v.re != nil && v.re.Match(text)
 }
 
 // inText tells whether the text has the piece that is asked for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/weirlog/weir/internal/codec/dockerjson"
 	"github.com/weirlog/weir/internal/flow"
@@ -124,6 +125,27 @@ func TestConditions(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzContains: a piece of text is found in escaped text where it is in the plain one.
+func FuzzContains(f *testing.F) {
+	f.Add("GET \"/a&b\"\t200\nend", "nend")
+	f.Add(`a\b<c>`, `b<`)
+	f.Add("x\u2028y", "\u2028")
+	f.Fuzz(func(t *testing.T, text, piece string) {
+		if piece == "" || !utf8.ValidString(text) {
+			return
+		}
+		w := newWorld(t, filter.Config{Drop: []filter.Condition{{Contains: piece}}})
+		b := w.batch(string(dockerjson.Escape(nil, []byte(text))), text)
+		b.Records[0].Flags = record.Escaped
+		w.write(b)
+		for _, r := range b.Records {
+			if r.Flags&record.Dropped != 0 != strings.Contains(text, piece) {
+				t.Errorf("%q in %q: flags %b", piece, text, r.Flags)
+			}
+		}
+	})
 }
 
 // TestOthersStay: a record that the rule's parser does not fit is not its filter's.
