@@ -200,7 +200,10 @@ type indexed struct {
 	runner *pipeline.Runner
 	src    *source
 	facts  *facts
-	pairs  []string
+	record []pipeline.Label // one of the block's, as far as names go
+	at     int              // of the label in record that has values; -1 for none
+	values []share
+	list   []share
 	key    []byte
 }
 
@@ -212,29 +215,14 @@ func (x *indexed) block(t *task) (done bool, err error) {
 	}
 	if x.src != t.src {
 		x.src, x.facts = t.src, newFacts(t.src.labels)
-		x.runner.Stream(t.src.labels)
 	}
 	x.facts.head = t.head
-	x.pairs = x.pairs[:0]
-	at, values := -1, []share{{"", t.head.Records}} // of the only label that has several
-	for _, name := range x.names {
-		list, ok := x.facts.shares(name)
-		switch {
-		case !ok || len(list) > 1 && at >= 0:
-			return false, nil
-		case len(list) > 1:
-			at, values = len(x.pairs)+1, list
-			x.pairs = append(x.pairs, name, "")
-		case len(list) == 1 && list[0].value != "" && t.src.labels.Get(name) == "":
-			x.pairs = append(x.pairs, name, list[0].value)
-		}
-	}
-	if x.bytes && at >= 0 {
+	if ok := x.divide(t); !ok {
 		return false, nil
 	}
-	for _, v := range values {
-		if at >= 0 {
-			x.pairs[at] = v.value
+	for _, v := range x.values {
+		if x.at >= 0 {
+			x.record[x.at].Value = v.value
 		}
 		if err := x.count(interval, v.records, t.head.BodyBytes); err != nil {
 			return true, err
@@ -243,8 +231,39 @@ func (x *indexed) block(t *task) (done bool, err error) {
 	return true, nil
 }
 
+// divide makes x.record a record of the block, and x.values the values of its only label
+// that has several; it tells whether there is one such label at most.
+func (x *indexed) divide(t *task) bool {
+	x.record = x.record[:0]
+	x.at, x.values = -1, append(x.values[:0], share{"", t.head.Records})
+	for _, name := range x.names {
+		var ok bool
+		x.list, ok = x.facts.shares(x.list[:0], name)
+		if !ok || len(x.list) > 1 && (x.at >= 0 || x.bytes) {
+			return false
+		}
+		value := ""
+		switch {
+		case len(x.list) > 1:
+			x.at = len(x.record)
+			x.values = append(x.values[:0], x.list...)
+		case len(x.list) == 1:
+			value = x.list[0].value
+		}
+		category := pipeline.OfMetadata
+		if t.src.labels.Get(name) != "" {
+			category = pipeline.OfStream
+		}
+		x.record = append(x.record, pipeline.Label{Name: name, Value: value, Category: category})
+	}
+	return true
+}
+
 func (x *indexed) count(interval, records, bytes int) error {
-	if records == 0 || !x.runner.Set(x.pairs) {
+	if records == 0 {
+		return nil
+	}
+	if x.runner.SetRecord(x.record, nil); !x.runner.Run() {
 		return nil
 	}
 	if name := x.runner.Err(); name != "" {

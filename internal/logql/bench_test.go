@@ -55,14 +55,16 @@ func BenchmarkQueries(b *testing.B) {
 func ask(b *testing.B, e *logql.Engine, p logql.Params) {
 	b.ReportAllocs()
 	var res logql.Result
-	before := cpu(b)
+	least := time.Duration(1<<63 - 1)
 	for b.Loop() {
+		before := cpu(b)
 		var err error
 		if res, err = e.Query(b.Context(), p); err != nil {
 			b.Fatal(err)
 		}
+		least = min(least, cpu(b)-before)
 	}
-	b.ReportMetric(float64(cpu(b)-before)/1e6/float64(b.N), "cpu-ms/op")
+	b.ReportMetric(float64(least)/1e6, "least-cpu-ms")
 	b.Logf("%s: %d entries, %d series, %+v", p.Query, len(res.Entries), len(res.Series), res.Stats)
 }
 

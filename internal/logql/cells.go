@@ -3,6 +3,7 @@ package logql
 import (
 	"cmp"
 	"math"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -62,13 +63,14 @@ type page struct {
 	list [][]sampleAt
 }
 
-// pageLen is how many intervals a page has at most.
-const pageLen = 64
+// pageBits is how many intervals a page has at most, as a power of two.
+const pageBits = 6
 
 // table is the series of a range aggregation, as far as one worker has seen them.
 type table struct {
 	measure   measure
 	intervals int
+	pageBits  int
 	pageLen   int
 	budget    *budget
 	cells     map[string]*cell
@@ -76,7 +78,8 @@ type table struct {
 }
 
 func newTable(m measure, intervals int, b *budget) *table {
-	return &table{measure: m, intervals: intervals, pageLen: min(intervals, pageLen), budget: b, cells: map[string]*cell{}}
+	size := min(bits.Len(uint(intervals-1)), pageBits)
+	return &table{measure: m, intervals: intervals, pageBits: size, pageLen: 1 << size, budget: b, cells: map[string]*cell{}}
 }
 
 // cellBytes is about what a series takes beside its key and its pages.
@@ -102,7 +105,7 @@ func (t *table) cell(key []byte) (*cell, error) {
 
 // page returns the page that an interval is on and its place there.
 func (t *table) page(c *cell, interval int) (p *page, i int, err error) {
-	p, i = c.pages[interval/t.pageLen], interval%t.pageLen
+	p, i = c.pages[interval>>t.pageBits], interval&(t.pageLen-1)
 	if p != nil {
 		return p, i, nil
 	}
@@ -116,7 +119,7 @@ func (t *table) page(c *cell, interval int) (p *page, i int, err error) {
 	case lists:
 		p.list, floats = make([][]sampleAt, t.pageLen), 3
 	}
-	c.pages[interval/t.pageLen] = p
+	c.pages[interval>>t.pageBits] = p
 	return p, i, t.budget.charge(8 * t.pageLen * (1 + floats))
 }
 
@@ -254,7 +257,7 @@ func (t *table) join(s *state, p *page, i int) {
 func (t *table) window(s *state, c *cell, first, end int) {
 	*s = state{list: s.list[:0]}
 	for at := first; at < end; {
-		p, i := c.pages[at/t.pageLen], at%t.pageLen
+		p, i := c.pages[at>>t.pageBits], at&(t.pageLen-1)
 		stop := min(end-at+i, t.pageLen)
 		at += stop - i
 		if p == nil {

@@ -2,6 +2,7 @@ package logql
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/weirlog/weir/internal/archive"
 	"github.com/weirlog/weir/internal/codec/kept"
@@ -37,7 +38,7 @@ func (f *facts) label(name string) string {
 func (f *facts) fieldLabel(field string) string {
 	name, ok := f.names[field]
 	if !ok {
-		name = f.label(syntax.SanitizeName(string(kept.Unescape(nil, []byte(field)))))
+		name = f.label(syntax.SanitizeName(plain(field)))
 		f.names[field] = name
 	}
 	return name
@@ -49,46 +50,57 @@ type share struct {
 	records int
 }
 
-// shares returns how the records of the block, gap records left out, are divided by the
+// shares appends how the records of the block, gap records left out, are divided by the
 // values of a label; ok is false when only reading tells. A value is there once.
-func (f *facts) shares(name string) (list []share, ok bool) {
+func (f *facts) shares(dst []share, name string) (list []share, ok bool) {
 	h := f.head
 	if v := f.labels.Get(name); v != "" {
-		return []share{{v, h.Records}}, true
+		return append(dst, share{v, h.Records}), true
 	}
 	switch name {
 	case syntax.ErrorLabel, syntax.ErrorDetailsLabel:
-		return []share{{"", h.Records}}, true
+		return append(dst, share{"", h.Records}), true
 	case f.level:
 		for l, n := range h.Levels {
 			if n > 0 {
-				list = append(list, share{record.Level(l).String(), n})
+				dst = append(dst, share{record.Level(l).String(), n})
 			}
 		}
-		return list, true
+		return dst, true
 	case f.stderr:
-		return nil, false
+		return dst, false
 	}
-	if slices.ContainsFunc(h.Open, func(field string) bool { return f.fieldLabel(field) == name }) {
-		return nil, false
+	for _, field := range h.Open {
+		if f.fieldLabel(field) == name {
+			return dst, false
+		}
 	}
-	rest := h.Records
+	rest, found := h.Records, false
 	for i := range h.Facets {
 		if f.fieldLabel(h.Facets[i].Name) != name {
 			continue
 		}
-		if list != nil {
-			return nil, false // two fields have the same label
+		if found {
+			return dst, false // two fields have the same label
 		}
+		found = true
 		for _, v := range h.Facets[i].Values {
-			list = append(list, share{string(kept.Unescape(nil, []byte(v.Value))), v.Records})
+			dst = append(dst, share{plain(v.Value), v.Records})
 			rest -= v.Records
 		}
 	}
 	if rest > 0 {
-		list = append(list, share{"", rest})
+		dst = append(dst, share{"", rest})
 	}
-	return list, true
+	return dst, true
+}
+
+// plain returns the text of what is in canonical escaping.
+func plain(text string) string {
+	if strings.IndexByte(text, '\\') < 0 {
+		return text
+	}
+	return string(kept.Unescape(nil, []byte(text)))
 }
 
 // stored tells whether a record of the block may have a stored field with that label.
@@ -114,7 +126,7 @@ func (f *facts) Values(name string) (values []string, known bool) {
 	if name == f.stderr && !f.stored(name) {
 		return append(values, "", "stderr"), true
 	}
-	list, ok := f.shares(name)
+	list, ok := f.shares(nil, name)
 	if !ok {
 		return nil, false
 	}

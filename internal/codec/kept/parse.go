@@ -65,6 +65,19 @@ func Parse(line []byte) (Line, error) {
 	return l, nil
 }
 
+// Rest reads what follows the body of a line, which ends at end (see BodyAt). It does not
+// look at the time, the level and the body, which are left out of the result.
+func Rest(line []byte, end int) (Line, error) {
+	l := Line{Weight: 1}
+	p := parser{rest: line[end:], ok: true}
+	p.need(`"`)
+	p.optional(&l)
+	if !p.ok || string(p.rest) != "}" {
+		return Line{}, ErrSyntax
+	}
+	return l, nil
+}
+
 // Fields returns the names and values of the stored fields, in canonical escaping, in the
 // order in which they were stored.
 func (l *Line) Fields() iter.Seq2[[]byte, []byte] {

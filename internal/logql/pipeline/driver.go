@@ -15,11 +15,20 @@ type driver interface {
 }
 
 // needleDriver looks for a text.
-type needleDriver struct{ needle []byte }
+type needleDriver struct {
+	needle []byte
+	finder finder
+}
+
+func newNeedleDriver(needle []byte) *needleDriver {
+	return &needleDriver{needle, newFinder(needle, nil)}
+}
 
 func (d *needleDriver) find(text []byte, from int) int {
-	if i := bytes.Index(text[from:], d.needle); i >= 0 {
-		return from + i
+	for at := d.finder.next(text, from); at >= 0; at = d.finder.next(text, at+1) {
+		if bytes.HasPrefix(text[at:], d.needle) {
+			return at
+		}
 	}
 	return -1
 }
@@ -40,7 +49,7 @@ func (p *Program) chooseDriver() {
 			}
 		case t.isText():
 			if n := len(t.needle.Escaped()); n > best {
-				best, p.driver, p.decides = n, &needleDriver{t.needle.Escaped()}, i
+				best, p.driver, p.decides = n, newNeedleDriver(t.needle.Escaped()), i
 			}
 		}
 	}
@@ -49,7 +58,7 @@ func (p *Program) chooseDriver() {
 			continue
 		}
 		if n := len(c[0].text); n > best {
-			best, p.driver, p.decides = n, &needleDriver{kept.EscapeNeedle(nil, []byte(c[0].text))}, -1
+			best, p.driver, p.decides = n, newNeedleDriver(kept.EscapeNeedle(nil, []byte(c[0].text))), -1
 		}
 	}
 }

@@ -68,17 +68,9 @@ func (s *regexpStage) run(r *Runner) bool {
 	return true
 }
 
-// matcher finds the fields of a line.
-type matcher interface {
-	// Match is as in package scan.
-	Match(row []record.Span, arena []byte, body record.Span, escaped bool) scan.Result
-	// Names returns the names of the fields.
-	Names() []string
-}
-
 // match fills r.spans with the fields of the line, which are parts of r.text unless the
 // line was changed.
-func (r *Runner) match(p matcher) scan.Result {
+func (r *Runner) match(p *scan.Pattern) scan.Result {
 	n := len(p.Names())
 	if cap(r.spans) < n {
 		r.spans = make([]record.Span, n)
@@ -111,6 +103,9 @@ func (r *Runner) take(names []*name) bool {
 type patternStage struct {
 	parts []syntax.PatternPart
 	names []*name // by part; nil for literals and captures without a name
+	scan  *scan.Pattern
+	slots []*name // by the slot of the row of scan
+	wants bool
 }
 
 func newPattern(st *syntax.Pattern, need *Need) *patternStage {
@@ -119,15 +114,38 @@ func newPattern(st *syntax.Pattern, need *Need) *patternStage {
 		var n *name
 		if part.Name != "" {
 			n = newName(part.Name, need)
+			s.slots = append(s.slots, n)
+			s.wants = s.wants || !n.skip
 		}
 		s.names = append(s.names, n)
 	}
+	if p, err := scan.CompilePattern(st.Text); err == nil && len(p.Names()) == len(s.slots) {
+		s.scan = p
+	}
 	return s
+}
+
+// present returns the names up to the last field that the match has: those after it are
+// absent, which is not the same as empty.
+func (s *patternStage) present(r *Runner) []*name {
+	n := len(s.slots)
+	for n > 0 && r.spans[n-1] == (record.Span{}) {
+		n--
+	}
+	return s.slots[:n]
 }
 
 // run looks for the literals from left to right. One at the start has to begin the line; a
 // capture without its literal takes the rest of the line.
 func (s *patternStage) run(r *Runner) bool {
+	if !s.wants {
+		return true
+	}
+	if s.scan != nil && !r.changed {
+		if result := r.match(s.scan); result == scan.NoMatch || result == scan.Matched && r.take(s.present(r)) {
+			return true
+		}
+	}
 	rest := r.Line()
 	if len(rest) == 0 {
 		return true

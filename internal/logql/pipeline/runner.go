@@ -17,6 +17,7 @@ type Runner struct {
 	base      []label // those that are needed
 	baseNames []string
 	levelName string
+	needLevel bool
 	stream    string // the name of the label that marks stderr
 	gapName   string
 	fieldName map[string]string // the label of a stored field, by its name
@@ -85,6 +86,8 @@ func (r *Runner) Stream(labels record.Labels) {
 		}
 	}
 	r.levelName, r.stream, r.gapName = r.metaName(syntax.LevelLabel), r.metaName("stream"), r.metaName("gap")
+	r.needLevel = r.prog.need.has(r.levelName)
+	r.came = append(r.came[:0], r.levelName)
 	r.fieldName = map[string]string{}
 	r.text = nil
 }
@@ -195,11 +198,10 @@ func (r *Runner) Err() string {
 // it passes.
 func (r *Runner) Process() bool {
 	r.reset()
-	level := levelText[min(int(kept.LevelOf(r.text[r.start:r.end])), len(levelText)-1)]
-	if r.prog.need.has(r.levelName) {
+	if r.needLevel {
+		level := levelText[min(int(kept.LevelOf(r.text[r.start:r.end])), len(levelText)-1)]
 		r.labels = append(r.labels, label{r.levelName, level, OfMetadata})
 	}
-	r.came = append(r.came, r.levelName)
 	if string(r.text[r.bodyEnd:r.end]) != `"}` && !r.extras() {
 		return false
 	}
@@ -208,7 +210,7 @@ func (r *Runner) Process() bool {
 
 func (r *Runner) reset() {
 	r.labels = append(r.labels[:0], r.base...)
-	r.came, r.extracted, r.scratch = r.came[:0], r.extracted[:0], r.scratch[:0]
+	r.came, r.extracted, r.scratch = r.came[:min(1, len(r.came))], r.extracted[:0], r.scratch[:0]
 	r.err, r.details, r.wanted, r.gap = "", nil, false, false
 }
 
@@ -237,7 +239,7 @@ const stderrValue = "stderr"
 
 // extras takes what stands behind the body of a line.
 func (r *Runner) extras() bool {
-	l, err := kept.Parse(r.text[r.start:r.end])
+	l, err := kept.Rest(r.text[r.start:r.end], r.bodyEnd-r.start)
 	if err != nil {
 		return false // only damage makes such a line
 	}
@@ -282,20 +284,28 @@ func (r *Runner) bring(name string, value []byte) {
 	}
 }
 
-// Set makes the runner hold a record that has nothing but the labels it came with, which
-// are given in pairs of name and plain value, and tells whether it passes. It is for
-// programs whose outcome depends on labels only.
-func (r *Runner) Set(pairs []string) bool {
+// SetRecord makes the runner hold a record that is not in a block. Labels that have no
+// value are left out. Run has to follow; it tells whether the record passes.
+func (r *Runner) SetRecord(labels []Label, line []byte) {
 	r.reset()
-	r.changed, r.line = true, nil
-	for i := 0; i+1 < len(pairs); i += 2 {
-		r.came = append(r.came, pairs[i])
-		if r.prog.need.has(pairs[i]) {
-			r.labels = append(r.labels, label{pairs[i], []byte(pairs[i+1]), OfMetadata})
+	r.text, r.changed, r.line = nil, true, line
+	r.came, r.baseNames, r.labels = r.came[:0], r.baseNames[:0], r.labels[:0]
+	for _, l := range labels {
+		if l.Value == "" {
+			continue
+		}
+		r.came = append(r.came, l.Name)
+		if r.prog.need.has(l.Name) {
+			from := len(r.scratch)
+			r.scratch = append(r.scratch, l.Value...)
+			r.labels = append(r.labels, label{l.Name, r.scratch[from:len(r.scratch):len(r.scratch)], l.Category})
 		}
 	}
-	return r.stages()
 }
+
+// Run sends the record that SetRecord made through the stages behind the line filters that
+// come first, and tells whether it passes.
+func (r *Runner) Run() bool { return r.stages() }
 
 // unescaped returns the plain text of what is in canonical escaping.
 func (r *Runner) unescaped(text []byte) []byte {

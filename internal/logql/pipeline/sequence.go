@@ -13,11 +13,11 @@ import (
 // for in escaped text, and the bytes of a class are all there is to compare.
 type sequence struct {
 	classes []set
-	// run is the longest part of it that is always the same text, and runAt where it begins.
-	run   []byte
-	runAt int
-	// pair is the class to look for if run is empty, one of two characters, and pairAt its
-	// place; -1 if there is none.
+	// fixed is how many characters are always the same; finder looks for them.
+	fixed  int
+	finder finder
+	// pair is the class to look for if none is, one of two characters, and pairAt its place;
+	// -1 if there is none.
 	pair   [2]byte
 	pairAt int
 }
@@ -134,18 +134,15 @@ func (s *sequence) addClass(ranges []rune) bool {
 
 // anchor chooses what is looked for first.
 func (s *sequence) anchor() {
-	for i := 0; i < len(s.classes); i++ {
-		n := 0
-		for i+n < len(s.classes) && s.classes[i+n].len() == 1 {
-			n++
+	text := make([]byte, len(s.classes))
+	for i := range s.classes {
+		if text[i] = s.classes[i].first(); s.classes[i].len() == 1 {
+			s.fixed++
 		}
-		if n > len(s.run) {
-			s.run, s.runAt = nil, i
-			for k := range n {
-				s.run = append(s.run, s.classes[i+k].first())
-			}
-		}
-		i += n
+	}
+	if s.fixed > 0 {
+		s.finder = newFinder(text, func(i int) bool { return s.classes[i].len() > 1 })
+		return
 	}
 	least := int(^uint(0) >> 1)
 	for i := range s.classes {
@@ -160,26 +157,11 @@ func (s *sequence) anchor() {
 	}
 }
 
-// frequency ranks how often a character is met in logs.
-func frequency(c byte) int {
-	if i := bytes.IndexByte([]byte("ZQJYVXKGWHqzjUBFOVxkNPRLDTMSICAEywv98bfg7654hu3pmdlc2ns1ria0ote "), c); i >= 0 {
-		return i
-	}
-	return 20
-}
-
 // anchored tells whether the sequence can be looked for faster than line by line.
-func (s *sequence) anchored() bool {
-	return len(s.run) > 1 || s.pairAt >= 0 || len(s.run) == 1 && frequency(s.run[0]) < 60
-}
+func (s *sequence) anchored() bool { return s.fixed > 0 || s.pairAt >= 0 }
 
 // weight is how much of it is fixed, to compare with the length of a text.
-func (s *sequence) weight() int {
-	if len(s.run) > 1 {
-		return len(s.run) + 1
-	}
-	return 1
-}
+func (s *sequence) weight() int { return s.fixed + 1 }
 
 // at tells whether the sequence is at a place of b.
 func (s *sequence) at(b []byte, from int) bool {
@@ -198,27 +180,19 @@ func (s *sequence) at(b []byte, from int) bool {
 // find returns the first place of the sequence from a place on, -1 if there is none.
 func (s *sequence) find(text []byte, from int) int {
 	switch {
-	case len(s.run) > 0:
-		return s.findRun(text, from)
+	case s.fixed > 0:
+		for at := s.finder.next(text, from); at >= 0; at = s.finder.next(text, at+1) {
+			if s.at(text, at) {
+				return at
+			}
+		}
+		return -1
 	case s.pairAt >= 0:
 		return s.findPair(text, from)
 	}
 	for ; from+len(s.classes) <= len(text); from++ {
 		if s.at(text, from) {
 			return from
-		}
-	}
-	return -1
-}
-
-func (s *sequence) findRun(text []byte, from int) int {
-	for at := from + s.runAt; at < len(text); at++ {
-		i := bytes.Index(text[at:], s.run)
-		if i < 0 {
-			break
-		}
-		if at += i; s.at(text, at-s.runAt) {
-			return at - s.runAt
 		}
 	}
 	return -1

@@ -1,0 +1,275 @@
+package logql
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirlog/weir/internal/archive"
+	"github.com/weirlog/weir/internal/logql/syntax"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// Selection is streams, and a range of time in which they have to have text.
+type Selection struct {
+	// Matchers select streams; without any all are.
+	Matchers []syntax.Matcher
+	// Start and End are both included; a zero time is no bound.
+	Start, End time.Time
+}
+
+func (s *Selection) span() span {
+	within := everything
+	if !s.Start.IsZero() {
+		within.from = s.Start.UnixNano()
+	}
+	if !s.End.IsZero() {
+		within.to = s.End.UnixNano()
+	}
+	return within
+}
+
+// each calls visit for every selected stream that has text in the range, in order. The view
+// is valid until visit returns.
+func (e *Engine) each(s Selection, visit func(src *source, within span)) {
+	within := s.span()
+	sources, streams := e.matching(s.Matchers)
+	for i, src := range sources {
+		src.view = streams[i].View()
+		if within == everything || hasText(src.view, within) {
+			visit(src, within)
+		}
+		src.view.Close()
+	}
+}
+
+func hasText(v *archive.View, within span) bool {
+	for i := range v.Len() {
+		if within.overlaps(v.Head(i)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Labels returns the names of the labels of the selected streams, sorted.
+func (e *Engine) Labels(s Selection) []string {
+	names := map[string]bool{}
+	e.each(s, func(src *source, _ span) {
+		for _, l := range src.labels {
+			names[l.Name] = true
+		}
+	})
+	return slices.Sorted(maps.Keys(names))
+}
+
+// LabelValues returns the values of a label of the selected streams, sorted.
+func (e *Engine) LabelValues(name string, s Selection) []string {
+	values := map[string]bool{}
+	e.each(s, func(src *source, _ span) {
+		if v := src.labels.Get(name); v != "" {
+			values[v] = true
+		}
+	})
+	return slices.Sorted(maps.Keys(values))
+}
+
+// Series returns the labels of the streams that one of the selectors selects, sorted, each
+// once. Without selectors it is those of all streams.
+func (e *Engine) Series(selectors [][]syntax.Matcher, start, end time.Time) []record.Labels {
+	if len(selectors) == 0 {
+		selectors = [][]syntax.Matcher{nil}
+	}
+	var list []record.Labels
+	for _, matchers := range selectors {
+		e.each(Selection{matchers, start, end}, func(src *source, _ span) { list = append(list, src.labels) })
+	}
+	slices.SortFunc(list, compareLabels)
+	return slices.CompactFunc(list, func(a, b record.Labels) bool { return compareLabels(a, b) == 0 })
+}
+
+// LabelCount is a label and how many values it has.
+type LabelCount struct {
+	Name   string
+	Values int
+}
+
+// DetectedLabels returns the labels of the selected streams with the number of their values,
+// sorted by name.
+func (e *Engine) DetectedLabels(s Selection) []LabelCount {
+	values := map[string]map[string]bool{}
+	e.each(s, func(src *source, _ span) {
+		for _, l := range src.labels {
+			if values[l.Name] == nil {
+				values[l.Name] = map[string]bool{}
+			}
+			values[l.Name][l.Value] = true
+		}
+	})
+	list := []LabelCount{}
+	for name, of := range values {
+		list = append(list, LabelCount{name, len(of)})
+	}
+	slices.SortFunc(list, func(a, b LabelCount) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// IndexStats says how much text the selected streams have in a range.
+type IndexStats struct {
+	Streams, Blocks, Entries, Bytes int64
+}
+
+// IndexStats returns how much text there is. Blocks at the edges of the range count as a
+// whole.
+func (e *Engine) IndexStats(s Selection) (st IndexStats) {
+	e.each(s, func(src *source, within span) {
+		st.Streams++
+		for i := range src.view.Len() {
+			if h := src.view.Head(i); within.overlaps(h) {
+				st.Blocks++
+				st.Entries += int64(h.Records + h.Gaps)
+				st.Bytes += int64(h.Bytes)
+			}
+		}
+	})
+	return st
+}
+
+// VolumeParams say whose volume is asked for, and by what it is divided.
+type VolumeParams struct {
+	Selection
+	// Step divides the range; 0 asks for the volume of all of it.
+	Step time.Duration
+	// Targets are the labels by which it is divided; without any, those that the matchers
+	// name; without matchers, all.
+	Targets []string
+	// ByLabel adds up by the names of labels, in place of their values.
+	ByLabel bool
+	// Limit is how many series there are at most; 0 is 100.
+	Limit int
+}
+
+// Volume returns how many bytes of text the selected streams have, the largest series
+// first: with one point at the end, or with one a step, of the bytes in (at-Step, at]. Of a
+// block that lies in several ranges each gets the part that its share of the time is.
+func (e *Engine) Volume(p VolumeParams) ([]Series, error) {
+	steps, err := e.volumeSteps(p)
+	if err != nil {
+		return nil, err
+	}
+	targets := map[string]bool{}
+	for _, name := range p.Targets {
+		targets[name] = true
+	}
+	if len(p.Targets) == 0 {
+		for i := range p.Matchers {
+			targets[p.Matchers[i].Name] = true
+		}
+	}
+	v := volumes{params: p, targets: targets, steps: steps, series: map[string]*volume{}}
+	e.each(p.Selection, v.add)
+	return v.sorted(), nil
+}
+
+func (e *Engine) volumeSteps(p VolumeParams) ([]int64, error) {
+	within := p.span()
+	if p.Step <= 0 {
+		return []int64{within.to}, nil
+	}
+	eval := evaluation{engine: e}
+	err := eval.setSteps(Params{Start: time.Unix(0, within.from), End: time.Unix(0, within.to), Step: p.Step})
+	return eval.steps, err
+}
+
+// volumes adds up bytes.
+type volumes struct {
+	params  VolumeParams
+	targets map[string]bool
+	steps   []int64
+	series  map[string]*volume
+}
+
+type volume struct {
+	labels record.Labels
+	bytes  []float64 // by step
+	total  float64
+}
+
+func (v *volumes) add(src *source, within span) {
+	var labels record.Labels
+	for _, l := range src.labels {
+		if len(v.targets) == 0 || v.targets[l.Name] {
+			labels = append(labels, l)
+		}
+	}
+	if !v.params.ByLabel {
+		v.addTo(labels, src, within)
+		return
+	}
+	for _, l := range labels {
+		v.addTo(record.Labels{{Name: l.Name}}, src, within)
+	}
+}
+
+func (v *volumes) addTo(labels record.Labels, src *source, within span) {
+	to := v.series[labels.String()]
+	if to == nil {
+		to = &volume{labels: labels, bytes: make([]float64, len(v.steps))}
+		v.series[labels.String()] = to
+	}
+	for i := range src.view.Len() {
+		h := src.view.Head(i)
+		if v.params.Step <= 0 {
+			to.put(0, h, within)
+			continue
+		}
+		first, _ := slices.BinarySearch(v.steps, h.MinTime)
+		for k := first; k < len(v.steps); k++ {
+			from := v.steps[k] - int64(v.params.Step) + 1
+			if from > h.MaxTime {
+				break
+			}
+			to.put(k, h, span{from, v.steps[k]})
+		}
+	}
+}
+
+// put adds the part of a block that lies in a range.
+func (v *volume) put(step int, h *archive.Head, within span) {
+	if !within.overlaps(h) {
+		return
+	}
+	part := 1.0
+	if !within.covers(h) {
+		part = float64(min(within.to, h.MaxTime)-max(within.from, h.MinTime)+1) / float64(h.MaxTime-h.MinTime+1)
+	}
+	v.bytes[step] += part * float64(h.Bytes)
+	v.total += part * float64(h.Bytes)
+}
+
+// sorted returns the largest series.
+func (v *volumes) sorted() []Series {
+	list := slices.Collect(maps.Values(v.series))
+	slices.SortFunc(list, func(a, b *volume) int {
+		return cmp.Or(cmp.Compare(b.total, a.total), compareLabels(a.labels, b.labels))
+	})
+	limit := v.params.Limit
+	if limit <= 0 {
+		limit = 100
+	}
+	out := []Series{}
+	for _, s := range list[:min(limit, len(list))] {
+		one := Series{Labels: s.labels}
+		for k, bytes := range s.bytes {
+			if bytes > 0 {
+				one.Points = append(one.Points, Point{v.steps[k], float64(int64(bytes))})
+			}
+		}
+		if len(one.Points) > 0 {
+			out = append(out, one)
+		}
+	}
+	return out
+}
