@@ -114,8 +114,11 @@ type Archive struct {
 	unsure  bool     // a sync failed: what was written since the last checkpoint is in doubt
 	stale   []string // files to remove once the log has forgotten them
 	enc     compress.Encoder
-	grams   gram.Builder
-	retired time.Time // when retention was last looked at
+	dec     compress.Decoder
+	// unpacked is what the last block unpacked to.
+	unpacked []byte
+	grams    gram.Builder
+	retired  time.Time // when retention was last looked at
 }
 
 // Stream returns the stream of that identity, made if need be, with its present labels and

@@ -1,10 +1,12 @@
 package archive
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/weirlog/weir/internal/codec/compress"
 	"github.com/weirlog/weir/internal/disk"
 )
 
@@ -212,4 +214,17 @@ func (a *Archive) Vanish() {
 		s.touch()
 	}
 	a.stale = nil
+}
+
+// pack compresses a block, and unpacks it again: this is the last moment at which the text
+// is at hand, so that a mistake of the encoder costs space and not text.
+func (a *Archive) pack(text []byte) []byte {
+	frame := a.enc.AppendFrame(nil, text)
+	var err error
+	a.unpacked, err = a.dec.AppendBlock(a.unpacked[:0], frame, len(text))
+	if err == nil && bytes.Equal(a.unpacked, text) {
+		return frame
+	}
+	a.opts.Log.Error("a block did not unpack to what was packed; it is kept uncompressed: please report this", "bytes", len(text), "error", err)
+	return compress.AppendStored(frame[:0], text)
 }

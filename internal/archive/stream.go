@@ -309,7 +309,7 @@ func (s *Stream) seal(dst, text []byte) []byte {
 	a := s.a
 	w := waiting{b: block{Head: s.tail.head(), written: time.Now().UnixMilli()}, missed: s.tail.missed}
 	w.grams = a.grams.AppendFilter(nil)
-	w.frame = a.enc.AppendFrame(nil, text)
+	w.frame = a.pack(text)
 	s.waiting = append(s.waiting, w)
 	s.dropTail()
 	entry := appendEntry(nil, &w.b)

@@ -266,3 +266,20 @@ func appendLiteralsHeader(dst []byte, kind uint8, n int) []byte {
 	}
 	return append(dst, kind|3<<2|uint8(n)<<4, uint8(n>>4), uint8(n>>12))
 }
+
+// AppendStored appends src as one zstd frame without packing it.
+func AppendStored(dst, src []byte) []byte {
+	dst = appendHeader(dst, len(src))
+	for rest := src; ; {
+		n, last := min(len(rest), maxBlockBytes), 0
+		if n == len(rest) {
+			last = 1
+		}
+		header := n<<3 | blockRaw<<1 | last
+		dst = append(dst, byte(header), byte(header>>8), byte(header>>16))
+		dst = append(dst, rest[:n]...)
+		if rest = rest[n:]; last == 1 {
+			return binary.LittleEndian.AppendUint32(dst, uint32(xxh64(src)))
+		}
+	}
+}

@@ -225,3 +225,19 @@ func BenchmarkAppendFrame(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(frame))/float64(len(text)), "packed/plain")
 }
+
+// TestStored: a frame that is not packed is one all the same.
+func TestStored(t *testing.T) {
+	for _, n := range []int{0, 1, 255, 256, 70_000, 128 << 10, 128<<10 + 1, 600_000} {
+		src := bytes.Repeat([]byte("abcdefg\n"), n/8+1)[:n]
+		frame := AppendStored([]byte("x"), src)[1:]
+		var d Decoder
+		got, err := d.AppendBlock(nil, frame, n)
+		if err != nil || !bytes.Equal(got, src) {
+			t.Errorf("%d bytes came back as %d, %v", n, len(got), err)
+		}
+		if size, err := FrameLen(frame); size != len(frame) || err != nil {
+			t.Errorf("FrameLen = %d, %v; want %d", size, err, len(frame))
+		}
+	}
+}
