@@ -22,7 +22,11 @@ func (a *Agent) serve(ctx context.Context, serving *sync.WaitGroup) error {
 	if cfg.Listen == "" {
 		return nil
 	}
-	h := web.Handler(cfg, web.Deps{Metrics: a.registry, Status: a, Push: http.HandlerFunc(a.push), Log: a.opts.Log})
+	api, err := a.newLoki()
+	if err != nil {
+		return err
+	}
+	h := web.Handler(cfg, web.Deps{Metrics: a.registry, Status: a, Push: http.HandlerFunc(a.push), Loki: api, Log: a.opts.Log})
 	srv, err := web.Listen(cfg, h, a.opts.Log)
 	if err != nil {
 		return err

@@ -13,7 +13,6 @@ import (
 
 	"github.com/weirlog/weir/internal/archive"
 	"github.com/weirlog/weir/internal/logql"
-	"github.com/weirlog/weir/internal/logql/pipeline"
 )
 
 // errSlow says that a client took nothing for too long.
@@ -29,13 +28,13 @@ const (
 // follower sends the lines of one tail.
 type follower struct {
 	tailParams
+	query   *logql.Follower
 	live    *archive.Tail
 	conn    *websocket.Conn
 	ping    time.Duration
 	numbers *numbers
 
-	runner *pipeline.Runner
-	labels []pipeline.Label
+	passed []logql.Entry
 	held   []heldEntry // until their delay is over, in order of arrival
 	bytes  int         // of the lines held
 	lost   int         // records that came too fast, not reported yet
@@ -52,7 +51,6 @@ type heldEntry struct {
 // run sends the lines that were there, and then those to come until ctx ends or the client
 // takes none for too long.
 func (t *follower) run(ctx context.Context, there []logql.Entry) error {
-	t.runner = pipeline.Compile(pipeline.Spec{Stages: t.query.Stages, Need: pipeline.Need{All: true}}).NewRunner()
 	t.spoke = time.Now()
 	if err := t.send(ctx, there); err != nil {
 		return err
@@ -149,30 +147,22 @@ func slow(ctx context.Context, err error) error {
 func (t *follower) take(chunks []archive.Chunk, lost int, seen map[string]int) {
 	t.lose(lost)
 	due := time.Now().Add(t.delay)
-	for i := range chunks {
-		c := &chunks[i]
-		t.runner.Stream(c.Stream.Labels)
-		t.runner.Block(c.Text)
-		for t.runner.Next() {
-			if !t.runner.Process() {
-				continue
-			}
-			t.labels = t.runner.AppendLabels(t.labels[:0])
-			e := logql.Entry{
-				Time: t.runner.Time(), Line: string(t.runner.Line()), Labels: slices.Clone(t.labels),
-				Stream: c.Stream.ID, Gap: t.runner.Gap(),
-			}
-			if seen != nil && seen[identity(&e)] > 0 {
-				seen[identity(&e)]--
+	for _, c := range chunks {
+		t.passed = t.query.Append(t.passed[:0], c)
+		for i := range t.passed {
+			e := &t.passed[i]
+			if seen != nil && seen[identity(e)] > 0 {
+				seen[identity(e)]--
 				continue
 			}
 			if t.bytes > maxHeldBytes {
 				t.lose(1)
 				continue
 			}
-			t.held = append(t.held, heldEntry{e, due})
+			t.held = append(t.held, heldEntry{*e, due})
 			t.bytes += len(e.Line)
 		}
+		clear(t.passed)
 	}
 }
 

@@ -2,11 +2,11 @@ package loki
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/weirlog/weir/internal/logql"
 	"github.com/weirlog/weir/internal/logql/syntax"
 	"github.com/weirlog/weir/internal/record"
 )
@@ -14,8 +14,8 @@ import (
 // lastHours is the time that requests for labels are about by default.
 const lastHours = 6 * time.Hour
 
-// scope returns what a request is about. Its selector may be missing if optional.
-func (f form) scope(stretch time.Duration, optional bool) (s Scope, err error) {
+// selection returns what a request is about. Its selector may be missing if optional.
+func (f form) selection(stretch time.Duration, optional bool) (s logql.Selection, err error) {
 	if s.Start, s.End, err = f.window(stretch); err != nil {
 		return s, err
 	}
@@ -28,56 +28,48 @@ func (f form) scope(stretch time.Duration, optional bool) (s Scope, err error) {
 }
 
 // labels answers /labels.
-func (a *API) labels(ctx context.Context, f form, _ *usage) (answer, error) {
-	s, err := f.scope(lastHours, true)
+func (a *API) labels(_ context.Context, f form, _ *usage) (answer, error) {
+	s, err := f.selection(lastHours, true)
 	if err != nil {
 		return nil, err
 	}
-	names, err := a.Index.Labels(ctx, s)
-	return data(func(o *out) { o.strings(names) }), err
+	names := a.Index.Labels(s)
+	return data(func(o *out) { o.strings(names) }), nil
 }
 
 // values answers /label/{name}/values.
-func (a *API) values(ctx context.Context, f form, _ *usage) (answer, error) {
-	s, err := f.scope(lastHours, true)
+func (a *API) values(_ context.Context, f form, _ *usage) (answer, error) {
+	s, err := f.selection(lastHours, true)
 	if err != nil {
 		return nil, err
 	}
-	values, err := a.Index.Values(ctx, s, f.name)
-	return data(func(o *out) { o.strings(values) }), err
+	values := a.Index.LabelValues(f.name, s)
+	return data(func(o *out) { o.strings(values) }), nil
 }
 
 // series answers /series.
-func (a *API) series(ctx context.Context, f form, _ *usage) (answer, error) {
-	s, err := f.scope(lastHours, true)
+func (a *API) series(_ context.Context, f form, _ *usage) (answer, error) {
+	start, end, err := f.window(lastHours)
 	if err != nil {
 		return nil, err
 	}
-	selectors := slices.Concat(f.values["match[]"], f.values["match"])
-	if len(selectors) == 0 {
-		selectors = []string{"{}"}
+	var selectors [][]syntax.Matcher
+	for _, text := range slices.Concat(f.values["match[]"], f.values["match"]) {
+		m, err := syntax.ParseMatchers(text)
+		if err != nil {
+			return nil, err
+		}
+		selectors = append(selectors, m)
 	}
 	if len(selectors) > maxSelectors {
 		return nil, bad("a request may have 100 selectors")
 	}
-	found := map[string]record.Labels{}
-	for _, text := range selectors {
-		if s.Matchers, err = syntax.ParseMatchers(text); err != nil {
-			return nil, err
-		}
-		list, err := a.Index.Series(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		for _, labels := range list {
-			found[labels.String()] = labels
-		}
-	}
+	list := a.Index.Series(selectors, start, end)
 	return data(func(o *out) {
 		o.raw("[")
-		for i, key := range slices.Sorted(maps.Keys(found)) {
+		for i, labels := range list {
 			o.comma(i)
-			o.record(found[key])
+			o.record(labels)
 		}
 		o.raw("]")
 	}), nil
@@ -107,32 +99,20 @@ func data(inside answer) answer {
 }
 
 // detectedLabels answers /detected_labels: how many values the labels of streams have.
-func (a *API) detectedLabels(ctx context.Context, f form, _ *usage) (answer, error) {
-	s, err := f.scope(lastHour, true)
+func (a *API) detectedLabels(_ context.Context, f form, _ *usage) (answer, error) {
+	s, err := f.selection(lastHour, true)
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.Index.Series(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	values := map[string]map[string]bool{}
-	for _, labels := range list {
-		for _, l := range labels {
-			if values[l.Name] == nil {
-				values[l.Name] = map[string]bool{}
-			}
-			values[l.Name][l.Value] = true
-		}
-	}
+	list := a.Survey.DetectedLabels(s)
 	return func(o *out) {
 		o.raw(`{"detectedLabels":[`)
-		for i, name := range slices.Sorted(maps.Keys(values)) {
+		for i, l := range list {
 			o.comma(i)
 			o.raw(`{"label":`)
-			o.string(name)
+			o.string(l.Name)
 			o.raw(`,"cardinality":`)
-			o.int(int64(len(values[name])))
+			o.int(int64(l.Values))
 			o.raw(`}`)
 		}
 		o.raw(`]}`)
@@ -141,7 +121,7 @@ func (a *API) detectedLabels(ctx context.Context, f form, _ *usage) (answer, err
 
 // patterns answers /patterns: there are none, and drilldown-limits says so too.
 func (a *API) patterns(_ context.Context, f form, _ *usage) (answer, error) {
-	if _, err := f.scope(lastHour, false); err != nil {
+	if _, err := f.selection(lastHour, false); err != nil {
 		return nil, err
 	}
 	return data(func(o *out) { o.raw("[]") }), nil

@@ -24,14 +24,37 @@ import (
 
 	"github.com/weirlog/weir/internal/archive"
 	"github.com/weirlog/weir/internal/logql"
+	"github.com/weirlog/weir/internal/logql/syntax"
 	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
 )
 
-// Engine answers queries.
+// Engine answers queries. An error for which logql.IsUserError holds is shown to who asks.
 type Engine interface {
-	// Query answers a query. An error for which logql.IsUserError holds is shown to who asks.
+	// Query answers with lines or with numbers.
 	Query(ctx context.Context, p logql.Params) (logql.Result, error)
+	// DetectedFields looks at lines for the fields they have, or would have if parsed.
+	DetectedFields(ctx context.Context, p logql.Params) ([]logql.Field, error)
+}
+
+// Index lists what there is, sorted.
+type Index interface {
+	// Labels returns the names that streams have.
+	Labels(s logql.Selection) []string
+	// LabelValues returns what streams have under a name.
+	LabelValues(name string, s logql.Selection) []string
+	// Series returns the labels of the streams that one of the selectors selects.
+	Series(selectors [][]syntax.Matcher, start, end time.Time) []record.Labels
+}
+
+// Survey tells how much there is.
+type Survey interface {
+	// IndexStats counts streams, blocks, bytes and records.
+	IndexStats(s logql.Selection) logql.IndexStats
+	// Volume returns how many bytes groups of streams have.
+	Volume(p logql.VolumeParams) ([]logql.Series, error)
+	// DetectedLabels counts the values of labels.
+	DetectedLabels(s logql.Selection) []logql.LabelCount
 }
 
 // Live gives records as they are written.

@@ -219,6 +219,7 @@ func TestCompression(t *testing.T) {
 
 // slow is an engine that answers when it is told to.
 type slow struct {
+	loki.Engine
 	began, let chan struct{}
 	err        error
 }

@@ -12,80 +12,69 @@ import (
 )
 
 // indexStats answers /index/stats.
-func (a *API) indexStats(ctx context.Context, f form, _ *usage) (answer, error) {
-	s, err := f.scope(lastHour, false)
+func (a *API) indexStats(_ context.Context, f form, _ *usage) (answer, error) {
+	s, err := f.selection(lastHour, false)
 	if err != nil {
 		return nil, err
 	}
-	st, err := a.Survey.Stats(ctx, s)
+	st := a.Survey.IndexStats(s)
 	return func(o *out) {
 		o.raw(`{"streams":`)
 		o.int(st.Streams)
 		o.raw(`,"chunks":`)
-		o.int(st.Chunks)
+		o.int(st.Blocks)
 		o.raw(`,"bytes":`)
 		o.int(st.Bytes)
 		o.raw(`,"entries":`)
 		o.int(st.Entries)
 		o.raw(`}`)
-	}, err
+	}, nil
 }
 
 // volume answers /index/volume.
-func (a *API) volume(ctx context.Context, f form, u *usage) (answer, error) {
-	return a.volumes(ctx, f, u, false)
+func (a *API) volume(_ context.Context, f form, u *usage) (answer, error) {
+	return a.volumes(f, u, logql.Vector)
 }
 
 // volumeRange answers /index/volume_range.
-func (a *API) volumeRange(ctx context.Context, f form, u *usage) (answer, error) {
-	return a.volumes(ctx, f, u, true)
+func (a *API) volumeRange(_ context.Context, f form, u *usage) (answer, error) {
+	return a.volumes(f, u, logql.Matrix)
 }
 
-func (a *API) volumes(ctx context.Context, f form, u *usage, ranged bool) (answer, error) {
-	s, err := f.scope(lastHour, false)
+func (a *API) volumes(f form, u *usage, kind logql.Kind) (answer, error) {
+	var p logql.VolumeParams
+	var err error
+	if p.Selection, err = f.selection(lastHour, false); err != nil {
+		return nil, err
+	}
+	if p.Limit, err = f.limit(defaultLimit, a.Limits.Entries); err != nil {
+		return nil, err
+	}
+	step, err := f.step(p.Start, p.End)
 	if err != nil {
 		return nil, err
 	}
-	var v Volume
-	if v.Limit, err = f.limit(defaultLimit, a.Limits.Entries); err != nil {
-		return nil, err
-	}
-	if v.Step, err = f.step(s.Start, s.End); err != nil {
-		return nil, err
-	}
-	res := logql.Result{Kind: logql.Matrix}
-	if !ranged {
-		v.Step, res.Kind = 0, logql.Vector
+	if kind == logql.Matrix {
+		p.Step = step
+		p.Start, p.End = aligned(p.Start, p.End, step)
 	}
 	switch f.get("aggregateBy") {
 	case "", "series":
 	case "labels":
-		v.Names = true
+		p.ByLabel = true
 	default:
 		return nil, bad("invalid aggregation option")
 	}
-	v.Labels = groupLabels(f.get("targetLabels"), s.Matchers)
-	if res.Series, err = a.Survey.Volume(ctx, s, v); err != nil {
+	for name := range strings.SplitSeq(f.get("targetLabels"), ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			p.Targets = append(p.Targets, name)
+		}
+	}
+	res := logql.Result{Kind: kind}
+	if res.Series, err = a.Survey.Volume(p); err != nil {
 		return nil, err
 	}
 	return func(o *out) { o.result(&res, u) }, nil
-}
-
-// groupLabels returns the labels that make a group: those that are asked for, or those
-// that the selector names.
-func groupLabels(targets string, matchers []syntax.Matcher) (names []string) {
-	for name := range strings.SplitSeq(targets, ",") {
-		if name = strings.TrimSpace(name); name != "" {
-			names = append(names, name)
-		}
-	}
-	if len(names) == 0 {
-		for i := range matchers {
-			names = append(names, matchers[i].Name)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
 
 const (
@@ -96,7 +85,7 @@ const (
 )
 
 // fields returns the fields of the lines that a request is about.
-func (a *API) fields(ctx context.Context, f form) (list []Field, limit int, err error) {
+func (a *API) fields(ctx context.Context, f form) (list []logql.Field, limit int, err error) {
 	start, end, err := f.window(lastHour)
 	if err != nil {
 		return nil, 0, err
@@ -115,19 +104,18 @@ func (a *API) fields(ctx context.Context, f form) (list []Field, limit int, err 
 	if err != nil {
 		return nil, 0, err
 	}
-	q, ok := expr.(*syntax.LogQuery)
-	if !ok {
+	if _, logs := expr.(*syntax.LogQuery); !logs {
 		return nil, 0, bad("only log selector is supported")
 	}
-	list, err = a.Survey.Fields(ctx, Sample{Query: q, Start: start, End: end, Lines: lines})
+	list, err = a.Engine.DetectedFields(ctx, logql.Params{Expr: expr, Start: start, End: end, Limit: lines})
 	return list, limit, err
 }
 
 // detectedFields answers /detected_fields.
 func (a *API) detectedFields(ctx context.Context, f form, _ *usage) (answer, error) {
 	list, limit, err := a.fields(ctx, f)
-	slices.SortFunc(list, func(x, y Field) int {
-		return cmp.Or(cmp.Compare(y.Cardinality, x.Cardinality), strings.Compare(x.Name, y.Name))
+	slices.SortFunc(list, func(x, y logql.Field) int {
+		return cmp.Or(cmp.Compare(len(y.Values), len(x.Values)), strings.Compare(x.Name, y.Name))
 	})
 	list = list[:min(len(list), limit)]
 	return func(o *out) {
@@ -142,22 +130,18 @@ func (a *API) detectedFields(ctx context.Context, f form, _ *usage) (answer, err
 	}, err
 }
 
-func (o *out) field(f *Field) {
+func (o *out) field(f *logql.Field) {
 	o.raw(`{"label":`)
 	o.string(f.Name)
 	o.raw(`,"type":`)
-	o.string(f.Type)
+	o.string(string(f.Type))
 	o.raw(`,"cardinality":`)
-	o.int(int64(f.Cardinality))
+	o.int(int64(len(f.Values)))
 	o.raw(`,"parsers":`)
 	if len(f.Parsers) == 0 {
 		o.raw("null")
 	} else {
 		o.strings(f.Parsers)
-	}
-	if len(f.Path) > 0 {
-		o.raw(`,"jsonPath":`)
-		o.strings(f.Path)
 	}
 	o.raw(`}`)
 }

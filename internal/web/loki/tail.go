@@ -10,10 +10,8 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/weirlog/weir/internal/archive"
 	"github.com/weirlog/weir/internal/logql"
 	"github.com/weirlog/weir/internal/logql/syntax"
-	"github.com/weirlog/weir/internal/record"
 )
 
 const (
@@ -25,7 +23,7 @@ const (
 
 // tailParams are those of /tail.
 type tailParams struct {
-	query *syntax.LogQuery
+	expr  *syntax.LogQuery
 	start time.Time
 	limit int // of the lines that were there before
 	delay time.Duration
@@ -41,8 +39,8 @@ func (a *API) tailParams(r *http.Request) (p tailParams, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.query, _ = expr.(*syntax.LogQuery)
-	if p.query == nil {
+	p.expr, _ = expr.(*syntax.LogQuery)
+	if p.expr == nil {
 		return p, bad("only log selector is supported")
 	}
 	if p.start, err = f.time("start", f.now.Add(-lastHour)); err != nil {
@@ -76,7 +74,8 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, requestErrorOf(http.StatusTooManyRequests, "too many connections follow streams already"))
 		return
 	}
-	live := a.Live.Tail(p.matches, a.Limits.TailBytes)
+	query := logql.NewFollower(p.expr)
+	live := a.Live.Tail(query.Selects, a.Limits.TailBytes)
 	defer live.Close()
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
 	if err != nil {
@@ -89,7 +88,7 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	gone := conn.CloseRead(context.WithoutCancel(ctx)) // answers pings; ends with the connection
 	defer context.AfterFunc(gone, cancel)()
-	err = a.follow(ctx, &follower{tailParams: p, live: live, conn: conn, ping: a.Limits.Ping, numbers: &a.numbers})
+	err = a.follow(ctx, &follower{tailParams: p, query: query, live: live, conn: conn, ping: a.Limits.Ping, numbers: &a.numbers})
 	switch status, text := statusOf(err); {
 	case gone.Err() != nil:
 	case r.Context().Err() != nil:
@@ -136,21 +135,9 @@ func (a *API) backlog(ctx context.Context, p *tailParams) ([]logql.Entry, error)
 		return nil, err
 	}
 	defer a.gate.exit()
-	res, err := a.Engine.Query(ctx, logql.Params{Expr: p.query, Start: p.start, End: time.Now().Add(time.Hour), Limit: p.limit})
+	res, err := a.Engine.Query(ctx, logql.Params{Expr: p.expr, Start: p.start, End: time.Now().Add(time.Hour), Limit: p.limit})
 	for i, k := 0, len(res.Entries)-1; i < k; i, k = i+1, k-1 {
 		res.Entries[i], res.Entries[k] = res.Entries[k], res.Entries[i]
 	}
 	return res.Entries, err
 }
-
-// matches tells whether the query selects a stream.
-func (p *tailParams) matches(labels record.Labels) bool {
-	for i := range p.query.Matchers {
-		if m := &p.query.Matchers[i]; !m.Matches(labels.Get(m.Name)) {
-			return false
-		}
-	}
-	return true
-}
-
-var _ Live = (*archive.Archive)(nil)

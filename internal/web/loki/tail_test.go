@@ -287,7 +287,7 @@ func TestTailEnds(t *testing.T) {
 // TestTailFails has a query that fails when the tail has begun.
 func TestTailFails(t *testing.T) {
 	w := newWorld(t, loki.Limits{}, func(d *loki.Deps) {
-		d.Engine = failing{&logql.LimitError{What: strings.Repeat("too much ", 40)}}
+		d.Engine = failing{nil, &logql.LimitError{What: strings.Repeat("too much ", 40)}}
 	})
 	c := follow(t, serve(t, w), `query={app="web"}`)
 	_, _, err := c.conn.Read(t.Context())
@@ -296,7 +296,10 @@ func TestTailFails(t *testing.T) {
 	}
 }
 
-type failing struct{ err error }
+type failing struct {
+	loki.Engine
+	err error
+}
 
 func (f failing) Query(context.Context, logql.Params) (logql.Result, error) {
 	return logql.Result{}, f.err

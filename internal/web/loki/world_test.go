@@ -61,7 +61,7 @@ func newWorld(t testing.TB, limits loki.Limits, change func(*loki.Deps)) *world 
 	}
 	engine := logql.New(logql.Options{Archive: a})
 	d := loki.Deps{
-		Engine: engine, Live: a, Registry: w.registry, Version: "v1.2.3", Limits: limits,
+		Engine: engine, Index: engine, Survey: engine, Live: a, Registry: w.registry, Version: "v1.2.3", Limits: limits,
 		Sync: func(context.Context) error { w.synced++; return nil },
 	}
 	if change != nil {
