@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weirlog/weir/internal/codec/compress"
 	"github.com/weirlog/weir/internal/codec/lokipush"
 )
 
@@ -13,16 +12,12 @@ import (
 // them, up to the line.
 func BenchmarkPush(b *testing.B) {
 	line := strings.Repeat("some text of a line ", 7)
-	var labelsAndLines []string
+	var lines []string
 	var entries []entry
 	for i := range 7000 {
 		text := fmt.Sprintf("%s %010d", line, i)
-		labelsAndLines = append(labelsAndLines, `{app="shop"}`, text)
+		lines = append(lines, text)
 		entries = append(entries, entry{int64(i), text, nil})
-	}
-	proto, err := compress.UncompressSnappy(nil, protoPush(labelsAndLines...), 1<<30)
-	if err != nil {
-		b.Fatal(err)
 	}
 	run := func(name string, form lokipush.Format, body []byte) {
 		b.Run(name, func(b *testing.B) {
@@ -38,6 +33,6 @@ func BenchmarkPush(b *testing.B) {
 			}
 		})
 	}
-	run("protobuf", lokipush.Protobuf, proto)
+	run("protobuf", lokipush.Protobuf, protoStream(`{app="shop"}`, lines...))
 	run("json", lokipush.JSON, []byte(jsonPush(map[string]string{"app": "shop"}, entries...)))
 }

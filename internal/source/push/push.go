@@ -35,8 +35,9 @@ const (
 	maxPushes = 1000
 	// maxLineBytes is where lines are cut.
 	maxLineBytes = 1 << 20
-	// maxBatchBytes is how much text a batch has, but for a single record with its metadata.
-	maxBatchBytes = 1 << 20
+	// maxBatchBytes is how much text a batch has, but for a single record with its metadata:
+	// so much that the batch's memory is kept for the next one.
+	maxBatchBytes = 512 << 10
 )
 
 // Source is the flow.Source of this package.

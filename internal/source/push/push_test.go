@@ -126,7 +126,7 @@ func TestLongLines(t *testing.T) {
 	if got := w.got[shop]; len(got) != 15 || got[0] != "0 unknown 1048575 bytes, flags 8 k=v" || got[1] != "0 unknown "+long || got[14] != "4 unknown short" {
 		t.Errorf("%d records", len(got))
 	}
-	if w.largest > maxBatchBytes+100 {
+	if w.largest > maxLineBytes+100 {
 		t.Errorf("an arena of %d bytes", w.largest)
 	}
 }

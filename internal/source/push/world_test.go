@@ -235,23 +235,33 @@ func jsonPush(labels map[string]string, entries ...entry) string {
 	return string(body)
 }
 
-// protoPush returns a body of streams, each one entry, packed.
+// protoPush returns a body of streams, each with one entry, packed.
 func protoPush(labelsAndLines ...string) []byte {
-	field := func(number byte, content []byte) []byte {
-		out := []byte{number<<3 | 2}
-		for n := len(content); ; n >>= 7 {
-			if n < 0x80 {
-				return append(append(out, byte(n)), content...)
-			}
-			out = append(out, byte(n)|0x80)
-		}
-	}
 	var body []byte
 	for i := 0; i < len(labelsAndLines); i += 2 {
-		e := append(field(1, []byte{1 << 3, 1}), field(2, []byte(labelsAndLines[i+1]))...)
-		body = append(body, field(1, append(field(1, []byte(labelsAndLines[i])), field(2, e)...))...)
+		body = append(body, protoStream(labelsAndLines[i], labelsAndLines[i+1])...)
 	}
 	return compress.AppendSnappy(nil, body)
+}
+
+// protoStream returns one stream of a push.
+func protoStream(labels string, lines ...string) []byte {
+	stream := protoField(1, []byte(labels))
+	for _, line := range lines {
+		e := append(protoField(1, []byte{1 << 3, 1}), protoField(2, []byte(line))...)
+		stream = append(stream, protoField(2, e)...)
+	}
+	return protoField(1, stream)
+}
+
+func protoField(number byte, content []byte) []byte {
+	out := []byte{number<<3 | 2}
+	for n := len(content); ; n >>= 7 {
+		if n < 0x80 {
+			return append(append(out, byte(n)), content...)
+		}
+		out = append(out, byte(n)|0x80)
+	}
 }
 
 // endless is a body that never ends.
