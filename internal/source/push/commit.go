@@ -8,7 +8,7 @@ import (
 
 // syncPause is the least time from one sync to the next: a disk has other work, too. What is
 // written meanwhile has a sync together.
-const syncPause = 50 * time.Millisecond
+const syncPause = 20 * time.Millisecond
 
 // commits lets pushes that wait at the same time share one sync.
 type commits struct {
