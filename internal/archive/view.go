@@ -203,6 +203,7 @@ func (v *View) AppendText(dst []byte, i int, d *Decoder) ([]byte, error) {
 		return v.appendTail(dst)
 	}
 	b := &v.blocks[i]
+	d.zstd.Checked = true // below, or by the log that a frame in memory comes from
 	if b.frame != nil {
 		return d.zstd.AppendBlock(dst, b.frame, b.Bytes)
 	}

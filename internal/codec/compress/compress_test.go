@@ -55,6 +55,10 @@ func TestFrame(t *testing.T) {
 			if _, err := dec.AppendBlock(nil, frame, len(text)); err == nil {
 				t.Error("a wrong checksum was taken")
 			}
+			checked := compress.Decoder{Checked: true}
+			if back, err := checked.AppendBlock(nil, frame, len(text)); err != nil || !bytes.Equal(back, text) {
+				t.Errorf("without a look at the checksum: %d bytes, %v", len(back), err)
+			}
 		}
 	}
 }
