@@ -139,7 +139,7 @@ func newMessage(text []byte, cut bool) Message {
 	}
 	if n := len(text); n > 0 && text[n-1] == '\n' {
 		// A terminal, and many a program, puts a \r before it.
-		text = bytes.TrimSuffix(text[:n-1], []byte{'\r'})
+		text, m.Return = bytes.CutSuffix(text[:n-1], []byte{'\r'})
 	} else {
 		m.Partial = !cut
 	}

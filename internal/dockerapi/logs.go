@@ -66,6 +66,8 @@ type Message struct {
 	Stderr bool
 	// Partial tells that there was no line end: the rest follows in a later message.
 	Partial bool
+	// Return tells that there was a \r before the line end. It is not part of Text.
+	Return bool
 	// Cut tells that the message was longer than maxMessageBytes and lost its end.
 	Cut bool
 }

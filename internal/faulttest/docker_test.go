@@ -125,12 +125,10 @@ func TestDocker(t *testing.T) {
 				s := said{}
 				faults := test.run(t, e, w, s)
 				r := s.settle(t, w)
-				// A known shortfall: an old engine's log of one small file is asked for too
-				// seldom through its API, though its stream has every line. It is a stated gap.
-				stated := read == "api" && test.name == "max-file=1" && r.Gaps > 0
-				if r.Lost != 0 && !stated || r.Doubled != 0 || r.Foreign != 0 {
+				if r.Lost != 0 || r.Doubled != 0 || r.Foreign != 0 {
 					t.Errorf("%d lines: %d lost, %d doubled, %d foreign, %d gaps:%s", r.Written, r.Lost, r.Doubled, r.Foreign, r.Gaps, r.Example)
 				}
+				t.Logf("%d lines, %d gaps stated", r.Written, r.Gaps)
 				report(test.name+" (by "+read+")", &stage{faults: faults, what: test.what}, r)
 			})
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -39,8 +38,9 @@ func (x *follower) readAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	x.recent = new(recent)
-	defer func() { x.recent = nil }()
+	if x.recent == nil {
+		x.recent = new(recent)
+	}
 	if !x.details.Running || x.fleet.deps.Once {
 		if _, err := x.fetch(ctx, c, 0); err != nil {
 			return err
@@ -71,17 +71,10 @@ func (x *follower) followAPI(ctx context.Context, c *dockerapi.Client) error {
 	return err
 }
 
-// rotates tells whether the engine may rotate the log. Drivers of others keep a copy that is
-// rotated.
+// rotates tells whether the engine may rotate the log.
 func (x *follower) rotates() bool {
-	switch x.details.LogDriver {
-	case fileDriver:
-		size := x.details.LogOptions["max-size"]
-		return size != "" && size != "-1"
-	case "journald":
-		return false
-	}
-	return true
+	_, size := rotation(&x.details)
+	return size > 0
 }
 
 // stream follows the log as long as that works, after all that exists was fetched.
@@ -225,17 +218,6 @@ func (r *apiReader) take(ctx context.Context, m dockerapi.Message) error {
 	return errors.Join(x.write(ctx, b), err)
 }
 
-// recent remembers the hashes of more messages than a cursor does, in memory alone.
-type recent struct {
-	hashes [1024]uint32
-	n      int
-}
-
-func (r *recent) add(hash uint32) {
-	r.hashes[r.n%len(r.hashes)] = hash
-	r.n++
-}
-
 // repeated tells whether a message of a stream was read before: engines before Docker 23
 // repeat some when a log is rotated. Only one that is not later than the message before it
 // can have been, and the pieces of a line may be the same.
@@ -243,8 +225,7 @@ func (x *follower) repeated(m dockerapi.Message) bool {
 	if m.Time > x.cursor.time || m.Time == x.cursor.time && m.Partial || x.cursor.n == 0 {
 		return false
 	}
-	r := x.recent
-	return slices.Contains(r.hashes[:min(r.n, len(r.hashes))], recordHash(m.Time, m.Stderr, m.Text))
+	return x.recent.has(m)
 }
 
 // quiet does what is due while nothing arrives.

@@ -112,7 +112,7 @@ func TestEngine(t *testing.T) {
 	for _, read := range reads {
 		for name, test := range map[string]func(*real, Read){
 			"short": testShort, "recreate": testRecreate, "restart": testRestart, "long lines": testLongLines,
-			"rotation": testEngineRotation, "kinds": testKinds,
+			"rotation": testEngineRotation, "one file": testOneFile, "kinds": testKinds,
 		} {
 			t.Run(string(read)+" "+name, func(t *testing.T) {
 				t.Parallel()
@@ -212,6 +212,28 @@ func testEngineRotation(r *real, read Read) {
 	}
 	defer stop()
 	r.check("docker/"+name, id, 0, 3000)
+	r.Remove(id)
+}
+
+// testOneFile has an engine that keeps one file alone of a log. Where nobody can tell whether
+// something was lost there is a gap, but nothing is lost.
+func testOneFile(r *real, read Read) {
+	name := "onefile-" + string(read)
+	defer r.run(read)()
+	id := r.Engine.Run(sh(name, count(0, 2000, "[ $((i%10)) = 0 ] && usleep 25000"), func(c *enginetest.Container) {
+		c.Driver, c.Options = "json-file", map[string]string{"max-size": "20k", "max-file": "1"}
+	}))
+	out, errs := counted(0, 2000)
+	r.j.until("all", func() bool {
+		i := r.j.inputs["docker/"+name+" "+id]
+		return i != nil && len(i.got) >= len(out)+len(errs)
+	})
+	r.j.lock(func() {
+		i := r.j.inputs["docker/"+name+" "+id]
+		r.t.Logf("%d gaps stated", len(i.gaps))
+		i.gaps = nil
+	})
+	r.check("docker/"+name, id, 0, 2000)
 	r.Remove(id)
 }
 

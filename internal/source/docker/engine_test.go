@@ -33,6 +33,8 @@ type fakeEngine struct {
 	rotates bool
 	// repeats makes streams deliver what they have delivered again, now and then.
 	repeats bool
+	// held makes requests for a log that do not follow it wait.
+	held bool
 	// forbid refuses requests whose path contains it.
 	forbid atomic.Pointer[string]
 	// follows counts log requests that follow.
@@ -58,7 +60,12 @@ type fakeContainer struct {
 	records         []fakeRecord
 	first           int  // records before it were rotated away
 	stalled         bool // its streams deliver nothing more
-	file            *os.File
+	options         map[string]string
+	// capacity, if not zero, is that of the one file that is kept of the log. Its streams go
+	// on in the old file, and tell the beginning of the new one twice.
+	capacity, filled int
+	untold           map[int]bool // records that streams leave out
+	file             *os.File
 }
 
 type fakeRecord struct {
@@ -193,13 +200,17 @@ func (e *fakeEngine) put(c *fakeContainer, at time.Time, stderr bool, text strin
 		if c.tty && strings.HasSuffix(text, "\n") {
 			text = strings.TrimSuffix(text, "\n") + "\r\n"
 		}
+		line, _ := json.Marshal(struct {
+			Log    string    `json:"log"`
+			Stream string    `json:"stream"`
+			Time   time.Time `json:"time"`
+		}{text, streamName(stderr && !c.tty), at.UTC()})
+		if c.filled >= c.capacity && c.capacity > 0 {
+			c.first, c.filled = len(c.records), 0
+		}
+		c.filled += len(line) + 1
 		c.records = append(c.records, fakeRecord{time: at, stderr: stderr && !c.tty, text: text})
 		if c.file != nil {
-			line, _ := json.Marshal(struct {
-				Log    string    `json:"log"`
-				Stream string    `json:"stream"`
-				Time   time.Time `json:"time"`
-			}{text, streamName(stderr && !c.tty), at})
 			if _, err := c.file.Write(append(line, '\n')); err != nil {
 				e.t.Error(err)
 			}
@@ -288,6 +299,9 @@ func (e *fakeEngine) inspect(w http.ResponseWriter, c *fakeContainer) {
 		started = c.created.Format(time.RFC3339Nano)
 	}
 	options := map[string]string{}
+	for k, v := range c.options {
+		options[k] = v
+	}
 	if e.rotates {
 		options["max-size"] = "10m"
 	}
@@ -348,45 +362,92 @@ func (e *fakeEngine) serveLogs(w http.ResponseWriter, r *http.Request, c *fakeCo
 		b, _ := strconv.ParseInt(frac, 10, 64)
 		since = time.Unix(a, b)
 	}
-	follow := q.Get("follow") == "1"
-	if follow {
-		e.follows.Add(1)
-	}
 	w.WriteHeader(http.StatusOK)
 	w.(http.Flusher).Flush()
-	e.mu.Lock()
-	sent := c.first
-	if tail, err := strconv.Atoi(q.Get("tail")); err == nil {
-		sent = max(sent, len(c.records)-tail)
+	if q.Get("follow") == "1" {
+		e.follows.Add(1)
+		e.follow(w, r, c, since)
+		return
 	}
-	e.mu.Unlock()
 	for {
 		e.mu.Lock()
-		sent = max(sent, c.first)
-		news, changed := slices.Clone(c.records[sent:]), e.changed
-		over := e.down || c.state != "running" || e.containers[c.id] != c
-		if c.stalled && follow {
-			news, over = nil, e.down
-		}
-		sent += len(news)
-		if e.repeats && follow && len(news) > 0 && sent > 30 {
-			sent -= 20
-		}
+		records, held, changed := slices.Clone(c.records[e.tail(r, c):]), e.held, e.changed
 		e.mu.Unlock()
-		for _, v := range news {
-			if v.time.Before(since) {
-				continue
-			}
-			if !e.sinceFilters {
-				since = time.Time{}
-			}
-			sendRecord(w, c.tty, v)
+		if !held {
+			e.send(w, c, records, since)
+			return
 		}
-		w.(http.Flusher).Flush()
-		if !follow || over || !e.wait(r, changed) {
+		if !e.wait(r, changed) {
 			return
 		}
 	}
+}
+
+// tail is the first record that a request asks for.
+func (e *fakeEngine) tail(r *http.Request, c *fakeContainer) int {
+	if n, err := strconv.Atoi(r.URL.Query().Get("tail")); err == nil {
+		return max(c.first, len(c.records)-n)
+	}
+	return c.first
+}
+
+// follow sends what there is and what comes.
+func (e *fakeEngine) follow(w http.ResponseWriter, r *http.Request, c *fakeContainer, since time.Time) {
+	e.mu.Lock()
+	sent, first := e.tail(r, c), c.first
+	e.mu.Unlock()
+	for {
+		e.mu.Lock()
+		if c.capacity == 0 {
+			sent = max(sent, c.first)
+		}
+		news, changed := c.told(sent), e.changed
+		over := e.down || c.state != "running" || e.containers[c.id] != c
+		if c.stalled {
+			news, over = nil, e.down
+		} else {
+			if c.capacity > 0 && c.first != first && len(c.records) > c.first {
+				first = c.first
+				news = append(news, c.told(max(sent, first))...)
+			}
+			sent = len(c.records)
+		}
+		if e.repeats && len(news) > 0 && sent > 30 {
+			sent -= 20
+		}
+		e.mu.Unlock()
+		since = e.send(w, c, news, since)
+		if over || !e.wait(r, changed) {
+			return
+		}
+	}
+}
+
+// told returns the records from one on that streams do not leave out.
+func (c *fakeContainer) told(from int) []fakeRecord {
+	var all []fakeRecord
+	for i := from; i < len(c.records); i++ {
+		if !c.untold[i] {
+			all = append(all, c.records[i])
+		}
+	}
+	return all
+}
+
+// send sends records from since on. It returns the zero time once one was sent, unless this
+// engine filters all.
+func (e *fakeEngine) send(w http.ResponseWriter, c *fakeContainer, records []fakeRecord, since time.Time) time.Time {
+	for _, v := range records {
+		if v.time.Before(since) {
+			continue
+		}
+		if !e.sinceFilters {
+			since = time.Time{}
+		}
+		sendRecord(w, c.tty, v)
+	}
+	w.(http.Flusher).Flush()
+	return since
 }
 
 func sendRecord(w http.ResponseWriter, tty bool, v fakeRecord) {

@@ -24,9 +24,11 @@ const (
 
 // fetched says what a fetch saw.
 type fetched struct {
-	records int  // new ones
-	seen    int  // all
-	whole   bool // seen from the log's first on
+	records int   // new ones
+	bytes   int64 // of their texts
+	seen    int   // all
+	whole   bool  // seen from the log's first on
+	rotated bool  // all that was read before was rotated away
 }
 
 // fetch reads what the log has behind the cursor now. It asks for the end of the log and
@@ -34,7 +36,7 @@ type fetched struct {
 // About expect messages are expected to be new.
 func (x *follower) fetch(ctx context.Context, c *dockerapi.Client, expect int) (fetched, error) {
 	if x.cursor.n == 0 {
-		f := fetching{x: x, client: c, options: dockerapi.LogOptions{Since: x.cursor.since}}
+		f := fetching{x: x, client: c, options: dockerapi.LogOptions{Since: x.cursor.since}, rotated: true}
 		err := f.run(ctx)
 		return f.got(x.cursor.since == 0), err
 	}
@@ -74,15 +76,17 @@ var gapHeld = record.Gap{Bytes: -1, Reason: "held back at the last end"}
 // cursor's place. If there is no such place, all of it is new, and what was before is lost.
 func (x *follower) fetchUncertain(ctx context.Context, f *fetching) (fetched, error) {
 	at := f.skip.matcher.best()
-	again := fetching{x: x, client: f.client, skip: skipper{kind: skipCount, left: at}, gaps: f.gaps}
-	switch {
-	case at > 0 && f.held > 0:
+	again := fetching{x: x, client: f.client, skip: skipper{kind: skipCount, left: at}, gaps: f.gaps, rotated: at == 0}
+	if at > 0 {
+		x.fill.unknown()
+	}
+	if at > 0 && f.held > 0 {
 		again.gaps = append(again.gaps, gapHeld)
-	case at == 0 && f.seen > 0:
-		again.gaps = append(again.gaps, record.Gap{Bytes: -1, Reason: "rotated away"})
 	}
 	err := again.run(ctx)
-	return again.got(true), err
+	got := again.got(true)
+	got.rotated = at == 0 && f.seen > 0
+	return got, err
 }
 
 // rest says how to follow on after a fetch that reached the cursor.
@@ -108,14 +112,18 @@ type fetching struct {
 	skip    skipper
 	held    int // how many messages up to the cursor's place are to be read again
 	gaps    []record.Gap
+	rotated bool          // nothing was read of what the log still has
+	told    map[name]bool // but these were, if they should come
+	namer   namer
 
 	seen, records int
+	written       int64 // bytes of text
 	recent        []dockerapi.Message
 	bytes         int
 }
 
 func (f *fetching) got(whole bool) fetched {
-	return fetched{records: f.records, seen: f.seen, whole: whole}
+	return fetched{records: f.records, bytes: f.written, seen: f.seen, whole: whole}
 }
 
 // run reads to the end of what there is. When the cursor's place is not in it, nothing was
@@ -142,9 +150,15 @@ func (f *fetching) run(ctx context.Context) error {
 			return err
 		}
 		f.seen++
-		if f.skip.pending() {
+		switch {
+		case f.skip.pending():
 			err = f.pass(ctx, m)
-		} else {
+		case f.rotated && f.seen == 1:
+			if err = f.begin(ctx, m); err != nil {
+				return err
+			}
+			fallthrough
+		default:
 			err = f.take(ctx, logs, m)
 		}
 		if err != nil {
@@ -179,6 +193,19 @@ func (f *fetching) resume(ctx context.Context) error {
 	return nil
 }
 
+// begin writes what came before first, the first message that the log still has, if its
+// stream has told that, and what was lost.
+func (f *fetching) begin(ctx context.Context, first dockerapi.Message) (err error) {
+	switch x := f.x; {
+	case x.bell != nil:
+		f.told, err = x.bridge(ctx, first)
+		return err
+	case x.cursor.n > 0:
+		return x.writeGap(ctx, gapRotated)
+	}
+	return nil
+}
+
 // take makes a batch of m and of what arrived with it.
 func (f *fetching) take(ctx context.Context, logs *dockerapi.Logs, m dockerapi.Message) error {
 	x := f.x
@@ -187,17 +214,24 @@ func (f *fetching) take(ctx context.Context, logs *dockerapi.Logs, m dockerapi.M
 		return err
 	}
 	defer x.fleet.deps.Batches.Put(b)
-	x.appendMessage(b, m)
+	f.add(b, m)
 	for len(b.Records) < batchRecords && len(b.Arena) < batchBytes && logs.Ready() {
 		if m, err = logs.Next(); err != nil {
 			return err
 		}
 		f.seen++
-		x.appendMessage(b, m)
+		f.add(b, m)
 	}
 	f.records += len(b.Records)
+	f.written += int64(len(b.Arena))
 	x.setPosition(b)
 	return x.write(ctx, b)
+}
+
+func (f *fetching) add(b *record.Batch, m dockerapi.Message) {
+	if f.told == nil || !f.told[f.namer.name(m)] {
+		f.x.appendMessage(b, m)
+	}
 }
 
 // keep remembers a message while it may be one of those held back.

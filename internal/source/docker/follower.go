@@ -41,8 +41,10 @@ type follower struct {
 	fresh    bool     // resume counts
 	held     bool     // the line holds back a record
 	wrote    time.Time
-	recent   *recent // while the log is read through the API
+	recent   *recent // what was written last through the API; nil before
 	distrust bool    // its stream through the API is not to be trusted
+	bell     *bell   // that stream while it only rings, or nil
+	fill     fill    // of the engine's file, while the bell rings
 	ignored  bool    // what the journal had of it was forgotten
 	started  bool    // the container has run: it may have written
 	drained  bool    // its log was read to the end, and nothing can have come since
@@ -269,7 +271,7 @@ func (x *follower) bury(ctx context.Context) error {
 		}
 	}
 	if !x.drained && !x.cursor.ended && x.started {
-		if err := x.writeGap(ctx, record.Gap{Bytes: -1, Reason: "removed"}); err != nil {
+		if err := x.writeGap(ctx, gapRemoved); err != nil {
 			return err
 		}
 	}
@@ -323,7 +325,7 @@ func (x *follower) open(ctx context.Context, stream record.Stream) error {
 // begin sets the cursor to a position, or for a container never read to where it starts,
 // and makes that the line's position.
 func (x *follower) begin(ctx context.Context, pos record.Position) error {
-	x.held, x.fresh = false, false
+	x.held, x.fresh, x.recent = false, false, nil
 	if len(pos.Source) == 0 {
 		x.cursor = cursor{since: x.since()}
 		return x.writeEmpty(ctx)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -15,54 +14,59 @@ import (
 const (
 	// pollPeriod is how soon after a fetch the next one follows.
 	pollPeriod = 250 * time.Millisecond
+	// quietMin is how soon a log is fetched though its stream is silent; that doubles as long
+	// as there is nothing.
+	quietMin = time.Second
 	// busyLog is how many messages a fetch of a log has that is fetched without being asked
 	// for; below calmLog the stream is opened again.
 	busyLog = 500
 	calmLog = 100
+	// spareFactor is how much more than what one fetch brings must be left of a log that is
+	// fetched without its stream.
+	spareFactor = 16
 	// bellTail is how many messages that exist already a stream begins with.
 	bellTail = 256
-	// maxRungBytes bounds the text that is remembered between two fetches.
-	maxRungBytes = 1 << 20
+	// lateness is how much later than another a message may come that was written before it.
+	lateness = 100 * time.Millisecond
 )
 
-// poll reads a log whose stream cannot be trusted: engines before Docker 23 lose and repeat
-// messages in it when they rotate the log. What they answer without following is right. So
-// the stream serves to say that there is something to fetch, and is trusted only for what
-// came after the last fetch of a container that is gone by now.
+// poll reads a log whose stream cannot be trusted, in the way that merge.go says.
 func (x *follower) poll(ctx context.Context, c *dockerapi.Client) error {
-	p := &poller{x: x, client: c}
+	p := &poller{x: x, client: c, quiet: quietMin}
 	defer p.close()
+	x.fill = newFill(&x.details)
+	if x.cursor.n > 0 || x.cursor.since > 0 {
+		x.fill.unknown()
+	}
 	if err := p.open(ctx); err != nil {
 		return err
 	}
 	expect := 0
 	for {
 		began := time.Now()
-		ended := p.bell != nil && p.bell.ended()
-		if p.bell != nil {
-			expect = p.bell.mark()
+		ended := x.bell != nil && x.bell.ended()
+		if x.bell != nil {
+			expect = x.bell.mark()
 		}
 		got, err := x.fetch(ctx, c, expect)
-		if errors.Is(err, dockerapi.ErrNotFound) && p.bell != nil {
+		if errors.Is(err, dockerapi.ErrNotFound) && x.bell != nil {
 			return p.lastWords(ctx)
 		}
 		if err != nil {
 			return err
 		}
-		if p.bell != nil {
-			p.bell.release()
-		}
 		expect = 2 * got.records
-		over := !p.over.IsZero() && time.Since(p.over) >= lastWords
-		switch {
-		case ended, over && got.records == 0:
-			return nil
-		case p.bell != nil && got.records >= busyLog:
+		if over, err := p.isOver(ctx, ended); err != nil || over && (ended || got.records == 0) {
+			return err
+		}
+		if ended { // the engine lost its way, and says nothing more
 			p.close()
-		case p.bell == nil && got.records < calmLog:
-			if err := p.open(ctx); err != nil {
-				return err
-			}
+		}
+		again, err := p.after(ctx, got)
+		if err != nil {
+			return err
+		}
+		if again {
 			continue
 		}
 		if err := p.wait(ctx, began.Add(pollPeriod)); err != nil {
@@ -73,12 +77,15 @@ func (x *follower) poll(ctx context.Context, c *dockerapi.Client) error {
 
 // poller reads one log by fetching.
 type poller struct {
-	x      *follower
-	client *dockerapi.Client
-	over   time.Time // since when the container is known to have ended
-	bell   *bell     // nil while there is so much to fetch that none is needed
-	stop   func()
-	ring   sync.WaitGroup
+	x        *follower
+	client   *dockerapi.Client
+	over     time.Time // since when the container is known to have ended
+	quiet    time.Duration
+	total    int64     // how much the stream had told at the fetch before
+	deaf     time.Time // since when it tells nothing of what is fetched; zero if it does
+	measured bool
+	stop     func()
+	ring     sync.WaitGroup
 }
 
 func (p *poller) open(ctx context.Context) error {
@@ -91,36 +98,97 @@ func (p *poller) open(ctx context.Context) error {
 		return err
 	}
 	b := &bell{rung: make(chan struct{}, 1)}
-	p.bell = b
+	p.x.bell, p.total, p.deaf = b, 0, time.Time{}
 	p.stop = func() { cancel(); logs.Close() }
 	p.ring.Go(func() { b.listen(logs) })
 	return nil
 }
 
 func (p *poller) close() {
-	if p.bell != nil {
+	if p.x.bell != nil {
 		p.stop()
 		p.ring.Wait()
-		p.bell = nil
+		p.x.bell = nil
 	}
+}
+
+// isOver tells whether the container has ended, so that its log has to.
+func (p *poller) isOver(ctx context.Context, ended bool) (bool, error) {
+	if ended && p.over.IsZero() {
+		if _, err := p.x.look(ctx, &p.over); err != nil {
+			return false, err
+		}
+		return !p.over.IsZero(), nil
+	}
+	return !p.over.IsZero() && (ended || time.Since(p.over) >= lastWords), nil
+}
+
+// after does what is due after a fetch: it lets the stream go while it is of no use, has one
+// that is, and tells whether to fetch again at once.
+func (p *poller) after(ctx context.Context, got fetched) (again bool, err error) {
+	x := p.x
+	if got.records > 0 {
+		p.quiet = quietMin
+	}
+	if !p.measured && x.cursor.n > 0 {
+		p.measured = true
+		if err := x.measure(ctx, p.client); err != nil {
+			return false, err
+		}
+	}
+	files, size := rotation(&x.details)
+	spare := int64(files-1) * size
+	ample := spareFactor*got.bytes <= spare
+	switch {
+	case x.bell == nil && ample && got.records >= calmLog:
+		return false, nil
+	case x.bell == nil:
+		return true, p.open(ctx)
+	case ample && got.records >= busyLog:
+		p.close()
+		return false, nil
+	}
+	x.bell.release(&x.cursor)
+	if p.isDeaf(got) {
+		x.fleet.deps.Ledger.Event("stalled stream opened anew")
+		p.close()
+		return true, p.open(ctx)
+	}
+	return got.rotated && spare > 0, nil // all of it was new: perhaps there is more already
+}
+
+// isDeaf tells whether the stream has told nothing for a while, though there was something.
+func (p *poller) isDeaf(got fetched) bool {
+	total := p.x.bell.count()
+	told := total > p.total
+	p.total = total
+	switch {
+	case told:
+		p.deaf = time.Time{}
+	case got.records > 0 && p.deaf.IsZero():
+		p.deaf = time.Now()
+	}
+	return !p.deaf.IsZero() && time.Since(p.deaf) >= suspicion
 }
 
 // wait waits until there is something to fetch, but at least until a time.
 func (p *poller) wait(ctx context.Context, least time.Time) error {
 	x := p.x
-	most := x.fleet.silence
+	most := min(p.quiet, x.fleet.silence)
 	var rung <-chan struct{}
-	if p.bell != nil {
-		rung = p.bell.rung
+	if x.bell != nil {
+		rung = x.bell.rung
 	}
-	if x.held || p.bell == nil || !p.over.IsZero() {
+	if x.held || x.bell == nil || !p.over.IsZero() {
 		most = pollPeriod
 	}
 	t := time.NewTimer(most)
 	defer t.Stop()
 	select {
 	case <-rung:
+		p.quiet = quietMin
 	case <-t.C:
+		p.quiet = min(2*p.quiet, x.fleet.silence)
 	case <-x.wake:
 		if _, err := x.look(ctx, &p.over); err != nil {
 			return err
@@ -145,132 +213,41 @@ func (p *poller) wait(ctx context.Context, least time.Time) error {
 
 // lastWords writes what the stream told since the last fetch of a container that is gone.
 func (p *poller) lastWords(ctx context.Context) error {
-	x, b := p.x, p.bell
-	b.wait(ctx)
-	words, gap := b.all()
-	var after int // behind the cursor, if it is among them
-	for i, m := range words {
-		if m.Time == x.cursor.time && x.cursor.n > 0 && recordHash(m.Time, m.Stderr, m.Text) == x.cursor.back(0).hash {
-			after = i + 1
-		}
+	x := p.x
+	words, all := x.bell.rest(ctx, &x.cursor)
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	if words = words[after:]; len(words) == 0 && !gap {
-		return nil
+	var gaps []record.Gap
+	if !all {
+		gaps = append(gaps, gapRemoved)
 	}
-	return x.writeWords(ctx, words, gap)
+	words, _ = x.unwritten(words)
+	return x.writeWords(ctx, words, gaps)
 }
 
-// writeWords writes messages, each once.
-func (x *follower) writeWords(ctx context.Context, words []dockerapi.Message, gap bool) error {
-	b, err := x.fleet.deps.Batches.Get(ctx, &x.in)
+// measure finds out how full the log's file is up to the cursor.
+func (x *follower) measure(ctx context.Context, c *dockerapi.Client) error {
+	if x.fill.capacity == 0 || x.fill.bytes >= 0 {
+		return nil
+	}
+	logs, err := c.Logs(ctx, x.id, dockerapi.LogOptions{TTY: x.details.TTY})
 	if err != nil {
 		return err
 	}
-	defer x.fleet.deps.Batches.Put(b)
-	if gap {
-		b.Gaps = append(b.Gaps, record.Gap{Bytes: -1, Reason: "removed"})
-	}
-	written := map[uint32]bool{}
-	for _, m := range words {
-		if h := recordHash(m.Time, m.Stderr, m.Text); m.Partial || !written[h] {
-			written[h] = true
-			x.appendMessage(b, m)
-		}
-	}
-	x.setPosition(b)
-	return x.write(ctx, b)
-}
-
-// bell listens to the stream of a log.
-type bell struct {
-	rung chan struct{} // holds a token when there is something to fetch
-
-	mu     sync.Mutex // guards below
-	heard  []dockerapi.Message
-	bytes  int
-	marked int  // how many were heard before the fetch that is going on
-	lost   bool // some of heard were dropped
-	closed bool
-}
-
-// listen hears messages until the stream ends.
-func (b *bell) listen(logs *dockerapi.Logs) {
+	defer logs.Close()
+	found, last := fill{capacity: x.fill.capacity}, x.cursor.back(0).hash
 	for {
 		m, err := logs.Next()
-		b.mu.Lock()
-		if err != nil {
-			b.closed = true
-			b.lost = b.lost || err != io.EOF
-		} else {
-			b.hearLocked(m)
-		}
-		b.mu.Unlock()
-		select {
-		case b.rung <- struct{}{}:
-		default:
+		if err == io.EOF {
+			return nil
 		}
 		if err != nil {
-			return
+			return err
+		}
+		found.add(m)
+		if m.Time == x.cursor.time && recordHash(m.Time, m.Stderr, m.Text) == last {
+			x.fill = found // of several alike it is the last
 		}
 	}
-}
-
-func (b *bell) hearLocked(m dockerapi.Message) {
-	m.Text = slices.Clone(m.Text)
-	b.heard = append(b.heard, m)
-	b.bytes += len(m.Text)
-	for b.bytes > maxRungBytes && len(b.heard) > 1 {
-		b.bytes -= len(b.heard[0].Text)
-		b.heard = b.heard[1:]
-		b.marked = max(b.marked-1, 0)
-		b.lost = true
-	}
-}
-
-// ended tells whether the stream has ended.
-func (b *bell) ended() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.closed
-}
-
-// mark returns how much was heard; if the fetch that follows succeeds, it has all of that.
-func (b *bell) mark() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.marked = len(b.heard)
-	return b.marked
-}
-
-// release forgets what the fetch has.
-func (b *bell) release() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, m := range b.heard[:b.marked] {
-		b.bytes -= len(m.Text)
-	}
-	b.heard = append(b.heard[:0:0], b.heard[b.marked:]...)
-	b.marked, b.lost = 0, false
-}
-
-// wait waits for the stream to end, as it has to.
-func (b *bell) wait(ctx context.Context) {
-	late := time.NewTimer(lastWords)
-	defer late.Stop()
-	for !b.ended() {
-		select {
-		case <-b.rung:
-		case <-late.C:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// all returns what was heard and not fetched, and whether that is less than there was.
-func (b *bell) all() ([]dockerapi.Message, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.heard, b.lost
 }

@@ -70,9 +70,9 @@ func (x *follower) letGo(ctx context.Context) error {
 // appendMessage makes a record of a message of the API, and moves the cursor over it.
 func (x *follower) appendMessage(b *record.Batch, m dockerapi.Message) {
 	appendRecord(b, m, x.cursor.pos)
-	hash := recordHash(m.Time, m.Stderr, m.Text)
-	x.recent.add(hash)
-	x.cursor.add(m.Time, mark{hash: hash, size: 1})
+	is := x.recent.add(m)
+	x.fill.add(m)
+	x.cursor.add(m.Time, mark{hash: is.hash, size: 1})
 }
 
 func appendRecord(b *record.Batch, m dockerapi.Message, pos int64) {
