@@ -144,9 +144,9 @@ func compareOnce(t *testing.T, seed uint64) {
 // TestDifferential has generated queries about generated logs answered by the engine and by
 // the reference, which looks at everything.
 func TestDifferential(t *testing.T) {
-	seeds := uint64(60)
+	seeds := uint64(24)
 	if testing.Short() {
-		seeds = 10
+		seeds = 6
 	}
 	for seed := range seeds {
 		compareOnce(t, seed)

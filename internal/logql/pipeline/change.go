@@ -81,8 +81,8 @@ func (r *Runner) visible() map[string]string {
 	if r.err != "" {
 		r.view[syntax.ErrorLabel] = r.err
 	}
-	if len(r.details) > 0 {
-		r.view[syntax.ErrorDetailsLabel] = string(r.details)
+	if r.details != "" {
+		r.view[syntax.ErrorDetailsLabel] = r.details
 	}
 	return r.view
 }
@@ -132,7 +132,7 @@ func (s *dropStage) run(r *Runner) bool {
 		case syntax.ErrorLabel:
 			r.err = ""
 		case syntax.ErrorDetailsLabel:
-			r.details = nil
+			r.details = ""
 		default:
 			if at := r.find(item.Name); at >= 0 {
 				r.remove(at)
@@ -185,11 +185,11 @@ func (u *unwrap) run(r *Runner) bool {
 	switch text := r.labels[at].value; u.convert {
 	case syntax.Duration, syntax.DurationSeconds:
 		var d time.Duration
-		d, err = time.ParseDuration(string(text))
+		d, err = time.ParseDuration(r.lasting(text))
 		r.value = d.Seconds()
 	case syntax.Bytes:
 		var n uint64
-		n, err = unit.ParseBytes(string(text))
+		n, err = unit.ParseBytes(r.lasting(text))
 		r.value = float64(n)
 	default:
 		r.value, err = strconv.ParseFloat(string(text), 64)

@@ -131,7 +131,12 @@ func (c *compareCondition) holds(r *Runner) bool {
 	if len(v) == 0 {
 		return false
 	}
-	ok, err := c.compare(v)
+	ok, err := false, error(nil)
+	if c.f.Kind == syntax.KindNumber {
+		ok, err = c.compareNumber(v)
+	} else {
+		ok, err = c.compare(r.lasting(v))
+	}
 	if err != nil {
 		r.fail(syntax.LabelFilterErr, err.Error())
 		return true
@@ -139,17 +144,21 @@ func (c *compareCondition) holds(r *Runner) bool {
 	return ok
 }
 
-func (c *compareCondition) compare(v []byte) (bool, error) {
-	switch c.f.Kind {
-	case syntax.KindDuration:
-		d, err := time.ParseDuration(string(v))
-		return compare(c.f.Op, d, c.f.Duration), err
-	case syntax.KindBytes:
-		n, err := unit.ParseBytes(string(v))
-		return compare(c.f.Op, n, c.f.Bytes), err
-	}
+func (c *compareCondition) compareNumber(v []byte) (bool, error) {
 	n, err := strconv.ParseFloat(string(v), 64)
 	return compare(c.f.Op, n, c.f.Number), err
+}
+
+func (c *compareCondition) compare(v string) (bool, error) {
+	switch c.f.Kind {
+	case syntax.KindDuration:
+		d, err := time.ParseDuration(v)
+		return compare(c.f.Op, d, c.f.Duration), err
+	case syntax.KindBytes:
+		n, err := unit.ParseBytes(v)
+		return compare(c.f.Op, n, c.f.Bytes), err
+	}
+	return c.compareNumber([]byte(v))
 }
 
 func (c *compareCondition) possible(v Values, failed bool) (pass, fails bool) {
@@ -159,7 +168,7 @@ func (c *compareCondition) possible(v Values, failed bool) (pass, fails bool) {
 		if value == "" {
 			continue
 		}
-		ok, err := c.compare([]byte(value))
+		ok, err := c.compare(value)
 		pass, fails = pass || ok || err != nil, fails || err != nil
 	}
 	return pass, fails

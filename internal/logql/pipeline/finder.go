@@ -18,9 +18,6 @@ type finder struct {
 	alone bool
 }
 
-// rare is up to what rank a byte is looked for alone.
-const rare = 22
-
 // newFinder returns the finder for a text that has its fixed bytes at places; free tells
 // which places have none.
 func newFinder(text []byte, free func(i int) bool) finder {
@@ -34,7 +31,7 @@ func newFinder(text []byte, free func(i int) bool) finder {
 			two = i
 		}
 	}
-	f := finder{one: text[one], at: one, alone: two < 0 || frequency(text[one]) <= rare}
+	f := finder{one: text[one], at: one, alone: two < 0 || frequency(text[one]) <= frequency(lastRare)}
 	if two >= 0 {
 		f.two, f.gap = text[two], two-one
 	}
@@ -82,6 +79,10 @@ func (f *finder) next(b []byte, from int) int {
 	}
 	return -1
 }
+
+// lastRare is the most frequent byte that is looked for alone: going from one to the next is
+// faster than looking at everything as long as there are some dozens of bytes in between.
+const lastRare = '3'
 
 // frequency ranks how often a byte is met in logs.
 func frequency(c byte) int { return int(frequencies[c]) }

@@ -4,8 +4,6 @@ package pipeline
 type jsonText struct {
 	text []byte
 	at   int
-	// nested has, for each array and object that skip is in, which bracket ends it.
-	nested []byte
 }
 
 func (t *jsonText) space() {
@@ -137,53 +135,51 @@ func (t *jsonText) digits() int {
 // skip goes through a value of whatever kind, and tells whether it is valid. It does not
 // call itself, so that no line is too deep for it.
 func (t *jsonText) skip() bool {
-	t.nested = t.nested[:0]
+	var space [32]byte
+	nested := space[:0] // the brackets that end the arrays and objects around the place
 	for {
-		open, ok := t.begin()
+		closing, ok := t.begin()
 		if !ok {
 			return false
 		}
-		if open {
+		if closing != 0 {
+			nested = append(nested, closing)
 			continue
 		}
 		for {
-			if len(t.nested) == 0 {
+			if len(nested) == 0 {
 				return true
 			}
-			t.space()
-			if !t.take(',') {
-				if !t.take(t.nested[len(t.nested)-1]) {
-					return false
-				}
-				t.nested = t.nested[:len(t.nested)-1]
-				continue
+			if t.space(); t.take(',') {
+				break
 			}
-			break
+			if !t.take(nested[len(nested)-1]) {
+				return false
+			}
+			nested = nested[:len(nested)-1]
 		}
-		if t.space(); t.nested[len(t.nested)-1] == '}' && !t.key() {
+		if t.space(); nested[len(nested)-1] == '}' && !t.key() {
 			return false
 		}
 	}
 }
 
-// begin goes through a scalar or an empty array or object, or to the first value in one:
-// then open is set.
-func (t *jsonText) begin() (open, ok bool) {
+// begin goes through a scalar or an empty array or object; of another to its first value,
+// and returns the bracket that ends it.
+func (t *jsonText) begin() (closing byte, ok bool) {
 	switch c := t.peek(); c {
 	case '"':
 		_, _, ok = t.string()
-		return false, ok
+		return 0, ok
 	case '{', '[':
 		t.at++
-		closing := c + 2
 		t.space()
-		if t.take(closing) {
-			return false, true
+		if t.take(c + 2) {
+			return 0, true
 		}
-		t.nested = append(t.nested, closing)
-		return true, c == '[' || t.key()
+		return c + 2, c == '[' || t.key()
 	}
-	return false, t.literal()
+	return 0, t.literal()
 }
 
 // key goes through the name of a member and the colon behind it.

@@ -27,7 +27,7 @@ func (r *Runner) get(name string) []byte {
 	case syntax.ErrorLabel:
 		return []byte(r.err)
 	case syntax.ErrorDetailsLabel:
-		return r.details
+		return []byte(r.details)
 	}
 	return nil
 }
@@ -44,7 +44,7 @@ func (r *Runner) remove(i int) { r.labels = slices.Delete(r.labels, i, i+1) }
 
 // fail leaves an error in the record.
 func (r *Runner) fail(name string, details string) {
-	r.err, r.details = name, []byte(details)
+	r.err, r.details = name, details
 }
 
 // cameWith tells whether the record came with a label of that name.
@@ -96,8 +96,11 @@ type names struct {
 	of   map[string]*name
 }
 
-// maxNames bounds how many keys are remembered.
-const maxNames = 4096
+// maxNames bounds how many keys are remembered, and maxText how long they are.
+const (
+	maxNames = 4096
+	maxText  = 256
+)
 
 func (c *names) get(key []byte) *name {
 	if n := c.of[string(key)]; n != nil {
@@ -107,8 +110,27 @@ func (c *names) get(key []byte) *name {
 		c.of = map[string]*name{}
 	}
 	n := newName(string(key), c.need)
-	c.of[string(key)] = n
+	if len(key) <= maxText {
+		c.of[string(key)] = n
+	}
 	return n
+}
+
+// lasting returns a value as a string that stays as it is. There is one for equal values as
+// long as there are not too many.
+func (r *Runner) lasting(value []byte) string {
+	if len(value) > maxText {
+		return string(value)
+	}
+	s, ok := r.texts[string(value)]
+	if !ok {
+		if r.texts == nil || len(r.texts) >= maxNames {
+			r.texts = map[string]string{}
+		}
+		s = string(value)
+		r.texts[s] = s
+	}
+	return s
 }
 
 // Label is one label of a record with where it comes from.
@@ -128,8 +150,8 @@ func (r *Runner) AppendLabels(dst []Label) []Label {
 	if r.err != "" {
 		dst = append(dst, Label{syntax.ErrorLabel, r.err, OfParsed})
 	}
-	if len(r.details) > 0 {
-		dst = append(dst, Label{syntax.ErrorDetailsLabel, string(r.details), OfParsed})
+	if r.details != "" {
+		dst = append(dst, Label{syntax.ErrorDetailsLabel, r.details, OfParsed})
 	}
 	slices.SortFunc(dst[from:], func(a, b Label) int { return strings.Compare(a.Name, b.Name) })
 	return dst
@@ -169,7 +191,7 @@ func (g *Grouping) picks(name string) bool {
 // AppendKey appends the names and values of the labels that make the group of the record,
 // so that equal groups have equal keys. DecodeKey reads it.
 func (r *Runner) AppendKey(dst []byte, g *Grouping) []byte {
-	if r.err == "" && len(r.details) == 0 && !g.Without {
+	if r.err == "" && r.details == "" && !g.Without {
 		for _, name := range g.Labels {
 			if i := r.find(name); i >= 0 && name != g.Drop {
 				dst = appendPair(dst, name, r.labels[i].value)
@@ -178,7 +200,7 @@ func (r *Runner) AppendKey(dst []byte, g *Grouping) []byte {
 		return dst
 	}
 	r.sortLabels()
-	errors := r.err == "" && len(r.details) == 0
+	errors := r.err == "" && r.details == ""
 	for i := range r.labels {
 		l := &r.labels[i]
 		if !errors && l.name > syntax.ErrorDetailsLabel {
@@ -200,7 +222,7 @@ func (r *Runner) appendErrors(dst []byte, g *Grouping) []byte {
 		dst = appendPair(dst, syntax.ErrorLabel, []byte(r.err))
 	}
 	if g.picks(syntax.ErrorDetailsLabel) {
-		dst = appendPair(dst, syntax.ErrorDetailsLabel, r.details)
+		dst = appendPair(dst, syntax.ErrorDetailsLabel, []byte(r.details))
 	}
 	return dst
 }

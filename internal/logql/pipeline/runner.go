@@ -42,7 +42,7 @@ type Runner struct {
 	came      []string // the names of labels that the record came with beside its stream's
 	extracted []string // names that a parser has set
 	err       string
-	details   []byte
+	details   string
 	wanted    bool // a filter asked for records with this error
 
 	scratch []byte // values that are not parts of the text
@@ -52,6 +52,7 @@ type Runner struct {
 	runners []*template.Runner // by stage, of those that have templates
 	forms   map[*template.Template]*template.Runner
 	view    map[string]string // the labels for templates
+	texts   map[string]string // see lasting
 	value   float64
 }
 
@@ -211,7 +212,7 @@ func (r *Runner) Process() bool {
 func (r *Runner) reset() {
 	r.labels = append(r.labels[:0], r.base...)
 	r.came, r.extracted, r.scratch = r.came[:min(1, len(r.came))], r.extracted[:0], r.scratch[:0]
-	r.err, r.details, r.wanted, r.gap = "", nil, false, false
+	r.err, r.details, r.wanted, r.gap = "", "", false, false
 }
 
 func (r *Runner) stages() bool {
