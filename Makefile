@@ -28,7 +28,7 @@ check: ## what CI runs: formatting, linters, the tests, some seconds of each fuz
 	@failed=""; \
 	.ci/lint || failed="$$failed lint"; \
 	$(MAKE) --no-print-directory test || failed="$$failed test"; \
-	.ci/fuzz 300 || failed="$$failed fuzz"; \
+	.ci/fuzz 200 || failed="$$failed fuzz"; \
 	if [ -n "$$failed" ]; then echo "make check: FAILED:$$failed"; exit 1; fi; \
 	echo "make check: passed"
 
