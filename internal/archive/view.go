@@ -71,9 +71,10 @@ type View struct {
 
 	mu    sync.Mutex // guards files and filters
 	files map[string]disk.File
-	// filters are the gram filters of one segment, the last that was asked for.
-	filters    []byte
-	filtersFor *segment
+	// filter is the gram filter of block filterOf, the last that was asked for; nil if there
+	// is none or it is damaged.
+	filter   []byte
+	filterOf int
 }
 
 // Decoder holds the memory for reading blocks. The zero value is ready; not for concurrent use.
@@ -86,7 +87,7 @@ type Decoder struct {
 func (s *Stream) View() *View {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := &View{s: s, visible: s.visible, files: map[string]disk.File{}}
+	v := &View{s: s, visible: s.visible, files: map[string]disk.File{}, filterOf: -1}
 	if v.memFrom > 0 {
 		// Now: the file goes when the tail is in a block and that is shown. Whoever reads
 		// the tail gets the error, if there is one.
@@ -142,37 +143,24 @@ func (v *View) MayContain(i int, q *gram.Query) bool {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.filtersFor != b.segment && !v.loadLocked(b.segment) {
-		return true
+	if v.filterOf != i {
+		v.filterOf, v.filter = i, v.readFilterLocked(b)
 	}
-	end := b.gramsAt + int64(b.gramsBytes)
-	if end > int64(len(v.filters)) {
-		return true
-	}
-	filter := v.filters[b.gramsAt:end]
-	return crc32.Checksum(filter, castagnoli) != b.gramsSum || q.MayContain(filter)
+	return q.MayContain(v.filter)
 }
 
-// loadLocked reads the filters of a segment, those of the blocks that the view has.
-func (v *View) loadLocked(seg *segment) bool {
-	v.filtersFor = nil
-	end := int64(0)
-	for i := range slices.Backward(v.blocks) {
-		if v.blocks[i].segment == seg {
-			end = v.blocks[i].gramsAt + int64(v.blocks[i].gramsBytes)
-			break
-		}
-	}
-	f, err := v.openLocked(seg.name(gramsExt))
+// readFilterLocked returns the filter of a block, nil if it cannot be had. It is read by
+// itself: a query may have views of many streams.
+func (v *View) readFilterLocked(b *block) []byte {
+	f, err := v.openLocked(b.segment.name(gramsExt))
 	if err != nil {
-		return false
+		return nil
 	}
-	v.filters = slices.Grow(v.filters[:0], int(end))[:end]
-	if _, err := f.ReadAt(v.filters, 0); err != nil {
-		return false
+	filter := slices.Grow(v.filter[:0], b.gramsBytes)[:b.gramsBytes]
+	if _, err := f.ReadAt(filter, b.gramsAt); err != nil || crc32.Checksum(filter, castagnoli) != b.gramsSum {
+		return nil
 	}
-	v.filtersFor = seg
-	return true
+	return filter
 }
 
 func (v *View) openLocked(name string) (disk.File, error) {
