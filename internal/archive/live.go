@@ -93,6 +93,14 @@ func (a *Archive) Followed(s *record.Stream) bool {
 	return false
 }
 
+// Hurry tells whether anybody follows any stream live, so that what is written should be
+// read soon.
+func (a *Archive) Hurry() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.tails) > 0
+}
+
 // Publish gives text, whole lines, to those who follow the stream live. It never waits for
 // them and may be called concurrently.
 func (a *Archive) Publish(s *record.Stream, text []byte, records int) {

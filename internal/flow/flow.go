@@ -106,6 +106,9 @@ type Deps struct {
 	// Sync waits until what was written before is durable. It is for a source whose sender
 	// waits for an answer.
 	Sync func(ctx context.Context) error
+	// Hurry, unless nil, tells whether somebody follows what is read live. A source that
+	// lets writes pile up, so that it is woken less often, should then look sooner.
+	Hurry func() bool
 	// First is set when this source has never settled: what exists now may be older than
 	// weir, and the source's start setting says how much of it is read.
 	First bool

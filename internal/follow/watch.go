@@ -14,20 +14,26 @@ const (
 	// repairPeriod is how often every file is looked at whatever was notified.
 	repairPeriod = 2 * time.Second
 	// pollPeriod is how often files are looked at that cannot be notified of.
-	pollPeriod = 250 * time.Millisecond
-	// writePause is how long a watcher rests after writes: a busy file is rung for four
-	// times a second, while the kernel folds its events into one. Rotation is not subject
-	// to it.
-	writePause = 250 * time.Millisecond
+	pollPeriod = 220 * time.Millisecond
+	// writePause is how long a watcher rests after writes: a busy file is rung for less than
+	// five times a second, while the kernel folds its events into one. Rotation is not
+	// subject to it. It is below 250 ms because a line has to be seen by then also by who
+	// begins to wait for it in the middle of a pause.
+	writePause = 220 * time.Millisecond
+	// hurriedPeriod takes the place of both while somebody waits for what is written.
+	hurriedPeriod = 50 * time.Millisecond
 )
 
 // WatchOptions say how a Watcher watches.
 type WatchOptions struct {
 	// Poll looks at all files in this period instead of being notified; zero means to poll
-	// only where notification does not work, every 250 ms.
+	// only where notification does not work, every 220 ms.
 	Poll time.Duration
 	// Polling, unless nil, is told once why files have to be polled.
 	Polling func(reason string)
+	// Hurry, unless nil, tells whether somebody waits for what is written to the files: then
+	// they are rung for twenty times a second.
+	Hurry func() bool
 }
 
 // A Watcher rings bells when files change. One watcher serves all logs of a source.
@@ -103,12 +109,27 @@ func (w *Watcher) Run(ctx context.Context) error {
 			w.look(func(d *watchedDir) bool { return d.state != dirPolled })
 		case <-poll.C:
 			w.look(func(d *watchedDir) bool { return d.state == dirPolled })
+			poll.Reset(w.pollPeriod())
 		}
 		if polled && w.moves != nil {
-			poll.Reset(pollPeriod)
+			poll.Reset(w.pollPeriod())
 		}
 	}
 }
+
+// pollPeriod returns how soon to look again at files that are polled.
+func (w *Watcher) pollPeriod() time.Duration {
+	period := w.opt.Poll
+	if period == 0 {
+		period = pollPeriod
+	}
+	if w.hurried() {
+		period = min(period, hurriedPeriod)
+	}
+	return period
+}
+
+func (w *Watcher) hurried() bool { return w.opt.Hurry != nil && w.opt.Hurry() }
 
 func (w *Watcher) open() error {
 	moves, err := newInotify()
@@ -130,7 +151,8 @@ func (w *Watcher) readMoves() {
 	}
 }
 
-// readWrites rings for what is written to, and lets events pile up in between.
+// readWrites rings for what is written to, and lets events pile up in between: less long
+// while somebody waits for them.
 func (w *Watcher) readWrites(ctx context.Context) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
@@ -143,7 +165,11 @@ func (w *Watcher) readWrites(ctx context.Context) {
 		if w.writes.read(w.written) != nil {
 			return
 		}
-		pause.Reset(writePause)
+		if w.hurried() {
+			pause.Reset(hurriedPeriod)
+		} else {
+			pause.Reset(writePause)
+		}
 	}
 }
 

@@ -113,3 +113,32 @@ func TestWaitEnds(t *testing.T) {
 		t.Error("waited for nothing")
 	}
 }
+
+// TestHurry compares how long a file that is written to all the time is not rung for. The
+// best of some tries is taken, since a machine may be busy, but is never too fast.
+func TestHurry(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	pause := func(opt WatchOptions) time.Duration {
+		w, rung := watching(t, opt)
+		b := w.File(path)
+		touch(t, path)
+		rung(b)
+		best := time.Hour
+		for range 5 {
+			touch(t, path)
+			rung(b)
+			began := time.Now()
+			touch(t, path)
+			rung(b)
+			best = min(best, time.Since(began))
+		}
+		b.Close()
+		return best
+	}
+	if got := pause(WatchOptions{Hurry: func() bool { return false }}); got < writePause-20*time.Millisecond {
+		t.Errorf("rung for after %v although nobody waits", got)
+	}
+	if got := pause(WatchOptions{Hurry: func() bool { return true }}); got > writePause-20*time.Millisecond {
+		t.Errorf("rung for after %v although somebody waits", got)
+	}
+}

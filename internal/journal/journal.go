@@ -254,14 +254,14 @@ func (w *Writer) Position() record.Position {
 // for the disk, unless text comes faster than the disk takes it; it fails only then, when
 // ctx ends, and after Close and Forget.
 func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
-	text, err := w.text(ctx, b)
+	t, err := w.text(ctx, b)
 	if err != nil {
 		return err
 	}
-	return w.accept(b, text)
+	return w.accept(b, t)
 }
 
-func (w *Writer) accept(b *record.Batch, text []byte) error {
+func (w *Writer) accept(b *record.Batch, t writtenText) error {
 	j := w.journal
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -277,8 +277,13 @@ func (w *Writer) accept(b *record.Batch, text []byte) error {
 	for _, d := range b.Deltas {
 		j.deltas[cell{d.Series, d.Cell}] += d.Add
 	}
-	if w.keeping != nil {
-		j.acceptLocked(w.keeping, text)
+	if t.keep {
+		j.acceptLocked(w.keeping, t.text)
+	}
+	if len(t.text) > 0 {
+		// Under the lock, so that one who begins to follow, and then has a commit made, gets
+		// each record from one of the two and none from neither.
+		j.commit.archive.Publish(&w.input.def.stream, t.text, t.records)
 	}
 	p := &w.input.accepted
 	p.Records += uint64(len(b.Records))

@@ -259,25 +259,29 @@ func (l *commitLog) logText(c *change, s *archive.Stream, def record.Stream, add
 	c.kept = append(c.kept, k)
 }
 
+// writtenText is the text of a batch, until the writer renders the next.
+type writtenText struct {
+	text    []byte
+	records int
+	keep    bool // or it is for those alone who follow the stream live
+}
+
 // text renders what is kept of b, and waits for room. A batch whose text cannot be kept is
 // counted all the same.
-func (w *Writer) text(ctx context.Context, b *record.Batch) ([]byte, error) {
+func (w *Writer) text(ctx context.Context, b *record.Batch) (writtenText, error) {
 	a := w.journal.commit.archive
-	def := &w.input.def.stream
-	followed := a.Followed(def)
-	if w.keeping == nil && !followed || len(b.Records)+len(b.Gaps) == 0 {
-		return nil, nil
+	if w.keeping == nil && !a.Followed(&w.input.def.stream) || len(b.Records)+len(b.Gaps) == 0 {
+		return writtenText{}, nil
 	}
-	text, records := w.render(b)
-	if followed {
-		defer a.Publish(def, text, records)
-	}
+	var t writtenText
+	t.text, t.records = w.render(b)
 	if w.keeping == nil {
-		return nil, nil
+		return t, nil
 	}
 	if a.Full() {
-		w.keeping.stream.Miss(records)
-		return nil, nil
+		w.keeping.stream.Miss(t.records)
+		return t, nil
 	}
-	return text, w.journal.room(ctx, len(text))
+	t.keep = true
+	return t, w.journal.room(ctx, len(t.text))
 }

@@ -54,7 +54,7 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 	defer cancel()
 	f := &fleet{
 		cfg: s.cfg, deps: s.deps, lines: lines, began: time.Now(), silence: s.silence,
-		watcher:   follow.NewWatcher(follow.WatchOptions{Polling: func(string) { s.deps.Ledger.Event("polling files") }}),
+		watcher:   follow.NewWatcher(follow.WatchOptions{Polling: func(string) { s.deps.Ledger.Event("polling files") }, Hurry: s.deps.Hurry}),
 		followers: map[string]*follower{}, known: map[string][]flow.Input{},
 		busy:   make(chan struct{}, maxBusy),
 		health: health{component: s.deps.Ledger, problems: map[string]problem{}},

@@ -65,7 +65,7 @@ func New(cfg Config, deps flow.Deps) (flow.Source, error) {
 
 // Run follows files until ctx ends, or once all were read to their end if that is all.
 func (s *source) Run(ctx context.Context, lines flow.Lines) error {
-	watcher := follow.NewWatcher(follow.WatchOptions{Poll: s.cfg.Poll, Polling: s.polling})
+	watcher := follow.NewWatcher(follow.WatchOptions{Poll: s.cfg.Poll, Polling: s.polling, Hurry: s.deps.Hurry})
 	var wg sync.WaitGroup
 	watching, stop := context.WithCancel(ctx)
 	defer wg.Wait()
