@@ -67,8 +67,10 @@ func TestTimes(t *testing.T) {
 		line := a.Append(nil, &kept.Record{Time: ns})
 		l, err := kept.Parse(line)
 		text := want.UTC().Format("2006-01-02T15:04:05.000000000Z")
-		if clock.TimeOf(line) != l.Time || clock.TimeOf(line) != l.Time {
-			t.Errorf("%s is %d to the clock", line, clock.TimeOf(line))
+		for range 2 { // the second time it knows the second
+			if got := clock.TimeOf(line); got != l.Time {
+				t.Errorf("%s is %d to the clock", line, got)
+			}
 		}
 		if err != nil || l.Time != want.UnixNano() || string(line[9:39]) != text || kept.TimeOf(line) != l.Time {
 			t.Errorf("%d became %s, %d, %v; want %s", ns, line[9:39], l.Time, err, text)
@@ -337,8 +339,10 @@ func FuzzParse(f *testing.F) {
 	var clock kept.Clock
 	f.Fuzz(func(t *testing.T, in []byte) {
 		body := kept.BodyOf(in)
-		if clock.TimeOf(in) != kept.TimeOf(in) || clock.TimeOf(in) != kept.TimeOf(in) {
-			t.Errorf("%q: %d to the clock; want %d", in, clock.TimeOf(in), kept.TimeOf(in))
+		for range 2 { // the second time it knows the second
+			if got := clock.TimeOf(in); got != kept.TimeOf(in) {
+				t.Errorf("%q: %d to the clock; want %d", in, got, kept.TimeOf(in))
+			}
 		}
 		_ = kept.NewNeedle([]byte("nfo")).In(body)
 		_, _ = kept.TimeOf(in), kept.LevelOf(in)

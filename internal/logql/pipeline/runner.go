@@ -35,7 +35,6 @@ type Runner struct {
 	plain            []byte // the body as plain text, if it has escapes
 	changed          bool
 	line             []byte // the line after a stage changed it
-	extra            kept.Line
 	gap              bool
 
 	labels    []label
@@ -49,7 +48,6 @@ type Runner struct {
 	names   names
 	path    []byte // of a member of a JSON object
 	spans   []record.Span
-	runners []*template.Runner // by stage, of those that have templates
 	forms   map[*template.Template]*template.Runner
 	view    map[string]string // the labels for templates
 	texts   map[string]string // see lasting
