@@ -1,5 +1,5 @@
 // Package realtest gives tests the real programs that weir works with: Debian's nginx and
-// wrk, npm's StatsD server, promtool. Where a program is not installed, the test that asks
+// wrk, npm's StatsD server, promtool, Loki and its logcli. Where a program is not installed, the test that asks
 // for it is skipped and says why; `make test` installs what it can beforehand.
 //
 //	site := realtest.StartNginx(t, realtest.NginxConfig{AccessLog: log})
