@@ -106,9 +106,9 @@ type aggregator struct {
 }
 
 func (w *aggregator) work(ctx context.Context) error {
+	var t *task
 	for ctx.Err() == nil {
-		t := w.plan.take()
-		if t == nil {
+		if t = w.plan.take(t); t == nil {
 			return nil
 		}
 		if err := w.block(t); err != nil {
@@ -184,6 +184,7 @@ func (a *aggregation) fromIndex(t *table) error {
 		}
 		if done {
 			a.plan.stats.FromIndex++
+			a.plan.done(&task)
 		} else {
 			kept = append(kept, task)
 		}

@@ -50,6 +50,15 @@ func BenchmarkQueries(b *testing.B) {
 	histogram := hour(`sum by (detected_level) (count_over_time({job="plain"}[1m]))`)
 	histogram.Step = time.Minute
 	b.Run("histogram", func(b *testing.B) { ask(b, e, histogram) })
+	histogram.Query = `sum by (detected_level) (count_over_time({job="plain"} |= "GET" [1m]))`
+	b.Run("histogramOfLiteral", func(b *testing.B) { ask(b, e, histogram) })
+	b.Run("labelValues", func(b *testing.B) {
+		for b.Loop() {
+			if len(e.LabelValues("job", logql.Selection{Start: time.Unix(0, from), End: time.Unix(0, to)})) != 2 {
+				b.Fatal("the labels are not there")
+			}
+		}
+	})
 }
 
 func ask(b *testing.B, e *logql.Engine, p logql.Params) {

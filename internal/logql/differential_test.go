@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,6 +140,43 @@ func compareOnce(t *testing.T, seed uint64) {
 			t.Errorf("seed %d: %s\n%+v: %s", seed, q.Text, q.Params, d)
 		}
 	}
+}
+
+// FuzzQuery asks anything about any two lines.
+func FuzzQuery(f *testing.F) {
+	_, queries := reference.Generate(rand.New(rand.NewPCG(1, 2)))
+	for i, body := range []string{`{"a":{"b":[1]},"status":"200"}`, `level=info took=5ms n="x y"`, `10.0.0.1 "GET / HTTP/1.1" 503`, "\x1b[31mred\x00\"\\", "a\nb"} {
+		for k := i; k < len(queries); k += 5 {
+			f.Add(queries[k].Text, body)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text, body string) {
+		expr, err := syntax.Parse(text)
+		if err != nil || len(text) > 500 || len(body) > 2000 {
+			return
+		}
+		before, after := syntax.Reach(expr)
+		if before+after > time.Hour {
+			return
+		}
+		body = strings.ToValidUTF8(body, "\uFFFD")
+		const at = int64(1_700_000_000e9)
+		r := rand.New(rand.NewPCG(1, uint64(len(body))))
+		streams := []reference.Stream{{Labels: record.Labels{{Name: "app", Value: "web"}, {Name: "env", Value: "prod"}}}}
+		for i, line := range []string{"one line", body, body + "!"} {
+			streams[0].Entries = append(streams[0].Entries, reference.Entry{Time: at + int64(i)*1e9, Line: line, Level: record.Level(i)})
+		}
+		a, streams := store(t, r, streams)
+		e := logql.New(logql.Options{Archive: a})
+		p := reference.Params{Start: at - 1, End: at + 10e9, Step: time.Duration(len(text)%2) * time.Second, Limit: 100, Backward: len(body)%2 == 0}
+		want, wantErr := reference.Eval(streams, expr, p)
+		got, gotErr := answer(t, e, expr, p)
+		if !same(wantErr, gotErr) {
+			t.Errorf("%s: error %v; want %v", text, gotErr, wantErr)
+		} else if d := reference.Diff(want, got); wantErr == nil && d != "" {
+			t.Errorf("%s: %s", text, d)
+		}
+	})
 }
 
 // TestDifferential has generated queries about generated logs answered by the engine and by

@@ -25,6 +25,7 @@ import (
 
 	"github.com/weirlog/weir/internal/archive"
 	"github.com/weirlog/weir/internal/logql/syntax"
+	"github.com/weirlog/weir/internal/record"
 )
 
 // Options say what an engine reads and what its queries may take.
@@ -89,6 +90,18 @@ type Params struct {
 	Limit int
 	// Direction of a log query: with more lines than Limit, the newest or the oldest.
 	Direction Direction
+	// Only narrows the streams of a log query; nil does not.
+	Only func(id string, labels record.Labels) bool
+	// After, unless nil, leaves out of a log query what comes before this record in the
+	// direction of the answer, and the record itself: so a long answer is had in pieces.
+	After *Mark
+}
+
+// Mark is the place of a record among all.
+type Mark struct {
+	Time     int64 // Unix nanoseconds
+	Stream   string
+	Sequence uint64
 }
 
 // A LimitError says that a query needs more than it may have.

@@ -36,8 +36,14 @@ func (e *Engine) logs(ctx context.Context, q *syntax.LogQuery, p Params) (Result
 		within: span{p.Start.UnixNano(), p.End.UnixNano() - 1},
 		found:  found{limit: limit, backward: p.Direction == Backward},
 	}
+	if p.After != nil && l.found.backward {
+		l.within.to = min(l.within.to, p.After.Time)
+	} else if p.After != nil {
+		l.within.from = max(l.within.from, p.After.Time)
+	}
 	l.plan = e.newPlan(q.Matchers, prog, l.within)
 	defer l.plan.close()
+	l.narrow(p)
 	l.order()
 	var workers []worker
 	for range min(e.opts.Workers, len(l.plan.tasks)) {
@@ -61,6 +67,58 @@ type logQuery struct {
 	plan   *plan
 	within span
 	found  found
+	// after is where the answer before this one ended, if resumes. What its start is in its
+	// block is known when that is read; number is its record's.
+	resumes bool
+	after   place
+	number  uint64
+}
+
+// narrow leaves out the blocks of streams that are not wanted, and finds where the answer
+// goes on.
+func (l *logQuery) narrow(p Params) {
+	if p.Only != nil {
+		l.plan.keep(func(src *source) bool { return p.Only(src.id, src.labels) })
+	}
+	if p.After == nil {
+		return
+	}
+	l.resumes, l.number = true, p.After.Sequence
+	l.after = place{time: p.After.Time, block: -1}
+	for _, src := range l.plan.sources {
+		if src.id == p.After.Stream {
+			l.after.rank = src.rank
+		}
+	}
+	for _, t := range l.plan.tasks {
+		if t.src.id == p.After.Stream && t.head.First <= l.number && l.number < t.head.First+uint64(t.head.Records+t.head.Gaps) {
+			l.after.block = t.block
+		}
+	}
+}
+
+// resume returns where the answer goes on, with the start of the record in its block if
+// that is the one.
+func (l *logQuery) resume(t *task, text []byte) place {
+	after := l.after
+	if l.resumes && t.src.rank == after.rank && t.block == after.block {
+		for range l.number - t.head.First {
+			after.start = lineAfter(text, after.start)
+		}
+	}
+	return after
+}
+
+func lineAfter(text []byte, at int) int {
+	if n := bytes.IndexByte(text[at:], '\n'); n >= 0 {
+		return at + n + 1
+	}
+	return len(text)
+}
+
+// passed tells whether the record at a place is not after the one where the answer goes on.
+func (l *logQuery) passed(at, after place) bool {
+	return l.resumes && (at == after || l.found.before(at, after))
 }
 
 // order puts the blocks first that can have the first lines of the answer.
@@ -82,9 +140,9 @@ type logWorker struct {
 }
 
 func (w *logWorker) work(ctx context.Context) error {
+	var t *task
 	for ctx.Err() == nil {
-		t := w.q.plan.take()
-		if t == nil {
+		if t = w.q.plan.take(t); t == nil {
 			return nil
 		}
 		edge := t.head.MinTime
@@ -126,13 +184,18 @@ func (w *logWorker) block(t *task) error {
 func (w *logWorker) collect(t *task) {
 	w.candidates = w.candidates[:0]
 	inside := w.q.within.covers(t.head)
+	after := w.q.resume(t, w.text)
 	for w.runner.Next() {
 		w.stats.Lines++
 		at := w.runner.Time()
 		if !inside && (at < w.q.within.from || at > w.q.within.to) {
 			continue
 		}
-		w.candidates = append(w.candidates, place{at, t.src.rank, t.block, w.runner.Start()})
+		where := place{at, t.src.rank, t.block, w.runner.Start()}
+		if w.q.passed(where, after) {
+			continue
+		}
+		w.candidates = append(w.candidates, where)
 	}
 	if !t.head.Sorted {
 		slices.SortFunc(w.candidates, place.compare)

@@ -23,6 +23,7 @@ type source struct {
 	labels record.Labels
 	view   *archive.View
 	rank   uint32 // its place in the order of streams: by labels, then by identity
+	left   int    // how many blocks are not done with; guarded by plan.mu
 }
 
 // task is a block to look at.
@@ -115,6 +116,10 @@ func (e *Engine) newPlan(matchers []syntax.Matcher, prog *pipeline.Program, need
 				}
 			}
 			p.tasks = append(p.tasks, task{src, k, h})
+			src.left++
+		}
+		if src.left == 0 {
+			src.view.Close()
 		}
 	}
 	return p
@@ -126,15 +131,44 @@ func (p *plan) close() {
 	}
 }
 
+// done notes that a block is done with; its caller holds the lock, unless there are no
+// workers yet. With its last one a stream's files are closed:
+// there may be thousands of streams.
+func (p *plan) done(t *task) {
+	if t.src.left--; t.src.left == 0 {
+		t.src.view.Close()
+	}
+}
+
+// keep leaves out the blocks of streams that are not wanted.
+func (p *plan) keep(wanted func(*source) bool) {
+	var last *source
+	ok := false
+	p.tasks = slices.DeleteFunc(p.tasks, func(t task) bool {
+		if t.src != last {
+			last, ok = t.src, wanted(t.src)
+		}
+		if !ok {
+			p.done(&t)
+		}
+		return !ok
+	})
+}
+
 // take returns the next block that may have what the query looks for, nil if there is none.
-func (p *plan) take() *task {
+// The block that the caller took before, if it did, is done with.
+func (p *plan) take(before *task) *task {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if before != nil {
+		p.done(before)
+	}
 	for p.next < len(p.tasks) {
 		t := &p.tasks[p.next]
 		p.next++
 		if p.skip != nil && p.skip.Excludes(func(q *gram.Query) bool { return t.src.view.MayContain(t.block, q) }) {
 			p.stats.ByText++
+			p.done(t)
 			continue
 		}
 		return t

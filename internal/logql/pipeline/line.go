@@ -65,13 +65,7 @@ func (r *Runner) filtered() bool {
 
 // hitDecides tells whether the driver's hit is in the body and begins where a character does.
 func (r *Runner) hitDecides() bool {
-	return r.hit >= r.bodyAt && r.hit < r.bodyEnd && !maybeInEscape(r.text[r.bodyAt:r.hit])
-}
-
-// maybeInEscape tells whether the byte after before may be a part of an escape that began
-// there.
-func maybeInEscape(before []byte) bool {
-	return bytes.IndexByte(before[max(0, len(before)-5):], '\\') >= 0
+	return r.hit >= r.bodyAt && r.hit < r.bodyEnd && !inEscape(r.text[r.bodyAt:r.bodyEnd], r.hit-r.bodyAt)
 }
 
 // passes looks at the body of the line as it was kept.
