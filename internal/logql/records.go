@@ -1,0 +1,92 @@
+package logql
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sort"
+
+	"github.com/weirlog/weir/internal/archive"
+	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/logql/syntax"
+)
+
+// Range is sequence numbers of a stream, both ends included.
+type Range struct{ First, Last uint64 }
+
+// Records returns records of a stream as they were kept, in the order of their sequence
+// numbers: those in one of the ranges, which are sorted and do not overlap. What was
+// removed meanwhile, or is damaged, is left out.
+func (e *Engine) Records(ctx context.Context, stream string, ranges []Range) ([]Entry, error) {
+	streams := e.opts.Archive.Streams()
+	i := slices.IndexFunc(streams, func(s *archive.Stream) bool { return s.ID() == stream })
+	if i < 0 || len(ranges) == 0 {
+		return nil, nil
+	}
+	r := recordReader{view: streams[i].View(), follower: NewFollower(&syntax.LogQuery{}), chunk: archive.Chunk{Stream: streams[i].Definition()}}
+	defer r.view.Close()
+	last := ranges[len(ranges)-1].Last
+	n := r.view.Len()
+	at := sort.Search(n, func(i int) bool { return r.end(i) > ranges[0].First })
+	for ; at < n && r.view.Head(at).First <= last; at++ {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err := r.block(at, ranges); err != nil {
+			return nil, err
+		}
+	}
+	return r.entries, nil
+}
+
+// recordReader collects records of one stream.
+type recordReader struct {
+	view     *archive.View
+	dec      archive.Decoder
+	text     []byte
+	follower *Follower
+	chunk    archive.Chunk
+	entries  []Entry
+}
+
+// end returns the sequence number after the last record of a block.
+func (r *recordReader) end(block int) uint64 {
+	h := r.view.Head(block)
+	return h.First + uint64(h.Records+h.Gaps)
+}
+
+// block appends the records of a block that are in one of the ranges.
+func (r *recordReader) block(i int, ranges []Range) error {
+	next := sort.Search(len(ranges), func(k int) bool { return ranges[k].Last >= r.view.Head(i).First })
+	if next == len(ranges) || ranges[next].First >= r.end(i) {
+		return nil // they are between two ranges
+	}
+	var err error
+	r.text, err = r.view.AppendText(r.text[:0], i, &r.dec)
+	var corrupt *archive.CorruptError
+	if errors.Is(err, archive.ErrGone) || errors.As(err, &corrupt) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	seq := r.view.Head(i).First
+	for line := range kept.Lines(r.text) {
+		for next < len(ranges) && ranges[next].Last < seq {
+			next++
+		}
+		if next == len(ranges) {
+			return nil
+		}
+		if seq >= ranges[next].First {
+			from := len(r.entries)
+			r.chunk.Text = line
+			r.entries = r.follower.Append(r.entries, r.chunk)
+			for k := range r.entries[from:] {
+				r.entries[from+k].Sequence = seq
+			}
+		}
+		seq++
+	}
+	return nil
+}
