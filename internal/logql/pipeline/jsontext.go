@@ -78,7 +78,7 @@ func (t *jsonText) escape() bool {
 	return false
 }
 
-// literal goes through a number or a word, which ends where nothing of it can follow.
+// literal goes through a number or a word, whatever follows it.
 func (t *jsonText) literal() bool {
 	switch t.peek() {
 	case 't':
@@ -99,21 +99,9 @@ func (t *jsonText) literal() bool {
 		if !t.take('+') {
 			t.take('-')
 		}
-		if t.digits() == 0 {
-			return false
-		}
+		return t.digits() > 0
 	}
-	return t.ended()
-}
-
-// ended tells whether what follows a number or a word may follow it.
-func (t *jsonText) ended() bool {
-	switch c := t.peek(); c {
-	case ',', '}', ']', ' ', '\t', '\r', '\n':
-		return true
-	default:
-		return t.at == len(t.text)
-	}
+	return true
 }
 
 func (t *jsonText) word(w string) bool {
@@ -121,7 +109,7 @@ func (t *jsonText) word(w string) bool {
 		return false
 	}
 	t.at += len(w)
-	return t.ended()
+	return true
 }
 
 func (t *jsonText) digits() int {
