@@ -238,6 +238,12 @@ func TestTooManyStreams(t *testing.T) {
 	if n := w.records(); n != 3 {
 		t.Errorf("%d records: a push that has too many streams must not be taken in part", n)
 	}
+	w = newWorld(t, func(c *Config) { c.MaxStreams = 2 }).run()
+	w.send(protoPush(`{app="a"}`, "x", `{app="c"}`, "y", `{app="d"}`, "z"))
+	w.sendJSON(`{"streams":[{"stream":{"app":"x"},"values":[["1","x"]]},{"stream":{"app":"y"},"values":[[]]}]}`)
+	if s := w.source.streams; len(s.byID)+len(s.spelled)+s.bytes != 0 {
+		t.Errorf("%d streams are open of which nothing was taken", len(s.byID))
+	}
 }
 
 func TestLabelsAreBounded(t *testing.T) {

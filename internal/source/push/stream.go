@@ -29,7 +29,7 @@ type stream struct {
 	bytes int          // of its labels and their spellings
 
 	turn chan struct{} // has an element while someone uses line
-	line flow.Line     // nil before the first record
+	line flow.Line     // nil before the first record; who has the turn may use it, and put
 
 	// Guarded by streams.mu.
 	users     int // pushes that have it
@@ -110,17 +110,30 @@ func (s *streams) complete(labels record.Labels, tenant string) record.Labels {
 	return record.NewLabels(m)
 }
 
-// put says that a push does not need these streams any more.
+// put says that a push does not need these streams any more. Those that were made for a push
+// of which nothing was taken are forgotten, so that they are in nobody's way.
 func (s *streams) put(all []*stream) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, st := range all {
-		if st != nil {
-			st.users--
-			st.last = now
+		if st == nil {
+			continue
+		}
+		st.users--
+		st.last = now
+		if st.users == 0 && st.line == nil {
+			s.removeLocked(st)
 		}
 	}
+}
+
+func (s *streams) removeLocked(st *stream) {
+	delete(s.byID, st.input.Stream.ID)
+	for _, spelling := range st.spellings {
+		delete(s.spelled, spelling)
+	}
+	s.bytes -= st.bytes
 }
 
 // closeIdle closes the streams that nobody uses and nobody has used since a time; the zero
@@ -128,16 +141,12 @@ func (s *streams) put(all []*stream) {
 func (s *streams) closeIdle(since time.Time) {
 	var idle []*stream
 	s.mu.Lock()
-	for id, st := range s.byID {
+	for _, st := range s.byID {
 		if !since.IsZero() && (st.users > 0 || st.last.After(since)) {
 			continue
 		}
 		idle = append(idle, st)
-		delete(s.byID, id)
-		for _, spelling := range st.spellings {
-			delete(s.spelled, spelling)
-		}
-		s.bytes -= st.bytes
+		s.removeLocked(st)
 	}
 	s.mu.Unlock()
 	for _, st := range idle {
