@@ -75,7 +75,7 @@ func (s *streams) get(l lokipush.Labels, tenant string) (*stream, error) {
 	id := s.name + "/" + labels.String()
 	st := s.byID[id]
 	if st == nil {
-		size := 3 * len(id) // in the id, in the labels, in the spelling
+		size := 2 * len(id) // the id, and the labels
 		if len(s.byID) >= s.cfg.MaxStreams || s.bytes+size > maxLabels {
 			return nil, errFull
 		}
@@ -86,10 +86,12 @@ func (s *streams) get(l lokipush.Labels, tenant string) (*stream, error) {
 		s.byID[id] = st
 		s.bytes += size
 	}
-	if len(st.spellings) < maxSpellings {
+	if n := len(s.key); len(st.spellings) < maxSpellings && s.bytes+n <= maxLabels {
 		spelling := string(s.key)
 		st.spellings = append(st.spellings, spelling)
 		s.spelled[spelling] = st
+		st.bytes += n
+		s.bytes += n
 	}
 	st.users++
 	return st, nil
