@@ -91,8 +91,11 @@ func (f form) window(stretch time.Duration) (start, end time.Time, err error) {
 	if last.After(f.now) { // the last stretch of what there is
 		last = f.now
 	}
-	if start, err = f.time("start", last.Add(-stretch)); err != nil {
+	if start, err = f.time("start", known(last.Add(-stretch))); err != nil {
 		return
+	}
+	if earliest := known(end.Add(-maxRange)); start.Before(earliest) {
+		start = earliest
 	}
 	if !end.After(start) {
 		err = bad("end timestamp must not be before or equal to start time")
@@ -112,11 +115,24 @@ func (f form) time(name string, otherwise time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// Times that weir knows: as far as Unix nanoseconds reach.
+// Times that weir knows, which are about as far as Unix nanoseconds reach; and the longest
+// range of them, which is what a duration can say.
 const (
-	minSecond = math.MinInt64 / 1_000_000_000
-	maxSecond = math.MaxInt64 / 1_000_000_000
+	minSecond = -9_200_000_000 // in 1678
+	maxSecond = 9_200_000_000  // in 2261
+	maxRange  = maxSecond * time.Second
 )
+
+// known returns t, or the time that is nearest to it.
+func known(t time.Time) time.Time {
+	switch s := t.Unix(); {
+	case s < minSecond:
+		return time.Unix(minSecond, 0)
+	case s >= maxSecond:
+		return time.Unix(maxSecond, 0)
+	}
+	return t
+}
 
 // parseTime reads Unix seconds, which may have a fraction; Unix nanoseconds, which are
 // whole numbers of more than ten digits; and RFC 3339. What lies beyond the times that
@@ -124,25 +140,16 @@ const (
 func parseTime(text string) (time.Time, bool) {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		if len(text) <= 10 {
-			return time.Unix(min(max(n, minSecond), maxSecond), 0), true
+			return known(time.Unix(n, 0)), true
 		}
-		return time.Unix(0, n), true
+		return known(time.Unix(0, n)), true
 	}
 	if seconds, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(seconds) && strings.Contains(text, ".") {
 		whole, fraction := math.Modf(min(max(seconds, minSecond), maxSecond))
 		return time.Unix(int64(whole), int64(math.Round(fraction*1e3)*1e6)), true
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		return t, false
-	}
-	switch s := t.Unix(); {
-	case s < minSecond:
-		t = time.Unix(minSecond, 0)
-	case s >= maxSecond:
-		t = time.Unix(maxSecond, 0)
-	}
-	return t, true
+	return known(t), err == nil
 }
 
 // parseDuration reads a duration as Prometheus writes them.
@@ -211,7 +218,9 @@ func (f form) interval() (time.Duration, error) {
 // have series for an answer: so the points stay where they are when the time goes on.
 func aligned(start, end time.Time, step time.Duration) (time.Time, time.Time) {
 	from, to := start.UnixNano(), end.UnixNano()
-	from -= modulo(from, int64(step))
+	if rest := modulo(from, int64(step)); from >= math.MinInt64+rest {
+		from -= rest
+	}
 	if rest := modulo(to, int64(step)); rest > 0 && to < math.MaxInt64-int64(step) {
 		to += int64(step) - rest
 	}

@@ -286,3 +286,37 @@ func TestTimeAndCancellation(t *testing.T) {
 	close(s.let)
 	w.refuses(t, http.StatusInternalServerError, "something went wrong here", "query", "query=vector(1)")
 }
+
+// leaving is an engine that tells when a query was given up.
+type leaving struct {
+	loki.Engine
+	began, ended chan struct{}
+}
+
+func (l leaving) Query(ctx context.Context, _ logql.Params) (logql.Result, error) {
+	close(l.began)
+	<-ctx.Done()
+	close(l.ended)
+	return logql.Result{}, ctx.Err()
+}
+
+// TestClientLeaves has a client that goes away in the middle of a query.
+func TestClientLeaves(t *testing.T) {
+	l := leaving{nil, make(chan struct{}), make(chan struct{})}
+	w := newWorld(t, loki.Limits{Timeout: time.Hour}, func(d *loki.Deps) { d.Engine = l })
+	server := httptest.NewServer(w)
+	defer server.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, "GET", server.URL+"/loki/api/v1/query?query=vector(1)", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		<-l.began
+		cancel()
+	}()
+	if _, err := server.Client().Do(r); err == nil {
+		t.Error("answered")
+	}
+	<-l.ended
+}
