@@ -32,6 +32,17 @@ func openLine(t testing.TB, rules ...Rule) flow.Line {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l := &lines{source: "access", journal: j, rules: compiled, tally: tallies.of("access"), settled: func() {}, takers: func(record.Labels) []string { return nil }, open: map[*line]bool{}}
+	made, err := l.Open(flow.Input{Stream: record.Stream{ID: "access/a", Source: "access", Labels: record.Labels{{Name: "source", Value: "access"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// commit runs a journal's commits until the test ends.
+func commit(t *testing.T, j *journal.Journal) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- j.Run(ctx) }()
@@ -41,12 +52,6 @@ func openLine(t testing.TB, rules ...Rule) flow.Line {
 			t.Error(err)
 		}
 	})
-	l := &lines{source: "access", journal: j, rules: compiled, tally: tallies.of("access"), settled: func() {}, takers: func(record.Labels) []string { return nil }, open: map[*line]bool{}}
-	made, err := l.Open(flow.Input{Stream: record.Stream{ID: "access/a", Source: "access", Labels: record.Labels{{Name: "source", Value: "access"}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return made
 }
 
 // dockerBatch returns n copies of the lines of a Docker log, still escaped.
@@ -102,6 +107,9 @@ func TestNoAllocationsPerLine(t *testing.T) {
 			r := regexRule(t)
 			r.Keep = &c.keep
 			l := openLine(t, r)
+			if !c.keep.None {
+				commit(t, l.(*line).lines.journal) // else text has to wait
+			}
 			b := dockerBatch(t, 20)
 			lines := append([]record.Record(nil), b.Records...)
 			arena := len(b.Arena)
