@@ -86,23 +86,50 @@ func bodyStart(line []byte) int {
 	return start
 }
 
-// bodyEnd returns where the body ends that begins at start. Most lines end with their body;
-// of the parts that may follow only two end as those lines do, in a quote and a brace.
+// bodyEnd returns where the body ends that begins at start. Most lines end with it, or have
+// nothing behind it but the name of the stream and fields; those are read from their end.
 func bodyEnd(line []byte, start int) int {
-	last := len(line) - 2
-	if last > start && line[last] == '"' && line[last+1] == '}' && line[last-1] != '\\' && !bytes.HasSuffix(line[:last+1], []byte(stderrPart)) {
-		i := last - 1
-		for i >= start && base64Char[line[i]] {
-			i--
+	end := -1
+	switch {
+	case bytes.HasSuffix(line, []byte(`"}`)):
+		if !endsRaw(line, start) {
+			end = endBefore(line, start, len(line)-1)
 		}
-		if i < start || line[i] != '"' || !bytes.HasSuffix(line[:i+1], []byte(rawPart)) {
-			return last
+	case bytes.HasSuffix(line, []byte(`"}}`)):
+		// A text has no quote without a backslash, so this is where the fields begin.
+		if at := bytes.LastIndex(line[start:], []byte(fieldsPart)); at >= 0 {
+			end = endBefore(line, start, start+at)
 		}
 	}
-	if end := jsontext.End(line, start); end >= 0 {
-		return end
+	if end < 0 {
+		end = jsontext.End(line, start)
 	}
-	return len(line)
+	if end < 0 {
+		return len(line)
+	}
+	return end
+}
+
+// endBefore returns where the body ends if only the name of the stream may be between it and
+// a place; -1 if that cannot be said.
+func endBefore(line []byte, start, to int) int {
+	if to < start {
+		return -1
+	}
+	end := len(bytes.TrimSuffix(line[start:to], []byte(stderrPart))) - 1 + start
+	if end < start || line[end] != '"' || end > start && line[end-1] == '\\' {
+		return -1
+	}
+	return end
+}
+
+// endsRaw tells whether a line that ends in a quote and a brace has the original body there.
+func endsRaw(line []byte, start int) bool {
+	i := len(line) - 3
+	for i >= start && base64Char[line[i]] {
+		i--
+	}
+	return i >= start && line[i] == '"' && bytes.HasSuffix(line[:i+1], []byte(rawPart))
 }
 
 // base64Char has the characters of base64.

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/weirlog/weir/internal/codec/kept"
 	"github.com/weirlog/weir/internal/logql/syntax"
 	"github.com/weirlog/weir/internal/logql/template"
 	"github.com/weirlog/weir/internal/logql/unit"
@@ -67,7 +66,7 @@ func (r *Runner) apply(t *template.Template, labels map[string]string) (text []b
 }
 
 // Time returns the time of the record in Unix nanoseconds.
-func (r *Runner) Time() int64 { return kept.TimeOf(r.text[r.start:r.end]) }
+func (r *Runner) Time() int64 { return r.clock.TimeOf(r.text[r.start:r.end]) }
 
 // visible returns the labels and the errors as templates see them.
 func (r *Runner) visible() map[string]string {

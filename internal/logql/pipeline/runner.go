@@ -27,6 +27,8 @@ type Runner struct {
 	at   int // where the next line begins
 	hit  int // where the driver found something, at or after the line that was looked at last
 
+	clock kept.Clock
+
 	// Of the line.
 	start, end       int // of the line in text, without its newline
 	bodyAt, bodyEnd  int // of the body in text
