@@ -131,6 +131,14 @@ func (w *Watcher) pollPeriod() time.Duration {
 
 func (w *Watcher) hurried() bool { return w.opt.Hurry != nil && w.opt.Hurry() }
 
+// pause returns how long files that are written to all the time are not looked at.
+func (w *Watcher) pause() time.Duration {
+	if w.hurried() {
+		return hurriedPeriod
+	}
+	return writePause
+}
+
 func (w *Watcher) open() error {
 	moves, err := newInotify()
 	if err != nil {
@@ -165,11 +173,7 @@ func (w *Watcher) readWrites(ctx context.Context) {
 		if w.writes.read(w.written) != nil {
 			return
 		}
-		if w.hurried() {
-			pause.Reset(hurriedPeriod)
-		} else {
-			pause.Reset(writePause)
-		}
+		pause.Reset(w.pause())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -114,31 +115,15 @@ func TestWaitEnds(t *testing.T) {
 	}
 }
 
-// TestHurry compares how long a file that is written to all the time is not rung for. The
-// best of some tries is taken, since a machine may be busy, but is never too fast.
+// TestHurry: files are looked at more often while somebody waits for what is written.
 func TestHurry(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "app.log")
-	pause := func(opt WatchOptions) time.Duration {
-		w, rung := watching(t, opt)
-		b := w.File(path)
-		touch(t, path)
-		rung(b)
-		best := time.Hour
-		for range 5 {
-			touch(t, path)
-			rung(b)
-			began := time.Now()
-			touch(t, path)
-			rung(b)
-			best = min(best, time.Since(began))
-		}
-		b.Close()
-		return best
+	var waits atomic.Bool
+	w, _ := watching(t, WatchOptions{Hurry: waits.Load})
+	if got := w.pause(); got != writePause {
+		t.Errorf("a pause of %v although nobody waits", got)
 	}
-	if got := pause(WatchOptions{Hurry: func() bool { return false }}); got < writePause-20*time.Millisecond {
-		t.Errorf("rung for after %v although nobody waits", got)
-	}
-	if got := pause(WatchOptions{Hurry: func() bool { return true }}); got > writePause-20*time.Millisecond {
-		t.Errorf("rung for after %v although somebody waits", got)
+	waits.Store(true)
+	if got := w.pause(); got != hurriedPeriod {
+		t.Errorf("a pause of %v although somebody waits", got)
 	}
 }
