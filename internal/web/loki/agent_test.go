@@ -42,7 +42,7 @@ func (n notice) WithGroup(string) slog.Handler { return n }
 
 // running starts a weir that follows a file and takes pushes. It returns where it listens,
 // the file, and what stops it.
-func running(t *testing.T, http string) (address string, file *os.File, stop func()) {
+func running(t *testing.T, settings string) (address string, file *os.File, stop func()) {
 	t.Helper()
 	dir := t.TempDir()
 	file, err := os.Create(filepath.Join(dir, "app.log"))
@@ -51,7 +51,7 @@ func running(t *testing.T, http string) (address string, file *os.File, stop fun
 	}
 	t.Cleanup(func() { _ = file.Close() })
 	config := filepath.Join(dir, "weir.yaml")
-	text := fmt.Sprintf("data_dir: %s/data\nhttp: {listen: '127.0.0.1:0'%s}\nsources:\n  app: {type: file, paths: ['%s'], labels: {app: shop}}\n  push: {}\n", dir, http, file.Name())
+	text := fmt.Sprintf("data_dir: %s/data\nhttp: {listen: '127.0.0.1:0'%s}\nsources:\n  app: {type: file, paths: ['%s'], start: beginning, labels: {app: shop}}\n  push: {}\n", dir, settings, file.Name())
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -79,9 +79,30 @@ func running(t *testing.T, http string) (address string, file *os.File, stop fun
 			t.Error(err)
 		}
 	})
-	return <-listens, file, func() {
+	address = <-listens
+	waitReady(t, address)
+	return address, file, func() {
 		cancel()
 		<-ended
+	}
+}
+
+// waitReady asks, where Loki's clients do, until weir is ready.
+func waitReady(t *testing.T, address string) {
+	t.Helper()
+	for t.Context().Err() == nil {
+		r, err := http.Get(address + "/ready")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := read(t, r.Body)
+		_ = r.Body.Close()
+		if r.StatusCode == http.StatusOK && body == "ready\n" {
+			return
+		}
+		if r.StatusCode != http.StatusServiceUnavailable {
+			t.Fatalf("%d %s", r.StatusCode, body)
+		}
 	}
 }
 
@@ -177,12 +198,6 @@ func TestWholeWeir(t *testing.T) {
 	}
 	if status, body := do("GET", query, "", ""); status != http.StatusUnauthorized {
 		t.Errorf("without a token: %d %s", status, body)
-	}
-	status, body := do("GET", "/ready", "", "")
-	for ; status == http.StatusServiceUnavailable && t.Context().Err() == nil; status, body = do("GET", "/ready", "", "") {
-	}
-	if status != 200 || body != "ready\n" {
-		t.Errorf("%d %s", status, body)
 	}
 	if status, body := do("GET", "/loki/api/v1/nonsense", "", "Bearer "+token); status != http.StatusNotFound {
 		t.Errorf("%d %s", status, body)

@@ -75,6 +75,9 @@ func TestSurvey(t *testing.T) {
 	if got := volume("index/volume", `query={env="prod"}`, "targetLabels=app", "aggregateBy=labels"); !strings.HasPrefix(got, vector+`"app":""},"value":[`) {
 		t.Error(got)
 	}
+	if got := volume("index/volume", `query={env="prod"}`, "aggregateBy=labels"); !strings.HasPrefix(got, vector+`"app":""},"value":[`) || strings.Count(got, "metric") != 2 {
+		t.Error(got)
+	}
 	if got := volume("index/volume", `query={env="none"}`); got != `{"status":"success","data":{"resultType":"vector","result":[]}}` {
 		t.Error(got)
 	}

@@ -4,6 +4,9 @@
 //	api, err := loki.New(loki.Deps{Engine: engine, Index: engine, Survey: engine, Live: archive, ...})
 //	mux.Handle("/loki/", api)
 //
+// It also answers /weir/v1/logs, which has what Loki's forms have no place for, and shares
+// their bounds.
+//
 // It owns the form of requests and answers on the wire, the default of every parameter, and
 // what one client may take from the others: queries that run and wait are bounded in number
 // and time, tails in number and memory. What a query means is the business of package logql,
@@ -35,6 +38,8 @@ type Engine interface {
 	Query(ctx context.Context, p logql.Params) (logql.Result, error)
 	// DetectedFields looks at lines for the fields they have, or would have if parsed.
 	DetectedFields(ctx context.Context, p logql.Params) ([]logql.Field, error)
+	// Records returns what a stream has at some of its places.
+	Records(ctx context.Context, stream string, ranges []logql.Range) ([]logql.Entry, error)
 }
 
 // Index lists what there is, sorted.
@@ -59,6 +64,8 @@ type Survey interface {
 
 // Live gives records as they are written.
 type Live interface {
+	// Streams returns all that have text.
+	Streams() []*archive.Stream
 	// Tail follows the streams whose labels match and holds up to limit bytes.
 	Tail(match func(record.Labels) bool, limit int) *archive.Tail
 }
@@ -124,7 +131,7 @@ type API struct {
 	zippers sync.Pool // of *gzip.Writer
 }
 
-// New returns the handler for all addresses below /loki/api/v1 but push.
+// New returns the handler for /weir/v1/logs and all addresses below /loki/api/v1 but push.
 func New(d Deps) (*API, error) {
 	d.Limits.fill()
 	if d.Log == nil {
@@ -155,6 +162,7 @@ func New(d Deps) (*API, error) {
 	a.plain("status/buildinfo", a.buildInfo)
 	a.plain("drilldown-limits", a.drilldownLimits)
 	a.mux.HandleFunc("GET "+root+"tail", a.tail)
+	a.mux.HandleFunc("GET /weir/v1/logs", a.lines)
 	return a, nil
 }
 

@@ -70,6 +70,9 @@ func (a *API) volumes(f form, u *usage, kind logql.Kind) (answer, error) {
 			p.Targets = append(p.Targets, name)
 		}
 	}
+	if p.ByLabel && len(p.Targets) == 0 {
+		p.Targets = a.Index.Labels(p.Selection)
+	}
 	res := logql.Result{Kind: kind}
 	if res.Series, err = a.Survey.Volume(p); err != nil {
 		return nil, err

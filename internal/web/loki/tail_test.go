@@ -130,8 +130,8 @@ func TestTail(t *testing.T) {
 	w.say(t, shop, 100, "another stream")
 	w.say(t, web, 100, `level=info ts=20 msg="new"`)
 	c.wants(`100 level=info ts=20 msg="new"`)
-	if w.synced != 1 {
-		t.Errorf("synced %d times", w.synced)
+	if n := w.synced.Load(); n != 1 {
+		t.Errorf("synced %d times", n)
 	}
 	w.say(t, web, 101, "a\tb \"c\" \x1b[31mü\xff")
 	c.wants("101 a\tb \"c\" \x1b[31mü\ufffd")

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ type world struct {
 	*loki.API
 	archive  *archive.Archive
 	registry *metric.Registry
-	synced   int
+	synced   atomic.Int64
 }
 
 var (
@@ -62,7 +63,7 @@ func newWorld(t testing.TB, limits loki.Limits, change func(*loki.Deps)) *world 
 	engine := logql.New(logql.Options{Archive: a})
 	d := loki.Deps{
 		Engine: engine, Index: engine, Survey: engine, Live: a, Registry: w.registry, Version: "v1.2.3", Limits: limits,
-		Sync: func(context.Context) error { w.synced++; return nil },
+		Sync: func(context.Context) error { w.synced.Add(1); return nil },
 	}
 	if change != nil {
 		change(&d)
