@@ -278,6 +278,38 @@ func (t *table) window(s *state, c *cell, first, end int) {
 	}
 }
 
+// sliding is the count of a window that moves on from step to step, so that each interval is
+// added and taken away once, however long the windows are.
+type sliding struct {
+	first, end int
+	n          int64
+}
+
+// to moves the window to intervals and returns how many entries it has.
+func (w *sliding) to(t *table, c *cell, first, end int) int64 {
+	if first >= w.end || first < w.first {
+		*w = sliding{first: first, end: first}
+	}
+	w.n += t.count(c, w.end, end) - t.count(c, w.first, first)
+	w.first, w.end = first, end
+	return w.n
+}
+
+// count returns how many entries the intervals from first up to end have.
+func (t *table) count(c *cell, first, end int) (n int64) {
+	for at := first; at < end; {
+		p, i := c.pages[at>>t.pageBits], at&(t.pageLen-1)
+		stop := min(end-at+i, t.pageLen)
+		at += stop - i
+		if p != nil {
+			for ; i < stop; i++ {
+				n += p.n[i]
+			}
+		}
+	}
+	return n
+}
+
 // result returns the value of a window that has entries and ends at a time.
 func (s *state) result(agg *syntax.RangeAgg, end int64) float64 {
 	seconds := agg.Range.Seconds()

@@ -184,7 +184,7 @@ func TestLogsStopEarly(t *testing.T) {
 			t.Errorf("%+v; want sequence %d", e, want)
 		}
 	}
-	p.Direction = logql.Forward
+	p.Direction, p.Start, p.End = logql.Forward, time.Time{}, time.Time{}
 	if res = query(t, e, p); strings.Join(lines(res), " ") != "a0 b0 c0 a1 b1" || res.Stats.BlocksRead != 3 {
 		t.Errorf("%s, %+v", lines(res), res.Stats)
 	}

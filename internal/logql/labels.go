@@ -20,13 +20,16 @@ type Selection struct {
 	Start, End time.Time
 }
 
-func (s *Selection) span() span {
+func (s *Selection) span() span { return between(s.Start, s.End) }
+
+// between returns a range of time; a zero time is no bound.
+func between(start, end time.Time) span {
 	within := everything
-	if !s.Start.IsZero() {
-		within.from = s.Start.UnixNano()
+	if !start.IsZero() {
+		within.from = start.UnixNano()
 	}
-	if !s.End.IsZero() {
-		within.to = s.End.UnixNano()
+	if !end.IsZero() {
+		within.to = end.UnixNano()
 	}
 	return within
 }

@@ -80,8 +80,8 @@ type Params struct {
 	// Query is the text; Expr, if it is set, the query in its place.
 	Query string
 	Expr  syntax.Expr
-	// Start and End of a log query hold the lines of [Start, End); a metric query has steps
-	// at Start, Start+Step, … up to End.
+	// Start and End of a log query hold the lines of [Start, End), where a zero time is no
+	// bound; a metric query has steps at Start, Start+Step, … up to End, and needs both.
 	Start, End time.Time
 	// Step of a metric query; 0 asks for the moment End alone.
 	Step time.Duration

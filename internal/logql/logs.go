@@ -33,8 +33,11 @@ func (e *Engine) logs(ctx context.Context, q *syntax.LogQuery, p Params) (Result
 	}
 	prog := pipeline.Compile(pipeline.Spec{Stages: q.Stages, Need: pipeline.Need{All: true}})
 	l := &logQuery{
-		within: span{p.Start.UnixNano(), p.End.UnixNano() - 1},
+		within: between(p.Start, p.End),
 		found:  found{limit: limit, backward: p.Direction == Backward},
+	}
+	if !p.End.IsZero() {
+		l.within.to--
 	}
 	if p.After != nil && l.found.backward {
 		l.within.to = min(l.within.to, p.After.Time)

@@ -155,7 +155,7 @@ func (v *evaluation) rangeNode(ctx context.Context, e *syntax.RangeAgg, by *synt
 		n.absent = v.intern(absentLabels(e.Log.Matchers))
 	}
 	for key, c := range t.cells {
-		n.series = append(n.series, rangeSeries{v.intern(pipeline.DecodeKey(key)), c})
+		n.series = append(n.series, rangeSeries{set: v.intern(pipeline.DecodeKey(key)), cell: c})
 	}
 	slices.SortFunc(n.series, func(a, b rangeSeries) int { return compareLabels(a.set.labels, b.set.labels) })
 	return n, nil
@@ -173,16 +173,22 @@ type rangeNode struct {
 }
 
 type rangeSeries struct {
-	set  *labelSet
-	cell *cell
+	set   *labelSet
+	cell  *cell
+	count sliding
 }
 
 func (n *rangeNode) at(step int) (vector, error) {
 	n.out = n.out[:0]
 	for i := range n.series {
-		n.table.window(&n.state, n.series[i].cell, n.windows.first[step], n.windows.end[step])
+		first, end := n.windows.first[step], n.windows.end[step]
+		if n.table.measure == counts {
+			n.state.n = n.series[i].count.to(n.table, n.series[i].cell, first, end)
+		} else {
+			n.table.window(&n.state, n.series[i].cell, first, end)
+		}
 		if n.state.n > 0 {
-			n.out = append(n.out, sample{n.series[i].set, n.state.result(n.agg, n.windows.bounds[n.windows.end[step]])})
+			n.out = append(n.out, sample{n.series[i].set, n.state.result(n.agg, n.windows.bounds[end])})
 		}
 	}
 	if n.agg.Op == syntax.AbsentOverTime {
