@@ -154,18 +154,23 @@ func (p *process) askHealth(ctx context.Context, cfg agent.Config) error {
 	return err
 }
 
-// ask gets a path from the weir that listens where cfg says.
-func ask(ctx context.Context, cfg agent.Config, path string, token config.Secret) (text []byte, status int, err error) {
+// baseURL returns where the weir of a configuration is asked, on the same machine.
+func baseURL(cfg agent.Config) string {
 	host, port, err := net.SplitHostPort(cfg.HTTP.Listen)
 	if err != nil {
-		return nil, 0, fmt.Errorf("http.listen %q: %w", cfg.HTTP.Listen, err)
+		return "http://" + cfg.HTTP.Listen // which the configuration's check refuses
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// ask gets a path from the weir that listens where cfg says.
+func ask(ctx context.Context, cfg agent.Config, path string, token config.Secret) (text []byte, status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL(cfg)+path, nil)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -93,7 +93,7 @@ type Deps struct {
 	Status  Status
 	// Push takes what is sent to Loki's addresses for pushes; nil where nothing does.
 	Push http.Handler
-	// Loki answers all other addresses of Loki's API; nil where nothing does.
+	// Loki answers all other addresses of Loki's API, and /weir/v1/logs; nil where nothing does.
 	Loki http.Handler
 	Log  *slog.Logger
 }
@@ -137,6 +137,7 @@ func Handler(c Config, d Deps) http.Handler {
 	}
 	if d.Loki != nil {
 		mux.Handle("/loki/", http.NewCrossOriginProtection().Handler(h.catch(h.loki)))
+		mux.Handle("GET /weir/v1/logs", h.catch(h.loki))
 		mux.Handle("GET /ready", h.catch(h.ready)) // where Loki has it
 	}
 	mux.Handle("POST /weir/v1/login", http.NewCrossOriginProtection().Handler(h.catch(h.login)))

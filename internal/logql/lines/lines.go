@@ -1,0 +1,250 @@
+// Package lines brings the lines of a log query to someone who reads them: all of them, in
+// pieces, or the newest; with the lines around them in their streams; and then those to come.
+//
+//	r := lines.Reader{Engine: engine, Archive: archive}
+//	err := r.Read(ctx, lines.Request{Query: query, Words: []string{"nginx"}, Limit: 100}, func(some []lines.Line) error {
+//		...
+//	})
+//
+// It is what weir logs is made of, with or without a weir that runs: the command has a
+// Reader of its own on the data directory, or asks the one behind /weir/v1/logs, which
+// sends lines in the form of Append. A Reader has no state and may be used concurrently.
+// How many may read at one time is the business of who has it.
+package lines
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirlog/weir/internal/archive"
+	"github.com/weirlog/weir/internal/logql"
+	"github.com/weirlog/weir/internal/logql/syntax"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// Engine answers from what is kept.
+type Engine interface {
+	// Query answers a log query.
+	Query(ctx context.Context, p logql.Params) (logql.Result, error)
+	// Records returns what a stream has at some of its places.
+	Records(ctx context.Context, stream string, ranges []logql.Range) ([]logql.Entry, error)
+}
+
+// Archive has the streams.
+type Archive interface {
+	// Streams returns all that have text.
+	Streams() []*archive.Stream
+	// Tail follows the streams whose labels match and holds up to limit bytes.
+	Tail(match func(record.Labels) bool, limit int) *archive.Tail
+}
+
+// Reader reads lines.
+type Reader struct {
+	Engine  Engine
+	Archive Archive
+	// Sync makes what was written so far visible to queries; Follow needs it.
+	Sync func(context.Context) error
+	// Turn waits until a query may be asked, and returns what has to be called after it;
+	// nil: at once.
+	Turn func(context.Context) (func(), error)
+	// TailBytes is how much one who follows may be behind; 0 is 4 MiB.
+	TailBytes int
+	// Ping is after how long without a line to come a follower is called with none; 0 is 15 s.
+	Ping time.Duration
+}
+
+// Request says which lines are wanted.
+type Request struct {
+	// Query selects streams and lines; without matchers it is about all streams.
+	Query *syntax.LogQuery
+	// Words name streams, and narrow those of the query to the ones that any word means.
+	Words []string
+	// Start and End bound the lines' times, as [Start, End); the zero time is no bound.
+	Start, End time.Time
+	// Limit is how many lines are wanted, the newest ones; 0 is all.
+	Limit int
+	// Before and After are how many records around each line are wanted with it.
+	Before, After int
+}
+
+// MaxContext is the most that Before and After may be.
+const MaxContext = 1000
+
+// Line is a line to show, or a note that some are missing.
+type Line struct {
+	logql.Entry
+	// Context marks a record that is there because it is near a line that was asked for.
+	Context bool
+	// Apart is set where records of the stream were left out between this line and the one
+	// shown before, and context was asked for.
+	Apart bool
+	// Lost is how many records could not be shown here because the reader was too slow; then
+	// there is no line.
+	Lost int
+}
+
+// Parse reads a query. It is LogQL, or a pipeline alone, for all streams.
+func Parse(query string) (syntax.Expr, error) {
+	query = strings.TrimSpace(query)
+	if query != "" && query[0] != '|' && query[0] != '!' {
+		return syntax.Parse(query)
+	}
+	expr, err := syntax.Parse(`{any="thing"} ` + query)
+	if err != nil {
+		return nil, err
+	}
+	if q, ok := expr.(*syntax.LogQuery); ok {
+		return &syntax.LogQuery{Stages: q.Stages}, nil
+	}
+	return expr, nil
+}
+
+// Count returns how many streams a request is about.
+func (r *Reader) Count(q Request) (n int) {
+	c := r.choose(q)
+	for _, s := range r.Archive.Streams() {
+		if c.stream(s.ID(), s.Labels()) {
+			n++
+		}
+	}
+	return n
+}
+
+// pageLines is how many lines are asked for at one time, with what is around them.
+const pageLines = 4096
+
+// minPage is the least that are, however much is around them.
+const minPage = 32
+
+// Read calls emit with the lines that are there, the oldest first, in pieces, until it
+// fails. The lines are emit's to keep.
+func (r *Reader) Read(ctx context.Context, q Request, emit func([]Line) error) error {
+	w := r.newWalk(q, emit)
+	if q.Limit > 0 && q.Limit <= w.page {
+		p := w.params(logql.Backward, q.Limit)
+		return w.deliver(ctx, p)
+	}
+	p := w.params(logql.Forward, w.page)
+	if q.Limit > 0 {
+		before, err := w.nth(ctx, q.Limit+1)
+		if err != nil {
+			return err
+		}
+		p.After = before
+	}
+	for {
+		err := w.deliver(ctx, p)
+		if err != nil || w.got < p.Limit {
+			return err
+		}
+		p.After = &w.last
+	}
+}
+
+// walk is one reading.
+type walk struct {
+	*Reader
+	Request
+	only  func(string, record.Labels) bool
+	emit  func([]Line) error
+	page  int
+	shown shown
+
+	got  int        // lines of the last piece
+	last logql.Mark // of it
+}
+
+func (r *Reader) newWalk(q Request, emit func([]Line) error) *walk {
+	w := &walk{Reader: r, Request: q, emit: emit, page: max(minPage, pageLines/(1+q.Before+q.After)), shown: shown{last: map[string]uint64{}}}
+	if len(q.Words) > 0 {
+		c := r.choose(q)
+		w.only = c.named
+	}
+	return w
+}
+
+// params are those of a query for some of the lines.
+func (w *walk) params(d logql.Direction, limit int) logql.Params {
+	p := logql.Params{Expr: w.Query, Start: w.Start, End: w.End, Limit: limit, Direction: d, Only: w.only}
+	if p.Start.IsZero() {
+		p.Start = time.Unix(0, minTime)
+	}
+	if p.End.IsZero() {
+		p.End = time.Unix(0, maxTime)
+	}
+	return p
+}
+
+// As far as Unix nanoseconds reach.
+const (
+	minTime = -1 << 63
+	maxTime = 1<<63 - 1
+)
+
+// query asks when it is its turn.
+func (w *walk) query(ctx context.Context, p logql.Params) ([]logql.Entry, error) {
+	done, err := w.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	res, err := w.Engine.Query(ctx, p)
+	return res.Entries, err
+}
+
+func (w *walk) turn(ctx context.Context) (func(), error) {
+	if w.Turn == nil {
+		return func() {}, nil
+	}
+	return w.Turn(ctx)
+}
+
+// deliver emits the answer to one query.
+func (w *walk) deliver(ctx context.Context, p logql.Params) error {
+	entries, err := w.query(ctx, p)
+	if err != nil {
+		return err
+	}
+	if p.Direction == logql.Backward {
+		slices.Reverse(entries)
+	}
+	if w.got = len(entries); w.got == 0 {
+		return nil
+	}
+	w.last = markOf(&entries[w.got-1])
+	if w.Before+w.After > 0 {
+		some, err := w.around(ctx, entries)
+		if err != nil {
+			return err
+		}
+		return w.emit(some)
+	}
+	some := make([]Line, len(entries))
+	for i := range entries {
+		some[i].Entry = entries[i]
+	}
+	return w.emit(some)
+}
+
+func markOf(e *logql.Entry) logql.Mark {
+	return logql.Mark{Time: e.Time, Stream: e.Stream, Sequence: e.Sequence}
+}
+
+// nth returns the place of the nth line from the end, nil if there are not so many.
+func (w *walk) nth(ctx context.Context, n int) (*logql.Mark, error) {
+	p := w.params(logql.Backward, w.page)
+	for {
+		p.Limit = min(w.page, n)
+		entries, err := w.query(ctx, p)
+		if err != nil || len(entries) < p.Limit {
+			return nil, err
+		}
+		mark := markOf(&entries[len(entries)-1])
+		if n -= len(entries); n == 0 {
+			return &mark, nil
+		}
+		p.After = &mark
+	}
+}
