@@ -2,11 +2,11 @@ package archive
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"strings"
 	"sync"
@@ -101,9 +101,9 @@ func dirOf(id string) string {
 	if len(readable) > 80 {
 		readable = readable[len(readable)-80:]
 	}
-	h := fnv.New64a()
-	h.Write([]byte(id))
-	return fmt.Sprintf("streams/%s-%016x/", strings.Trim(readable, "._-"), h.Sum64())
+	// Whoever pushes chooses identities: two that share a directory must be beyond them.
+	sum := sha256.Sum256([]byte(id))
+	return fmt.Sprintf("streams/%s-%x/", strings.Trim(readable, "._-"), sum[:12])
 }
 
 func newStream(a *Archive, def record.Stream, dir string) *Stream {
