@@ -115,7 +115,7 @@ func (p *process) logs(ctx context.Context, o *logsOptions, args []string) error
 	}
 	printer := console.New(p.out, console.Options{
 		Form: console.Form(o.output), Terminal: terminal, Color: terminal && !o.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
-		Location: location, Labels: o.labels, Names: names, Highlight: asked.highlight, Messages: p.messages,
+		Location: location, Now: time.Now(), Labels: o.labels, Names: names, Highlight: asked.highlight, Messages: p.messages,
 	})
 	err = p.show(ctx, cfg, asked, printer)
 	switch {

@@ -60,6 +60,9 @@ type Options struct {
 	Color bool
 	// Location is the zone of times on a terminal; nil is UTC. To a program times are UTC.
 	Location *time.Location
+	// Now is when it is, so that the day is not shown before the lines of today; the zero
+	// time shows it always.
+	Now time.Time
 	// Labels shows the labels of each line too.
 	Labels bool
 	Names  Names
@@ -90,8 +93,15 @@ func New(w io.Writer, o Options) *Printer {
 	if o.Messages == nil {
 		o.Messages = io.Discard
 	}
-	return &Printer{w: w, opts: o, names: newNames(o.Names, o.Terminal)}
+	p := &Printer{w: w, opts: o, names: newNames(o.Names, o.Terminal)}
+	if !o.Now.IsZero() {
+		p.day = o.Now.In(o.Location).Format(dayForm)
+	}
+	return p
 }
+
+// dayForm is how a day is shown.
+const dayForm = "Mon 2 Jan 2006"
 
 // flushBytes is about how much is written at a time.
 const flushBytes = 64 << 10
@@ -209,7 +219,7 @@ func (p *Printer) text(l *lines.Line) {
 
 // newDay shows the day where another one begins.
 func (p *Printer) newDay(ns int64) {
-	day := time.Unix(0, ns).In(p.opts.Location).Format("Mon 2 Jan 2006")
+	day := time.Unix(0, ns).In(p.opts.Location).Format(dayForm)
 	if day != p.day {
 		p.day = day
 		p.styled(dim, "--- "+day+" "+strings.Repeat("-", 20))
@@ -236,9 +246,7 @@ func (p *Printer) time(ns int64) int {
 // name appends the name of a stream, with blanks up to its column on a terminal.
 func (p *Printer) name(l *lines.Line) (columns int) {
 	text, color := p.names.of(l)
-	p.style(color)
-	p.buf = AppendHarmless(p.buf, text)
-	p.end(color)
+	p.styled(color, text)
 	if p.opts.Terminal {
 		columns = utf8.RuneCountInString(text)
 		for ; columns < p.names.width; columns++ {
@@ -264,14 +272,17 @@ func (p *Printer) level(l *lines.Line) int {
 		level = "unknown"
 	}
 	if !p.opts.Terminal {
-		p.buf = append(append(p.buf, level...), ' ')
+		p.buf = append(AppendHarmless(p.buf, level), ' ')
 		return 0
 	}
-	p.styled(levelStyle(level), level)
-	for range levelColumns + 1 - min(len(level), levelColumns) {
+	shown := string(AppendHarmless(nil, level)) // a query may have set it to anything
+	p.styled(levelStyle(level), shown)
+	columns := utf8.RuneCountInString(shown)
+	for ; columns < levelColumns; columns++ {
 		p.buf = append(p.buf, ' ')
 	}
-	return levelColumns + 1
+	p.buf = append(p.buf, ' ')
+	return columns + 1
 }
 
 func levelStyle(level string) string {
@@ -413,7 +424,7 @@ func (p *Printer) logfmt(l *lines.Line) {
 }
 
 func (p *Printer) pair(name, value string) {
-	p.buf = append(append(append(p.buf, ' '), name...), '=')
+	p.buf = append(AppendHarmless(append(p.buf, ' '), name), '=')
 	plain := value != ""
 	for _, r := range value {
 		plain = plain && r > ' ' && r != '"' && r != '=' && r != '\\' && r != utf8.RuneError && lines.Harmless(r)

@@ -46,35 +46,32 @@ func (n *names) meet(l *lines.Line) {
 		text = n.short(l)
 	}
 	n.taken[text] = true
-	n.known[l.Stream] = named{text, nameColor(len(n.known))}
-	n.width = max(n.width, min(utf8.RuneCountInString(string(AppendHarmless(nil, text))), maxColumn))
+	shown := string(AppendHarmless(nil, text))
+	n.known[l.Stream] = named{shown, nameColor(len(n.known))}
+	n.width = max(n.width, min(utf8.RuneCountInString(shown), maxColumn))
 }
 
-// of returns the name and the colour of a line's stream.
+// of returns the name, which is harmless, and the colour of a line's stream.
 func (n *names) of(l *lines.Line) (text, color string) {
 	known := n.known[l.Stream]
 	return known.text, known.color
 }
 
-// short returns a name that no other stream has: the container's, or as much of a file's
-// path as tells it apart.
+// short returns a name that no other stream has: that of the container or service, as much
+// of a file's path as tells it apart, or the identity without the source.
 func (n *names) short(l *lines.Line) string {
-	var container, file string
+	of := map[string]string{}
 	for _, label := range l.Labels {
-		if label.Category != pipeline.OfStream {
-			continue
-		}
-		switch label.Name {
-		case "container":
-			container = label.Value
-		case "filename":
-			file = label.Value
+		if label.Category == pipeline.OfStream {
+			of[label.Name] = label.Value
 		}
 	}
-	if container != "" && !n.taken[container] {
-		return container
+	for _, label := range []string{"container", "service_name", "app", "job"} {
+		if name := of[label]; name != "" && of["filename"] == "" && !n.taken[name] {
+			return name
+		}
 	}
-	if file != "" {
+	if file := of["filename"]; file != "" {
 		name := path.Base(file)
 		for dir := path.Dir(file); n.taken[name] && dir != "/" && dir != "."; dir = path.Dir(dir) {
 			name = path.Base(dir) + "/" + name
@@ -83,8 +80,8 @@ func (n *names) short(l *lines.Line) string {
 			return name
 		}
 	}
-	if _, selector, ok := strings.Cut(l.Stream, "/"); ok && !n.taken[selector] {
-		return selector // of what was pushed, its labels
+	if _, name, ok := strings.Cut(l.Stream, "/"); ok && !n.taken[name] {
+		return name
 	}
 	return l.Stream
 }

@@ -103,23 +103,17 @@ func number(v float64) string {
 	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
-// courseColumns is how long a course is drawn.
+// courseColumns is how long a course is drawn at most.
 const courseColumns = 60
 
 // courses prints a row a series, with its course from the first time to the last.
 func (p *Printer) courses(all []logql.Series) {
-	from, to := int64(math.MaxInt64), int64(math.MinInt64)
-	for i := range all {
-		points := all[i].Points
-		if len(points) > 0 {
-			from, to = min(from, points[0].Time), max(to, points[len(points)-1].Time)
-		}
-	}
-	if from > to {
+	f := frameOf(all)
+	if f.columns == 0 {
 		return
 	}
 	at := func(ns int64) string { return time.Unix(0, ns).In(p.opts.Location).Format("2 Jan 15:04:05") }
-	p.styled(dim, "--- "+at(from)+" to "+at(to)+" ---")
+	p.styled(dim, "--- "+at(f.from)+" to "+at(f.to)+" ---")
 	p.buf = append(p.buf, '\n')
 	p.table(all, []string{"LAST", "MIN", "MAX", "COURSE"}, func(s *logql.Series) [][]string {
 		if len(s.Points) == 0 {
@@ -130,9 +124,34 @@ func (p *Printer) courses(all []logql.Series) {
 			low, high = min(low, point.Value), max(high, point.Value)
 		}
 		return [][]string{{
-			rounded(s.Points[len(s.Points)-1].Value), rounded(low), rounded(high), course(s.Points, from, to, high),
+			rounded(s.Points[len(s.Points)-1].Value), rounded(low), rounded(high), f.course(s.Points, high),
 		}}
 	})
+}
+
+// frame is the range of time that courses are drawn over.
+type frame struct {
+	from, to int64
+	columns  int
+}
+
+// frameOf returns the frame for all points of series: a column for each moment, as long as
+// there is room.
+func frameOf(all []logql.Series) (f frame) {
+	f.from, f.to = math.MaxInt64, math.MinInt64
+	step := int64(math.MaxInt64)
+	for i := range all {
+		for k, point := range all[i].Points {
+			f.from, f.to = min(f.from, point.Time), max(f.to, point.Time)
+			if k > 0 && point.Time > all[i].Points[k-1].Time {
+				step = min(step, point.Time-all[i].Points[k-1].Time)
+			}
+		}
+	}
+	if f.from <= f.to {
+		f.columns = int(min((f.to-f.from)/step+1, courseColumns))
+	}
+	return f
 }
 
 // rounded writes a value with the digits that matter at a glance.
@@ -143,24 +162,24 @@ func rounded(v float64) string {
 	return strconv.FormatFloat(v, 'g', 5, 64)
 }
 
-// course draws the values of points over a range of time, against zero and high. A column
-// shows the greatest of its values, and is blank where there is none.
-func course(points []logql.Point, from, to int64, high float64) string {
+// course draws values against zero and high. A column shows the greatest of its values, and
+// is blank where there is none.
+func (f frame) course(points []logql.Point, high float64) string {
 	steps := [...]rune{'▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'}
-	greatest := make([]float64, courseColumns)
+	greatest := make([]float64, f.columns)
 	for i := range greatest {
 		greatest[i] = math.NaN()
 	}
 	for _, point := range points {
 		i := 0
-		if to > from {
-			i = int(float64(point.Time-from) / float64(to-from) * (courseColumns - 1))
+		if f.to > f.from {
+			i = int(math.Round(float64(point.Time-f.from) / float64(f.to-f.from) * float64(f.columns-1)))
 		}
 		if !(greatest[i] >= point.Value) {
 			greatest[i] = point.Value
 		}
 	}
-	drawn := make([]rune, courseColumns)
+	drawn := make([]rune, f.columns)
 	for i, v := range greatest {
 		switch {
 		case math.IsNaN(v):

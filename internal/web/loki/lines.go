@@ -77,7 +77,9 @@ func (a *API) lines(w http.ResponseWriter, r *http.Request) {
 		defer a.numbers.tails.Add(-1)
 		err = reader.Follow(r.Context(), q, out.write)
 	} else {
+		u := &usage{began: time.Now()}
 		err = reader.Read(r.Context(), q, out.write)
+		a.numbers.answered("logs", u, err)
 	}
 	a.linesEnd(&out, r, err)
 }
