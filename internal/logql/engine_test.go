@@ -397,3 +397,42 @@ func TestNothing(t *testing.T) {
 		t.Errorf("%v", v)
 	}
 }
+
+// TestWhileWriting asks while text comes in: what was shown is there, and never less of it.
+func TestWhileWriting(t *testing.T) {
+	w := newWorld(t)
+	s := w.stream("app=shop")
+	e := w.engine(logql.Options{Workers: 3})
+	const batches, each = 60, 50
+	var group sync.WaitGroup
+	group.Go(func() {
+		for b := range batches {
+			for i := range each {
+				r := line(fmt.Sprint("line ", i))
+				r.Time = moment + int64(b*each+i)
+				w.add(s, r)
+			}
+			if b%7 == 3 {
+				s.Seal(nil)
+			}
+			if err := w.a.Flush(); err != nil {
+				t.Error(err)
+			}
+			w.a.Show()
+		}
+	})
+	last := [2]int{}
+	for last[0] < batches*each || last[1] < batches*each {
+		for i, q := range []string{`sum(count_over_time({app="shop"}[200h]))`, `sum(count_over_time({app="shop"} |= "line" [200h]))`} {
+			n := 0
+			if res := query(t, e, all(q)); len(res.Series) > 0 {
+				n = int(res.Series[0].Points[0].Value)
+			}
+			if n < last[i] || n%each != 0 {
+				t.Fatalf("%s: %d after %d", q, n, last[i])
+			}
+			last[i] = n
+		}
+	}
+	group.Wait()
+}

@@ -18,7 +18,7 @@ func TestFinder(t *testing.T) {
 		}
 		return b
 	}
-	for range 20000 {
+	for range 5000 {
 		text, needle := random(r.IntN(60)), random(1+r.IntN(5))
 		d := newNeedleDriver(needle)
 		for from := 0; from <= len(text); from++ {
@@ -36,7 +36,7 @@ func TestFinder(t *testing.T) {
 func TestSequence(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 3))
 	sequences := 0
-	for range 20000 {
+	for range 5000 {
 		var expr string
 		for range 1 + r.IntN(5) {
 			expr += []string{"a", "b", " ", "5", `\d`, "[ab]", "[5 ]", "(?i:a)", "(?:b5)", "Z", "[0-9]{2}", "z", "n", "u"}[r.IntN(14)]
@@ -61,7 +61,7 @@ func TestSequence(t *testing.T) {
 			}
 		}
 	}
-	if sequences < 15000 {
+	if sequences < 3500 {
 		t.Errorf("only %d are sequences", sequences)
 	}
 }

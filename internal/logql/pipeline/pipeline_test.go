@@ -99,7 +99,7 @@ func TestSkip(t *testing.T) {
 	pieces := []string{"error", "timeout", "ab", " ", `say \"hi\"`, `\\`, "é", "Disk", "(?i:warning)", "(?i:desk)", "[xy]", `\\d`, ".*", "(?:one|two)", "(?:lost|)", "(abcd|abce)+", "s?", "(?:foobar){2}", "^", "$", `\\b`, "[^a]", "(?:x|.)"}
 	words := []string{"error", "timeout", "ab", " ", `say "hi"`, `\`, "é", "Disk", "WARNING", "DEsK", "DE\u017fK", "x", "y", "7", "one", "two", "lost", "abcd", "abce", "s", "foobarfoobar", "\n"}
 	excluded, matched := 0, 0
-	for range 20000 {
+	for range 6000 {
 		expr := ""
 		for range 1 + r.IntN(4) {
 			expr += pieces[r.IntN(len(pieces))]
@@ -136,7 +136,7 @@ func TestSkip(t *testing.T) {
 			matched++
 		}
 	}
-	if excluded < 1000 || matched < 100 {
+	if excluded < 300 || matched < 30 {
 		t.Errorf("%d excluded, %d matched", excluded, matched)
 	}
 }
@@ -170,8 +170,7 @@ func TestNoAllocations(t *testing.T) {
 		}
 		r.Stream(record.Labels{{Name: "app", Value: "shop"}})
 		run()
-		// What fails a parser has an error with its text; there are fewer of those than lines.
-		if n := testing.AllocsPerRun(10, run); n > 0 {
+		if n := testing.AllocsPerRun(10, run); n > 0 && !raceDetector {
 			t.Errorf("%s: %v allocations for %d lines", query, n, strings.Count(string(text), "\n"))
 		}
 		if passed == 0 {

@@ -1,0 +1,6 @@
+//go:build race
+
+package pipeline_test
+
+// raceDetector tells that sync.Pool, which regexp uses, drops things at random.
+const raceDetector = true
