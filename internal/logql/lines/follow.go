@@ -140,9 +140,6 @@ func (f *follower) next(ctx context.Context, tail *archive.Tail) ([]archive.Chun
 // lines returns what of some chunks is to be shown.
 func (f *follower) lines(chunks []archive.Chunk, lost int) []Line {
 	var some []Line
-	if lost > 0 {
-		some = append(some, Line{Lost: lost})
-	}
 	for _, c := range chunks {
 		if !f.stream(c.Stream.ID, c.Stream.Labels) {
 			continue
@@ -161,6 +158,9 @@ func (f *follower) lines(chunks []archive.Chunk, lost int) []Line {
 	}
 	if f.all == nil {
 		slices.SortStableFunc(some, func(a, b Line) int { return cmp.Compare(a.Time, b.Time) })
+	}
+	if lost > 0 { // there was no room for them behind the others
+		some = append(some, Line{Lost: lost})
 	}
 	return some
 }
