@@ -88,9 +88,7 @@ func (e *Engine) run(ctx context.Context, a *aggregation, b *budget) (*table, St
 	for _, w := range workers {
 		w := w.(*aggregator)
 		stats.add(&w.stats)
-		if err := total.merge(w.table); err != nil {
-			return nil, Stats{}, err
-		}
+		total.merge(w.table)
 	}
 	return total, stats, nil
 }

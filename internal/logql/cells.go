@@ -171,7 +171,7 @@ func (t *table) addMany(c *cell, interval int, n int64, sum float64) error {
 }
 
 // merge adds what another worker has seen.
-func (t *table) merge(other *table) error {
+func (t *table) merge(other *table) {
 	for key, theirs := range other.cells {
 		c := t.cells[key]
 		if c == nil {
@@ -189,7 +189,6 @@ func (t *table) merge(other *table) error {
 		}
 	}
 	other.cells = nil
-	return nil
 }
 
 func (t *table) mergePage(to, from *page) {

@@ -235,7 +235,7 @@ var levelText = func() (text [record.LevelFatal + 1][]byte) {
 	return text
 }()
 
-// yes is the value of the label of records that came over stderr.
+// stderrValue is the value of the label of records that came over stderr.
 const stderrValue = "stderr"
 
 // extras takes what stands behind the body of a line.
