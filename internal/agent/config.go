@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -28,6 +29,14 @@ type Config struct {
 	HTTP web.Config `yaml:"http"`
 	// Journal bounds the text that is kept on this node, of all streams together.
 	Journal Journal `yaml:"journal"`
+	// LevelMapping is a JSON file of keywords that say which lines of which containers are
+	// errors and warnings; all other lines of containers are info, and rules are not asked:
+	// {"default_mapping": {"error_keywords": ["ERROR"], "warning_keywords": ["WARN"]},
+	// "mappings": [{"container_keywords": ["shop"], "error_keywords": ["FAIL"],
+	// "warning_keywords": [], "messages_to_ignore_errors": ["FAIL: 0"]}]}. Of mappings the
+	// first that has a part of the container's name is used. A relative path starts at the
+	// folder of the configuration file. Default: LOG_LEVELS_MAPPING_PATH, else none.
+	LevelMapping string `yaml:"level_mapping"`
 	// Sources are what is read, by name; the type defaults to the name. Default: docker, and
 	// push, which is Loki's address for pushes.
 	Sources map[string]config.Node `yaml:"sources"`
@@ -59,7 +68,7 @@ type Files struct {
 	Insecure bool
 	// Token is the token that was made for this installation; empty where none was.
 	Token string
-	// ReadFile reads the file that LOG_LEVELS_MAPPING_PATH names.
+	// ReadFile reads the level mapping.
 	ReadFile func(path string) ([]byte, error)
 }
 
@@ -67,7 +76,8 @@ type Files struct {
 func Load(f Files) (Config, config.Mistakes) {
 	tree, mistakes := config.Load(config.Options{Env: f.Env, Whole: []string{"sources", "sinks"}}, f.Paths...)
 	env := environment{f.Env}
-	c := Config{Node: env.or(f.Hostname, "MACHINE_NAME"), DataDir: env.dataDir(), HTTP: env.web(f.Token), Journal: defaultJournal(), tree: tree}
+	c := Config{Node: env.or(f.Hostname, "MACHINE_NAME"), DataDir: env.dataDir(), HTTP: env.web(f.Token),
+		Journal: defaultJournal(), LevelMapping: env.or("", levelMappingVariable), tree: tree}
 	c.HTTP.Insecure = f.Insecure
 	mistakes = append(mistakes, config.Decode(tree.Root, &c)...)
 	c.parts, mistakes = c.decodeParts(env, mistakes)
@@ -75,11 +85,7 @@ func Load(f Files) (Config, config.Mistakes) {
 	if tree.Root.Get("rules") == nil {
 		c.Rules = defaultRules()
 	}
-	if path := env.or("", "LOG_LEVELS_MAPPING_PATH"); path != "" {
-		if err := c.readMapping(path, f.ReadFile); err != nil {
-			mistakes = append(mistakes, config.Mistake{Position: config.Position{File: path}, Message: err.Error()})
-		}
-	}
+	mistakes = append(mistakes, c.readMapping(f.ReadFile)...)
 	mistakes = append(mistakes, env.mistakes(c, func(key string) bool { return tree.Root.Get(key) != nil })...)
 	if len(f.Paths) > 0 && len(tree.Files) == 0 && len(mistakes) == 0 {
 		mistakes = append(mistakes, config.Mistake{Position: config.Position{File: f.Paths[0]}, Message: "it holds no *.yaml and no *.yml"})
@@ -87,13 +93,33 @@ func Load(f Files) (Config, config.Mistakes) {
 	return c, mistakes.Sort()
 }
 
-func (c *Config) readMapping(path string, read func(string) ([]byte, error)) error {
+// levelMappingVariable names the file where the configuration does not.
+const levelMappingVariable = "LOG_LEVELS_MAPPING_PATH"
+
+// readMapping reads the level mapping. What is wrong with it is said at the place that
+// names it.
+func (c *Config) readMapping(read func(string) ([]byte, error)) config.Mistakes {
+	path := c.LevelMapping
+	if path == "" {
+		return nil
+	}
+	wrong := config.Mistake{Position: config.Position{File: "environment"}, Path: levelMappingVariable}
+	if n := c.tree.Root.Get("level_mapping"); n != nil {
+		wrong.Position, wrong.Path = n.Position(), n.Path()
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(wrong.Position.File), path)
+		}
+	}
 	text, err := read(path)
 	if err != nil {
-		return fmt.Errorf("LOG_LEVELS_MAPPING_PATH: %w", err)
+		wrong.Message = err.Error() + "; give the path of a file that weir may read, or leave it out"
+		return config.Mistakes{wrong}
 	}
-	c.mapping, err = level.ParseMapping(text)
-	return err
+	if c.mapping, err = level.ParseMapping(text); err != nil {
+		wrong.Message = fmt.Sprintf("%s: %v", path, err)
+		return config.Mistakes{wrong}
+	}
+	return nil
 }
 
 // Validate returns what is wrong with the rules as a whole: names, metrics that two of them

@@ -36,6 +36,7 @@ type Rule struct {
 	// that fit; the others are counted as unmatched.
 	Parse *parse.Config `yaml:"parse"`
 	// Level says where the severity of a record stands. Of several rules the last is used.
+	// With a `level_mapping` it says nothing about containers.
 	Level *level.Config `yaml:"level"`
 	// Redact replaces secrets in the text and in all fields, before anything is counted or
 	// kept, whether the rule's parser fits the record or not: [secrets, cards, emails,

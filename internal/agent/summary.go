@@ -121,10 +121,11 @@ func Effective(cfg Config, asJSON bool) ([]byte, error) {
 		DataDir string               `yaml:"data_dir"`
 		HTTP    web.Config           `yaml:"http"`
 		Journal Journal              `yaml:"journal"`
+		Mapping string               `yaml:"level_mapping"`
 		Sources map[string]component `yaml:"sources"`
 		Rules   []Rule               `yaml:"rules"`
 		Sinks   map[string]component `yaml:"sinks"`
-	}{cfg.Node, cfg.DataDir, cfg.HTTP, cfg.Journal, sources, cfg.Rules, sinks}, cfg.tree)
+	}{cfg.Node, cfg.DataDir, cfg.HTTP, cfg.Journal, cfg.LevelMapping, sources, cfg.Rules, sinks}, cfg.tree)
 	var b bytes.Buffer
 	if !asJSON {
 		err := config.WriteYAML(&b, plain)

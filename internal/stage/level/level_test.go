@@ -116,9 +116,19 @@ func TestMapping(t *testing.T) {
 }
 
 func TestMappingSaysWhere(t *testing.T) {
-	_, err := level.ParseMapping([]byte("{\n\"default_mapping\": {\n\"warning_keyword\": []}}"))
-	if err == nil || !strings.Contains(err.Error(), "line 3") || !strings.Contains(err.Error(), "warning_keyword") {
-		t.Errorf("got %v", err)
+	for text, want := range map[string][]string{
+		"{\n\"default_mapping\": {\n\"warning_keyword\": []\n}\n}": {"line 3:", `"warning_keyword"`, "container_keywords"},
+		"{\n\"default_mapping\": {\n\"warning_keywords\": 5\n}\n}": {"line 3:", "number"},
+		"{\n\"default_mapping\": {,\n}\n}":                         {"line 2:", "invalid character"},
+		"{\n\"default_mapping\": {\n":                              {"line 2:", "too early"},
+		"{}\n":                                                     {"default_mapping is missing"},
+	} {
+		_, err := level.ParseMapping([]byte(text))
+		for _, part := range want {
+			if err == nil || !strings.Contains(err.Error(), part) {
+				t.Errorf("%s: got %v, want %q", text, err, part)
+			}
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -42,7 +43,8 @@ type mappingEntry struct {
 	Ignored    []string `json:"messages_to_ignore_errors"`
 }
 
-// ParseMapping reads a mapping file. Unknown keys are refused.
+// ParseMapping reads a mapping file. Unknown keys are refused. Errors say what is wrong and
+// what to do, but not in which file.
 func ParseMapping(text []byte) (*Mapping, error) {
 	var f mappingFile
 	dec := json.NewDecoder(bytes.NewReader(text))
@@ -52,14 +54,13 @@ func ParseMapping(text []byte) (*Mapping, error) {
 		err = errors.New("something follows the object")
 	}
 	if err != nil {
-		line := 1 + bytes.Count(text[:min(int(dec.InputOffset()), len(text))], []byte("\n"))
-		return nil, fmt.Errorf("level mapping: line %d: %w", line, err)
+		return nil, located(err, text, int(dec.InputOffset()))
 	}
 	if f.Default == nil {
-		return nil, errors.New(`level mapping: default_mapping is missing; it needs "warning_keywords" and "error_keywords"`)
+		return nil, errors.New(`default_mapping is missing; it needs "warning_keywords" and "error_keywords"`)
 	}
 	if f.Default.Containers != nil {
-		return nil, errors.New("level mapping: default_mapping is for all containers; move container_keywords to an entry of mappings")
+		return nil, errors.New("default_mapping is for all containers; move container_keywords to an entry of mappings")
 	}
 	m := &Mapping{}
 	standard, err := f.Default.words("default_mapping")
@@ -70,7 +71,7 @@ func ParseMapping(text []byte) (*Mapping, error) {
 	for i, e := range f.Mappings {
 		name := fmt.Sprintf("mappings[%d]", i)
 		if len(e.Containers) == 0 {
-			return nil, fmt.Errorf("level mapping: %s.container_keywords is missing: without it the entry is for no container", name)
+			return nil, fmt.Errorf("%s.container_keywords is missing: without it the entry is for no container", name)
 		}
 		w, err := e.words(name)
 		if err != nil {
@@ -81,9 +82,28 @@ func ParseMapping(text []byte) (*Mapping, error) {
 	return m, nil
 }
 
+// located says in which line of text the decoder that has come as far as at found err.
+func located(err error, text []byte, at int) error {
+	var syntax *json.SyntaxError
+	var typ *json.UnmarshalTypeError
+	_, key, unknown := strings.Cut(err.Error(), "unknown field ")
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		at, err = len(bytes.TrimSpace(text)), errors.New("the JSON ends too early")
+	case errors.As(err, &syntax):
+		at = int(syntax.Offset)
+	case errors.As(err, &typ):
+		at = int(typ.Offset)
+	case unknown:
+		at = max(0, bytes.Index(text, []byte(key)))
+		err = fmt.Errorf("%w; there are default_mapping and mappings, and in these container_keywords, error_keywords, warning_keywords and messages_to_ignore_errors", err)
+	}
+	return fmt.Errorf("line %d: %w", 1+bytes.Count(text[:min(at, len(text))], []byte("\n")), err)
+}
+
 func (e mappingEntry) words(name string) (w words, err error) {
 	if e.Warnings == nil || e.Errors == nil {
-		return w, fmt.Errorf("level mapping: %s needs warning_keywords and error_keywords", name)
+		return w, fmt.Errorf("%s needs warning_keywords and error_keywords", name)
 	}
 	w.warnings, w.errors, w.ignored = texts(e.Warnings), texts(e.Errors), texts(e.Ignored)
 	w.odd = slices.ContainsFunc(slices.Concat(w.warnings, w.errors), isOdd)
