@@ -186,6 +186,7 @@ func TestLogsSlow(t *testing.T) {
 func TestLogsStop(t *testing.T) {
 	w := newWorld(t, loki.Limits{}, nil)
 	stopping, stop := context.WithCancel(t.Context())
+	defer stop()
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.ServeHTTP(rw, r.WithContext(stopping))
 	}))
