@@ -274,15 +274,12 @@ func moment(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%s: give how long ago (90s, 2h, 3d), or a time such as 15:04, 2026-11-21, 2026-11-21T15:04:05Z", text)
 }
 
-// params are those of a query for numbers. Moments are whole multiples of the step, as Loki's
-// API makes them.
+// params are those of a query for numbers.
 func (q *question) params() logql.Params {
-	if q.step == 0 {
-		return logql.Params{Expr: q.numbers, Start: q.End, End: q.End}
+	p := logql.Params{Expr: q.numbers, Start: q.End, End: q.End}
+	if q.step > 0 {
+		p.Start, p.End = logql.Align(q.Start, q.End, q.step)
+		p.Step = q.step
 	}
-	from, to := q.Start.Truncate(q.step), q.End.Truncate(q.step)
-	if to.Before(q.End) {
-		to = to.Add(q.step)
-	}
-	return logql.Params{Expr: q.numbers, Start: from, End: to, Step: q.step}
+	return p
 }

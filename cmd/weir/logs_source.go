@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,9 @@ func (k *keptText) open() (*archive.Archive, error) {
 	log, err := k.logger()
 	if err != nil {
 		return nil, err
+	}
+	if _, err := os.Stat(k.cfg.DataDir); err != nil {
+		return nil, fmt.Errorf("data directory: %w; name another one with --data-dir", err)
 	}
 	return journal.OpenArchive(disk.Dir(k.cfg.DataDir), log)
 }
@@ -147,6 +151,10 @@ func (r *runningWeir) Lines(ctx context.Context, q question, matched func(int) e
 	err = eachPiece(resp.Body, emit)
 	if q.follow && errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("the weir at %s has ended", r.url)
+	}
+	var said *lines.RemoteError
+	if errors.As(err, &said) {
+		return fmt.Errorf("the weir at %s says: %s", r.url, said.Text)
 	}
 	if errors.Is(err, io.EOF) {
 		return nil

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"time"
 
@@ -95,6 +96,28 @@ type Params struct {
 	// After, unless nil, leaves out of a log query what comes before this record in the
 	// direction of the answer, and the record itself: so a long answer is had in pieces.
 	After *Mark
+}
+
+// Align moves both ends outwards to whole multiples of a step since 1970, as Loki's API does
+// with queries that have series for an answer: so the points stay where they are when the
+// time goes on.
+func Align(start, end time.Time, step time.Duration) (time.Time, time.Time) {
+	from, to := start.UnixNano(), end.UnixNano()
+	if rest := modulo(from, int64(step)); from >= math.MinInt64+rest {
+		from -= rest
+	}
+	if rest := modulo(to, int64(step)); rest > 0 && to < math.MaxInt64-int64(step) {
+		to += int64(step) - rest
+	}
+	return time.Unix(0, from), time.Unix(0, to)
+}
+
+func modulo(n, by int64) int64 {
+	if m := n % by; m < 0 {
+		return m + by
+	} else {
+		return m
+	}
 }
 
 // Mark is the place of a record among all.

@@ -214,27 +214,6 @@ func (f form) interval() (time.Duration, error) {
 	return d, err
 }
 
-// aligned moves both ends outwards to multiples of step, as Loki does with the queries that
-// have series for an answer: so the points stay where they are when the time goes on.
-func aligned(start, end time.Time, step time.Duration) (time.Time, time.Time) {
-	from, to := start.UnixNano(), end.UnixNano()
-	if rest := modulo(from, int64(step)); from >= math.MinInt64+rest {
-		from -= rest
-	}
-	if rest := modulo(to, int64(step)); rest > 0 && to < math.MaxInt64-int64(step) {
-		to += int64(step) - rest
-	}
-	return time.Unix(0, from), time.Unix(0, to)
-}
-
-func modulo(n, by int64) int64 {
-	if m := n % by; m < 0 {
-		return m + by
-	} else {
-		return m
-	}
-}
-
 // wantsCategories tells whether the client wants to know where a label comes from.
 func wantsCategories(r *http.Request) bool {
 	for _, line := range r.Header.Values("X-Loki-Response-Encoding-Flags") {

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"testing"
 	"time"
+
+	"github.com/weirlog/weir/internal/logql"
 )
 
 func TestTimes(t *testing.T) {
@@ -32,15 +34,6 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-func TestAligned(t *testing.T) {
-	for _, c := range [][4]int64{{0, 10, 0, 10}, {1, 11, 0, 20}, {9, 20, 0, 20}, {-1, 1, -10, 10}, {-10, -1, -10, 0}} {
-		start, end := aligned(time.Unix(c[0], 0), time.Unix(c[1], 0), 10*time.Second)
-		if start.Unix() != c[2] || end.Unix() != c[3] {
-			t.Errorf("%d to %d becomes %d to %d", c[0], c[1], start.Unix(), end.Unix())
-		}
-	}
-}
-
 // FuzzForm reads parameters: what is accepted makes sense, and nothing panics.
 func FuzzForm(f *testing.F) {
 	f.Add("start=1&end=2&since=1h&step=5m&interval=1&limit=10&direction=forward&query={}")
@@ -64,7 +57,7 @@ func FuzzForm(f *testing.F) {
 			if step <= 0 {
 				t.Errorf("step %v", step)
 			}
-			from, to := aligned(start, end, step)
+			from, to := logql.Align(start, end, step)
 			if from.After(start) || to.Before(end) {
 				t.Errorf("%v to %v becomes %v to %v with step %v", start, end, from, to, step)
 			}

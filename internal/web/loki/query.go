@@ -60,7 +60,7 @@ func (a *API) ranged(ctx context.Context, f form, u *usage) (answer, error) {
 	}
 	if _, logs := p.Expr.(*syntax.LogQuery); !logs {
 		p.Step = step
-		p.Start, p.End = aligned(p.Start, p.End, step)
+		p.Start, p.End = logql.Align(p.Start, p.End, step)
 		return a.query(ctx, p, u)
 	}
 	if interval == 0 {

@@ -56,7 +56,7 @@ func (a *API) volumes(f form, u *usage, kind logql.Kind) (answer, error) {
 	}
 	if kind == logql.Matrix {
 		p.Step = step
-		p.Start, p.End = aligned(p.Start, p.End, step)
+		p.Start, p.End = logql.Align(p.Start, p.End, step)
 	}
 	switch f.get("aggregateBy") {
 	case "", "series":
