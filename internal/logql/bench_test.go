@@ -37,6 +37,8 @@ func BenchmarkQueries(b *testing.B) {
 		{"count5xx", `count_over_time({job="plain"} |~ " 5\\d\\d " ` + window + `)`},
 		{"countLiteral", `sum(count_over_time({job="plain"} |= "GET" ` + window + `))`},
 		{"byStatus", `sum by (status) (count_over_time({job="plain"} | regexp ` + "`" + nginxRegex + "`" + ` ` + window + `))`},
+		{"byStatusStored", `sum by (status) (count_over_time({job="stored"} | regexp ` + "`" + nginxRegex + "`" + ` | status!="" ` + window + `))`},
+		{"byMethodStored", `sum by (method) (count_over_time({job="stored"} | regexp ` + "`" + nginxRegex + "`" + ` | method!="" ` + window + `))`},
 		{"byStatusPattern", `sum by (status) (count_over_time({job="plain"} | pattern ` + "`" + `<_> - - [<_>] "<method> <path> <_>" <status> <_>` + "`" + ` ` + window + `))`},
 		{"quantile", `quantile_over_time(0.9, {job="plain"} |= "rt=1" | regexp ` + "`" + `rt=(?P<rt>\S+)` + "`" + ` | unwrap rt | __error__="" ` + window + `)`},
 		{"total", `sum(count_over_time({job="plain"}` + window + `))`},
@@ -64,16 +66,19 @@ func BenchmarkQueries(b *testing.B) {
 func ask(b *testing.B, e *logql.Engine, p logql.Params) {
 	b.ReportAllocs()
 	var res logql.Result
-	least := time.Duration(1<<63 - 1)
+	// The least of both is what the query takes when nothing else runs.
+	const most = time.Duration(1<<63 - 1)
+	least, fastest := most, most
 	for b.Loop() {
 		before := cpu(b)
 		var err error
 		if res, err = e.Query(b.Context(), p); err != nil {
 			b.Fatal(err)
 		}
-		least = min(least, cpu(b)-before)
+		least, fastest = min(least, cpu(b)-before), min(fastest, res.Stats.Duration)
 	}
 	b.ReportMetric(float64(least)/1e6, "least-cpu-ms")
+	b.ReportMetric(float64(fastest)/1e6, "least-ms")
 	b.Logf("%s: %d entries, %d series, %+v", p.Query, len(res.Entries), len(res.Series), res.Stats)
 }
 
