@@ -21,6 +21,7 @@ type Runner struct {
 	stream    string // the name of the label that marks stderr
 	gapName   string
 	fieldName map[string]string // the label of a stored field, by its name
+	tails     tails
 
 	// Of the block.
 	text []byte
@@ -90,6 +91,7 @@ func (r *Runner) Stream(labels record.Labels) {
 	r.needLevel = r.prog.need.has(r.levelName)
 	r.came = append(r.came[:0], r.levelName)
 	r.fieldName = map[string]string{}
+	r.tails.era++
 	r.text = nil
 }
 
@@ -240,49 +242,15 @@ const stderrValue = "stderr"
 
 // extras takes what stands behind the body of a line.
 func (r *Runner) extras() bool {
-	l, err := kept.Rest(r.text[r.start:r.end], r.bodyEnd-r.start)
-	if err != nil {
+	t := r.tail(r.text[r.bodyEnd:r.end])
+	if t.damaged {
 		return false // only damage makes such a line
 	}
-	if r.gap = len(l.Gap) > 0; r.gap && r.prog.metric {
+	if r.gap = t.gap; r.gap && r.prog.metric {
 		return false
 	}
-	if l.Flags&record.Stderr != 0 {
-		r.bring(r.stream, []byte(stderrValue))
-	}
-	if r.gap {
-		r.bring(r.gapName, r.unescaped(l.Gap))
-	}
-	for name, value := range l.Fields() {
-		label, ok := r.fieldName[string(name)]
-		if !ok {
-			label = r.metaName(syntax.SanitizeName(string(kept.Unescape(nil, name))))
-			r.fieldName[string(name)] = label
-		}
-		if label != "" && !syntax.IsErrorLabel(label) {
-			r.bring(label, value)
-		}
-	}
+	r.came, r.labels = append(r.came, t.came...), append(r.labels, t.labels...)
 	return true
-}
-
-// bring sets a label that the record came with, unless there is one of that name. The
-// value is in canonical escaping.
-func (r *Runner) bring(name string, value []byte) {
-	for _, n := range r.came {
-		if n == name {
-			return
-		}
-	}
-	for _, n := range r.baseNames {
-		if n == name {
-			return
-		}
-	}
-	r.came = append(r.came, name)
-	if r.prog.need.has(name) {
-		r.labels = append(r.labels, label{name, r.unescaped(value), OfMetadata})
-	}
 }
 
 // SetRecord makes the runner hold a record that is not in a block. Labels that have no
