@@ -10,10 +10,29 @@ import (
 
 // regexpStage extracts the named groups of the first match.
 type regexpStage struct {
-	re    *regexp.Regexp
-	scan  *scan.Pattern // nil where only re can do it
-	names []*name       // by the slot of the row, or by the group of re
-	wants bool
+	re     *regexp.Regexp
+	scan   *scan.Pattern // nil where only re can do it
+	wanted []slot        // those of scan
+	groups []slot        // the same of re
+}
+
+// slot is a field that somebody may ask for and its place among those of a match.
+type slot struct {
+	*name
+	at int
+}
+
+// slotsOf returns the slots of fields, those without a name or that nobody needs left out.
+func slotsOf(fields []string, need *Need) (list []slot) {
+	for i, field := range fields {
+		if field == "" {
+			continue
+		}
+		if n := newName(field, need); !n.skip {
+			list = append(list, slot{n, i})
+		}
+	}
+	return list
 }
 
 func newRegexp(st *syntax.Regexp, need *Need) *regexpStage {
@@ -23,24 +42,19 @@ func newRegexp(st *syntax.Regexp, need *Need) *regexpStage {
 			s.scan = p
 		}
 	}
-	groups := s.re.SubexpNames()
+	s.groups = slotsOf(s.re.SubexpNames(), need)
 	if s.scan != nil {
-		groups = s.scan.Names()
-	}
-	for _, group := range groups {
-		n := newName(group, need)
-		s.names = append(s.names, n)
-		s.wants = s.wants || !n.skip
+		s.wanted = slotsOf(s.scan.Names(), need)
 	}
 	return s
 }
 
 func (s *regexpStage) run(r *Runner) bool {
-	if !s.wants {
+	if !r.wants(s.groups) {
 		return true // no match is no error
 	}
 	if s.scan != nil {
-		if result := r.match(s.scan); result == scan.NoMatch || result == scan.Matched && r.take(s.names) {
+		if result := r.match(s.scan); result == scan.NoMatch || result == scan.Matched && r.take(s.wanted) {
 			return true
 		}
 	}
@@ -49,23 +63,28 @@ func (s *regexpStage) run(r *Runner) bool {
 	if m == nil {
 		return true
 	}
-	slot := 0
-	for i, group := range s.re.SubexpNames() {
-		if group == "" {
-			continue
-		}
-		n := s.names[slot]
-		if s.scan == nil {
-			n = s.names[i]
-		}
-		slot++
+	for _, g := range s.groups {
 		var value []byte
-		if m[2*i] >= 0 {
-			value = line[m[2*i]:m[2*i+1]]
+		if m[2*g.at] >= 0 {
+			value = line[m[2*g.at]:m[2*g.at+1]]
 		}
-		r.extract(n, value)
+		r.extract(g.name, value)
 	}
 	return true
+}
+
+// wants tells whether one of the slots can become a label of the record.
+func (r *Runner) wants(slots []slot) bool {
+	for i := range slots {
+		n := slots[i].name
+		if n.needPlain && n.needSuffixed {
+			return true
+		}
+		if n.needSuffixed == r.cameWith(n.plain) {
+			return true
+		}
+	}
+	return false
 }
 
 // match fills r.spans with the fields of the line, which are parts of r.text unless the
@@ -83,17 +102,14 @@ func (r *Runner) match(p *scan.Pattern) scan.Result {
 	return p.Match(r.spans, r.text, body, r.hasEscapes())
 }
 
-// take extracts the fields of the last match.
-func (r *Runner) take(names []*name) bool {
-	for i, n := range names {
-		if n.skip {
-			continue
-		}
-		s := r.spans[i]
+// take extracts fields of the last match.
+func (r *Runner) take(slots []slot) bool {
+	for i := range slots {
+		at := r.spans[slots[i].at]
 		if r.changed {
-			r.extract(n, r.line[s.Off:s.Off+s.Len])
+			r.extract(slots[i].name, r.line[at.Off:at.Off+at.Len])
 		} else {
-			r.extract(n, r.unescaped(r.text[s.Off:s.Off+s.Len:s.Off+s.Len]))
+			r.extract(slots[i].name, r.unescaped(r.text[at.Off:at.Off+at.Len:at.Off+at.Len]))
 		}
 	}
 	return true
@@ -101,44 +117,49 @@ func (r *Runner) take(names []*name) bool {
 
 // patternStage extracts the captures of a pattern.
 type patternStage struct {
-	parts []syntax.PatternPart
-	names []*name // by part; nil for literals and captures without a name
-	scan  *scan.Pattern
-	slots []*name // by the slot of the row of scan
-	wants bool
+	parts  []syntax.PatternPart
+	names  []*name       // by part; nil for literals and captures that nobody needs
+	scan   *scan.Pattern // nil where it cannot do it
+	wanted []slot        // those of scan
 }
 
 func newPattern(st *syntax.Pattern, need *Need) *patternStage {
 	s := &patternStage{parts: st.Parts}
+	var fields []string
 	for _, part := range st.Parts {
 		var n *name
 		if part.Name != "" {
-			n = newName(part.Name, need)
-			s.slots = append(s.slots, n)
-			s.wants = s.wants || !n.skip
+			fields = append(fields, part.Name)
+			if n = newName(part.Name, need); n.skip {
+				n = nil
+			}
 		}
 		s.names = append(s.names, n)
 	}
-	if p, err := scan.CompilePattern(st.Text); err == nil && len(p.Names()) == len(s.slots) {
+	s.wanted = slotsOf(fields, need)
+	if p, err := scan.CompilePattern(st.Text); err == nil && len(p.Names()) == len(fields) {
 		s.scan = p
 	}
 	return s
 }
 
-// present returns the names up to the last field that the match has: those after it are
-// absent, which is not the same as empty.
-func (s *patternStage) present(r *Runner) []*name {
-	n := len(s.slots)
-	for n > 0 && r.spans[n-1] == (record.Span{}) {
+// present returns the wanted slots up to the last field that the match has: those after it
+// are absent, which is not the same as empty.
+func (s *patternStage) present(r *Runner) []slot {
+	n, fields := len(s.wanted), len(r.spans)
+	for fields > 0 && r.spans[fields-1] == (record.Span{}) {
+		fields--
+	}
+	for n > 0 && s.wanted[n-1].at >= fields {
 		n--
 	}
-	return s.slots[:n]
+	return s.wanted[:n]
 }
 
 // run looks for the literals from left to right. One at the start has to begin the line; a
 // capture without its literal takes the rest of the line.
 func (s *patternStage) run(r *Runner) bool {
-	if !s.wants {
+	if !r.wants(s.wanted) {
 		return true
 	}
 	if s.scan != nil && !r.changed {
