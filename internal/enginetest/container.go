@@ -81,7 +81,8 @@ func (e *Engine) create(image string, c Container) string {
 	for k, v := range c.Labels {
 		labels[k] = v
 	}
-	host := map[string]any{"NetworkMode": "none", "AutoRemove": c.AutoRemove}
+	// Without seccomp, for a runc that was built without a C library for it has none.
+	host := map[string]any{"NetworkMode": "none", "AutoRemove": c.AutoRemove, "SecurityOpt": []string{"seccomp=unconfined"}}
 	if c.Driver != "" || c.Options != nil {
 		host["LogConfig"] = map[string]any{"Type": c.Driver, "Config": c.Options}
 	}

@@ -1,6 +1,7 @@
 // Package enginetest gives tests a real Docker Engine: one of their own, started in a
 // folder of its own and stopped by its process id when the test ends, or else the engine
-// that DOCKER_HOST or /var/run/docker.sock names.
+// that DOCKER_HOST or /var/run/docker.sock names. The dockerd is the one that is installed,
+// or the one that WEIR_TEST_DOCKERD names.
 //
 //	e := enginetest.Start(t)              // skips, saying why, where there is none
 //	id := e.Run(enginetest.Container{Name: "web", Cmd: []string{"sh", "-c", "echo hi"}})
@@ -44,6 +45,7 @@ type Engine struct {
 
 	t      testing.TB
 	dir    string
+	binary string // dockerd
 	args   []string
 	daemon *daemon
 	client *http.Client
@@ -61,7 +63,7 @@ func Start(t testing.TB, args ...string) *Engine {
 	var id [4]byte
 	rand.Read(id[:])
 	e := &Engine{t: t, args: args, mark: hex.EncodeToString(id[:]), daemon: &daemon{}}
-	if why = cannotRunDaemon(); why == "" {
+	if why = e.findDaemon(); why == "" {
 		e.begin()
 	} else if !e.find() {
 		t.Skip("SKIP: no docker engine: " + why + ", and none answers at DOCKER_HOST or " + defaultSocket)
@@ -74,9 +76,9 @@ func Start(t testing.TB, args ...string) *Engine {
 
 func (e *Engine) version() string {
 	_, body := e.Do("GET", "/version", nil)
-	var v struct{ Version string }
+	var v struct{ Version, ApiVersion string }
 	json.Unmarshal(body, &v)
-	return v.Version
+	return v.Version + " (API " + v.ApiVersion + ")"
 }
 
 // For returns the same engine for a subtest: its failures are those of t, and what it makes
@@ -115,13 +117,22 @@ func (e *Engine) find() bool {
 	return e.answers() && e.readRoot()
 }
 
-func cannotRunDaemon() string {
-	switch _, err := exec.LookPath("dockerd"); {
+// findDaemon finds a dockerd that can be run, or returns why there is none.
+func (e *Engine) findDaemon() (why string) {
+	name := os.Getenv("WEIR_TEST_DOCKERD")
+	if name == "" {
+		name = "dockerd"
+	}
+	binary, err := exec.LookPath(name)
+	switch {
+	case err != nil && name != "dockerd":
+		e.t.Fatal("WEIR_TEST_DOCKERD: ", err) // asked for, so not to be skipped
 	case err != nil:
 		return "dockerd is not installed"
 	case os.Getuid() != 0:
 		return "dockerd needs root"
 	}
+	e.binary = binary
 	return ""
 }
 
@@ -164,11 +175,13 @@ func (e *Engine) launch() string {
 		return err.Error()
 	}
 	defer log.Close()
-	cmd := exec.Command("dockerd", append([]string{
+	cmd := exec.Command(e.binary, append([]string{
 		"--data-root", e.Root, "--exec-root", e.dir + "/exec", "--pidfile", e.dir + "/pid", "-H", e.Host,
 		"--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs",
 	}, e.args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
+	// containerd and runc that lie beside it are its own.
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(e.binary)+":"+os.Getenv("PATH"))
 	if err := cmd.Start(); err != nil {
 		return err.Error()
 	}

@@ -24,11 +24,19 @@ const (
 	// Bounds of a batch.
 	batchRecords = 2048
 	batchBytes   = 256 << 10
+	// streamMost is how many messages the stream of a log that is rotated may tell without a
+	// pause. An engine keeps up to 4096 for a reader that is slow. With more it does not go on
+	// reading the log, and then leaves out what was rotated twice meanwhile.
+	streamMost = 2000
+	// largeFile is a file that an engine begins to tell before it is full, unless there is
+	// much that it has not told.
+	largeFile = 1_000_000
 )
 
 var (
 	errStalled  = errors.New("the log goes on, but its stream does not")
 	errMismatch = errors.New("the log's stream is not what the log is")
+	errBusy     = errors.New("the log's stream may leave out what it has no time for")
 )
 
 // readAPI reads the log through the engine until it ends: when the container does, or when
@@ -53,28 +61,36 @@ func (x *follower) readAPI(ctx context.Context) error {
 }
 
 func (x *follower) followAPI(ctx context.Context, c *dockerapi.Client) error {
-	if x.rotates() && !c.FollowsRotation() {
-		x.distrust = true
+	for !x.distrust && x.streams(c) {
+		got, err := x.fetch(ctx, c, 0)
+		if err != nil {
+			return err
+		}
+		err = x.stream(ctx, c, got)
+		switch {
+		case x.line == nil: // it did not take the last batch
+			return err
+		case errors.Is(err, errMismatch):
+			x.fleet.deps.Ledger.Event("stream of a log distrusted")
+			x.distrust = true
+		case !errors.Is(err, errBusy):
+			return err
+		default:
+			if err = x.poll(ctx, c, true); !errors.Is(err, errCalm) {
+				return err
+			}
+		}
 	}
-	if x.distrust {
-		return x.poll(ctx, c)
-	}
-	got, err := x.fetch(ctx, c, 0)
-	if err != nil {
-		return err
-	}
-	err = x.stream(ctx, c, got)
-	if errors.Is(err, errMismatch) {
-		x.fleet.deps.Ledger.Event("stream of a log distrusted")
-		x.distrust = true
-	}
-	return err
+	return x.poll(ctx, c, false)
 }
 
-// rotates tells whether the engine may rotate the log.
-func (x *follower) rotates() bool {
-	_, size := rotation(&x.details)
-	return size > 0
+// streams tells whether the stream of the log tells all that is written, as long as it is
+// not too much. Those of old engines do not when the log is rotated, and those of new ones
+// leave out what was rotated twice before they came to it, which small files are soon. Of a
+// log of one file, what only the stream may have told must be compared with what is there.
+func (x *follower) streams(c *dockerapi.Client) bool {
+	files, size := rotation(&x.details)
+	return size <= 0 || c.FollowsRotation() && files > 1 && size >= largeFile
 }
 
 // stream follows the log as long as that works, after all that exists was fetched.
@@ -88,6 +104,8 @@ func (x *follower) stream(ctx context.Context, c *dockerapi.Client, got fetched)
 		return err
 	}
 	r := &apiReader{x: x, client: c, logs: logs, skip: skip, heard: time.Now(), pace: heldPeriod}
+	_, size := rotation(&x.details)
+	r.rotates = size > 0
 	arrivals, next := make(chan arrival), make(chan struct{}, 1) // one: the pump may have left
 	var pumping sync.WaitGroup
 	defer pumping.Wait()
@@ -101,15 +119,17 @@ func (x *follower) stream(ctx context.Context, c *dockerapi.Client, got fetched)
 type arrival struct {
 	message dockerapi.Message
 	err     error
+	paused  bool // nothing came for a while before
 }
 
 // pump waits for messages on behalf of a reader that has more to wait for. The log is the
 // reader's from each arrival until it says next.
 func pump(ctx context.Context, logs *dockerapi.Logs, out chan<- arrival, next <-chan struct{}) {
 	for {
+		asked := time.Now()
 		m, err := logs.Next()
 		select {
-		case out <- arrival{m, err}:
+		case out <- arrival{m, err, time.Since(asked) >= pollPeriod}:
 		case <-ctx.Done():
 			return
 		}
@@ -131,6 +151,8 @@ type apiReader struct {
 	logs    *dockerapi.Logs
 	skip    skipper
 	heard   time.Time // when the last message came
+	rotates bool      // the engine begins a new file now and then
+	since   int       // how many messages were read since there was a pause
 	probed  time.Time // when the engine was last asked about the silence
 	suspect bool      // the engine says that there is more
 	over    time.Time // when the container ended, so that the stream has to; zero while it runs
@@ -152,6 +174,9 @@ func (r *apiReader) read(ctx context.Context, arrivals <-chan arrival, next chan
 			}
 			if a.err != nil {
 				return a.err
+			}
+			if a.paused {
+				r.since = 0
 			}
 			if err := r.take(ctx, a.message); err != nil {
 				return err
@@ -203,6 +228,11 @@ func (r *apiReader) take(ctx context.Context, m dockerapi.Message) error {
 			err = errMismatch
 			break
 		}
+		if r.rotates && r.since >= streamMost {
+			err = errBusy
+			break
+		}
+		r.since++
 		x.appendMessage(b, m)
 		if len(b.Records) >= batchRecords || len(b.Arena) >= batchBytes || !r.logs.Ready() {
 			break

@@ -24,16 +24,20 @@ type bell struct {
 	bytes  int
 	marked int   // how many were heard before the fetch that is going on
 	total  int64 // how many were heard in all
-	joined bool  // all of heard comes after the cursor that was at position at, or is repeated
+	clock  clock
+	// told is when the last message of the cursor that was at position at was heard: all of
+	// heard comes after that, or is repeated. Zero if it was not heard.
+	told   time.Time
 	at     int64
 	lost   bool // some were dropped that perhaps no fetch has
 	closed bool
 }
 
-// heard is a message of the stream and its name.
+// heard is a message of the stream, its name, and when it came.
 type heard struct {
 	dockerapi.Message
 	name name
+	at   time.Time
 }
 
 // listen hears messages until the stream ends.
@@ -64,12 +68,14 @@ func (b *bell) ring() {
 
 func (b *bell) hearLocked(m dockerapi.Message) {
 	m.Text = slices.Clone(m.Text)
-	b.heard = append(b.heard, heard{m, b.namer.name(m)})
+	now := time.Now()
+	b.clock.see(m.Time, now)
+	b.heard = append(b.heard, heard{m, b.namer.name(m), now})
 	b.total++
 	b.bytes += len(m.Text)
 	for b.bytes > maxHeardBytes && len(b.heard) > 1 {
 		b.dropLocked(1)
-		b.joined, b.lost = false, true
+		b.told, b.lost = time.Time{}, true
 	}
 }
 
@@ -111,9 +117,9 @@ func (b *bell) release(c *cursor) {
 	n := b.marked
 	if i := b.placeLocked(c); i >= 0 {
 		n = max(n, i+1)
-		b.joined, b.at = true, c.pos
+		b.told, b.at = b.heard[i].at, c.pos
 	} else if b.at != c.pos {
-		b.joined = false // its place is still to be heard, or was dropped
+		b.told = time.Time{} // its place is still to be heard, or was dropped
 	}
 	b.dropLocked(n)
 	b.heard = append(b.heard[:0:0], b.heard...) // of a size that fits
@@ -135,18 +141,40 @@ func (b *bell) placeLocked(c *cursor) int {
 	return -1
 }
 
-// afterLocked returns from which index on messages come after the cursor. joined tells
-// whether the stream is known to have gone there from the cursor.
-func (b *bell) afterLocked(c *cursor) (from int, joined bool) {
-	i := b.placeLocked(c)
-	return i + 1, i >= 0 || b.joined && b.at == c.pos
+// afterLocked returns from which index on messages come after the cursor, and by when the
+// stream had told the cursor's last message; zero if it has not.
+func (b *bell) afterLocked(c *cursor) (from int, told time.Time) {
+	if i := b.placeLocked(c); i >= 0 {
+		return i + 1, b.heard[i].at
+	}
+	if b.at == c.pos {
+		told = b.told
+	}
+	return 0, told
+}
+
+// clock compares the engine's clock with ours.
+type clock struct {
+	// ahead is by how many nanoseconds at least the engine's clock is ahead, less the time
+	// that the fastest message took to come.
+	ahead int64
+}
+
+// see notes that a message has come by now.
+func (c *clock) see(time int64, now time.Time) { c.ahead = max(c.ahead, time-now.UnixNano()) }
+
+// before tells whether a message may have been written before one was told that came at a
+// moment.
+func (c *clock) before(time int64, moment time.Time) bool {
+	return time <= moment.UnixNano()+c.ahead
 }
 
 // stretch is what was heard between a cursor and a message that was fetched.
 type stretch struct {
-	words  []heard
-	joined bool // the stream has told the cursor's last message
-	found  bool // the stream has told the message that was fetched
+	words []heard
+	told  time.Time // by when the stream had told the cursor's last message; zero if it has not
+	found bool      // the stream has told the message that was fetched
+	clock clock
 }
 
 // between returns what was heard after the cursor and before first. It waits for the stream
@@ -180,19 +208,19 @@ func (b *bell) between(ctx context.Context, c *cursor, first dockerapi.Message) 
 func (b *bell) upTo(c *cursor, first dockerapi.Message) (s stretch, beyond bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	from, joined := b.afterLocked(c)
+	from, told := b.afterLocked(c)
 	all := b.heard[from:]
 	hash := recordHash(first.Time, first.Stderr, first.Text)
 	i := slices.IndexFunc(all, func(h heard) bool { return h.Time == first.Time && h.name.hash == hash })
 	if i >= 0 {
 		all = all[:i]
 	}
-	s = stretch{joined: joined, found: i >= 0}
+	s = stretch{told: told, found: i >= 0, clock: b.clock}
 	for _, h := range all {
 		switch {
 		case !s.found && h.Time >= first.Time:
 			beyond = true
-		case joined || c.n == 0 || h.Time > c.time:
+		case !told.IsZero() || c.n == 0 || h.Time > c.time:
 			s.words = append(s.words, h)
 		}
 	}
@@ -215,6 +243,6 @@ func (b *bell) rest(ctx context.Context, c *cursor) (words []heard, all bool) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	from, joined := b.afterLocked(c)
-	return b.heard[from:], !b.lost && (joined || c.n == 0)
+	from, told := b.afterLocked(c)
+	return b.heard[from:], !b.lost && (!told.IsZero() || c.n == 0)
 }

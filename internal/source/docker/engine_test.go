@@ -24,6 +24,8 @@ type fakeEngine struct {
 	t    *testing.T
 	host string
 	root string // "": the API alone
+	// version is the API's.
+	version string
 	// offset is what the clock of the engine's machine is off by.
 	offset atomic.Int64
 	// sinceFilters makes it leave out all that is older than since, as old engines do, even
@@ -37,8 +39,8 @@ type fakeEngine struct {
 	held bool
 	// forbid refuses requests whose path contains it.
 	forbid atomic.Pointer[string]
-	// follows counts log requests that follow.
-	follows atomic.Int64
+	// follows counts log requests that follow, fetches those that do not.
+	follows, fetches atomic.Int64
 
 	server *httptest.Server
 
@@ -75,7 +77,7 @@ type fakeRecord struct {
 }
 
 func newEngine(t *testing.T, root string) *fakeEngine {
-	e := &fakeEngine{t: t, root: root, changed: make(chan struct{}), containers: map[string]*fakeContainer{}}
+	e := &fakeEngine{t: t, root: root, version: "1.41", changed: make(chan struct{}), containers: map[string]*fakeContainer{}}
 	e.host = "unix://" + filepath.Join(t.TempDir(), "s")
 	e.start()
 	t.Cleanup(e.stop)
@@ -253,8 +255,8 @@ func (e *fakeEngine) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "forbidden by the test", http.StatusForbidden)
 		return
 	}
-	w.Header().Set("Api-Version", "1.41")
-	_, path, ok := strings.Cut(r.URL.Path, "/v1.41/")
+	w.Header().Set("Api-Version", e.version)
+	_, path, ok := strings.Cut(r.URL.Path, "/v"+e.version+"/")
 	parts := strings.Split(path, "/")
 	switch {
 	case r.URL.Path == "/_ping":
@@ -316,6 +318,25 @@ func (e *fakeEngine) inspect(w http.ResponseWriter, c *fakeContainer) {
 	})
 }
 
+// followed waits until a stream was opened after the first n.
+func (e *fakeEngine) followed(n int64) {
+	e.t.Helper()
+	late := time.After(20 * time.Second)
+	for e.follows.Load() <= n {
+		e.mu.Lock()
+		changed := e.changed
+		e.mu.Unlock()
+		if e.follows.Load() > n {
+			return
+		}
+		select {
+		case <-changed:
+		case <-late:
+			e.t.Fatal("waited in vain until the log is followed")
+		}
+	}
+}
+
 // wait waits for a change after seen was looked at.
 func (e *fakeEngine) wait(r *http.Request, changed chan struct{}) bool {
 	select {
@@ -365,10 +386,10 @@ func (e *fakeEngine) serveLogs(w http.ResponseWriter, r *http.Request, c *fakeCo
 	w.WriteHeader(http.StatusOK)
 	w.(http.Flusher).Flush()
 	if q.Get("follow") == "1" {
-		e.follows.Add(1)
 		e.follow(w, r, c, since)
 		return
 	}
+	e.fetches.Add(1)
 	for {
 		e.mu.Lock()
 		records, held, changed := slices.Clone(c.records[e.tail(r, c):]), e.held, e.changed
@@ -393,9 +414,11 @@ func (e *fakeEngine) tail(r *http.Request, c *fakeContainer) int {
 
 // follow sends what there is and what comes.
 func (e *fakeEngine) follow(w http.ResponseWriter, r *http.Request, c *fakeContainer, since time.Time) {
-	e.mu.Lock()
-	sent, first := e.tail(r, c), c.first
-	e.mu.Unlock()
+	var sent, first int
+	e.lock(func() {
+		sent, first = e.tail(r, c), c.first
+		e.follows.Add(1)
+	})
 	for {
 		e.mu.Lock()
 		if c.capacity == 0 {

@@ -48,26 +48,32 @@ func (f *fill) add(m dockerapi.Message) {
 // measured.
 const nsPerByte = 4
 
-// missing returns the gap, if any, in what came after a message of time last. All but the
-// last of words are in files of which more was written, and with the last a new one begins.
-func (f fill) missing(last int64, words []heard) []record.Gap {
+// timeForFile tells whether, by the times of two messages, there was time between them to
+// write a file of size bytes, or a step of the clock.
+func timeForFile(passed, size int64) bool { return max(passed, -passed) >= nsPerByte*size }
+
+// missing returns the gap, if any, in what came after the cursor. All but the last of s.words
+// are in files of which more was written, and with the last a new one begins.
+func (f fill) missing(c *cursor, s stretch) []record.Gap {
 	if f.capacity == 0 || f.bytes < 0 {
 		return []record.Gap{gapPerhaps}
 	}
 	var gaps []record.Gap
-	for i, h := range words {
+	last, told := c.time, s.told
+	for i, h := range s.words {
 		begins := f.bytes >= f.capacity
-		if i == len(words)-1 && !begins {
+		if i == len(s.words)-1 && !begins {
 			return []record.Gap{gapRotated}
 		}
 		if begins {
-			if passed := h.Time - last; passed < 0 || passed >= nsPerByte*f.capacity {
-				gaps = []record.Gap{gapPerhaps} // there was time for a whole file
+			waited := f.capacity >= largeFile && !s.clock.before(h.Time, told)
+			if timeForFile(h.Time-last, f.capacity) && !waited {
+				gaps = []record.Gap{gapPerhaps}
 			}
 			f.begin()
 		}
 		f.add(h.Message)
-		last = h.Time
+		last, told = h.Time, h.at
 	}
 	return gaps
 }

@@ -3,8 +3,9 @@ package docker
 // How a log is read whose stream and whose content are both not to be trusted alone.
 //
 // Engines before Docker 23 (API 1.42) follow a log in a way that, when it is rotated, may
-// leave out whole files and the last lines of one, and repeats the first of the next. What
-// they answer without following is in order and complete from its first message on, up to
+// leave out whole files and the last lines of one, and repeats the first of the next. Newer
+// ones leave out files too, those that are rotated twice before they come to them. What they
+// answer without following is in order and complete from its first message on, up to
 // the moment of asking; but what was rotated away before anyone asked is not in it. So both
 // are read, and one log is made of them:
 //
@@ -19,7 +20,9 @@ package docker
 //  4. A gap is stated with it, unless there cannot be one: the stream has told the last
 //     message written before and the first of the content, each file between them is as
 //     full as one has to be before the engine begins the next, and from the end of one to
-//     the beginning of the next there was no time for a whole file that both have missed.
+//     the beginning of the next there was no time for a whole file that both have missed; or
+//     there was, but the stream had told the one before the other was written, and a file is
+//     so large that the stream would have begun to tell it.
 //
 // How full a file is can be told of a log of one file (max-file=1, which is Docker's default),
 // where whatever was not fetched is lost at each rotation. With more files it is rare that a
@@ -102,8 +105,9 @@ func (x *follower) bridge(ctx context.Context, first dockerapi.Message) (written
 	words, written := x.unwritten(s.words)
 	var gaps []record.Gap
 	switch {
-	case begun && s.joined && s.found:
-		gaps = x.fill.missing(x.cursor.time, append(words, heard{Message: first}))
+	case begun && s.found && !s.told.IsZero():
+		s.words = append(words, heard{Message: first})
+		gaps = x.fill.missing(&x.cursor, s)
 	case begun:
 		gaps = append(gaps, gapRotated)
 	}

@@ -30,9 +30,13 @@ const (
 	lateness = 100 * time.Millisecond
 )
 
-// poll reads a log whose stream cannot be trusted, in the way that merge.go says.
-func (x *follower) poll(ctx context.Context, c *dockerapi.Client) error {
-	p := &poller{x: x, client: c, quiet: quietMin}
+// errCalm is the outcome of reading a log until it is calm.
+var errCalm = errors.New("the log is calm")
+
+// poll reads a log whose stream cannot be trusted, in the way that merge.go says. If that is
+// so only because there is much to tell, it returns errCalm once there is not.
+func (x *follower) poll(ctx context.Context, c *dockerapi.Client, untilCalm bool) error {
+	p := &poller{x: x, client: c, quiet: quietMin, untilCalm: untilCalm}
 	defer p.close()
 	x.fill = newFill(&x.details)
 	if x.cursor.n > 0 || x.cursor.since > 0 {
@@ -66,7 +70,7 @@ func (x *follower) poll(ctx context.Context, c *dockerapi.Client) error {
 		if err != nil {
 			return err
 		}
-		if again {
+		if p.waited = !again; again {
 			continue
 		}
 		if err := p.wait(ctx, began.Add(pollPeriod)); err != nil {
@@ -77,15 +81,17 @@ func (x *follower) poll(ctx context.Context, c *dockerapi.Client) error {
 
 // poller reads one log by fetching.
 type poller struct {
-	x        *follower
-	client   *dockerapi.Client
-	over     time.Time // since when the container is known to have ended
-	quiet    time.Duration
-	total    int64     // how much the stream had told at the fetch before
-	deaf     time.Time // since when it tells nothing of what is fetched; zero if it does
-	measured bool
-	stop     func()
-	ring     sync.WaitGroup
+	x         *follower
+	client    *dockerapi.Client
+	over      time.Time // since when the container is known to have ended
+	quiet     time.Duration
+	total     int64     // how much the stream had told at the fetch before
+	deaf      time.Time // since when it tells nothing of what is fetched; zero if it does
+	measured  bool
+	untilCalm bool // reading ends once there is little to read
+	waited    bool // before the fetch that was last
+	stop      func()
+	ring      sync.WaitGroup
 }
 
 func (p *poller) open(ctx context.Context) error {
@@ -135,6 +141,9 @@ func (p *poller) after(ctx context.Context, got fetched) (again bool, err error)
 		if err := x.measure(ctx, p.client); err != nil {
 			return false, err
 		}
+	}
+	if p.untilCalm && p.waited && got.records < calmLog && p.over.IsZero() {
+		return false, errCalm
 	}
 	files, size := rotation(&x.details)
 	spare := int64(files-1) * size
