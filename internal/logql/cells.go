@@ -2,6 +2,7 @@ package logql
 
 import (
 	"cmp"
+	"encoding/binary"
 	"math"
 	"math/bits"
 	"slices"
@@ -74,7 +75,20 @@ type table struct {
 	pageLen   int
 	budget    *budget
 	cells     map[string]*cell
-	last      *cell // the one that was asked for last
+	// recent are series that were asked for, by their keys' last bytes.
+	recent [recentCells]*cell
+}
+
+// recentCells is how many series are found without the map, a power of two.
+const recentCells = 64
+
+// recentAt returns the place of a series in table.recent.
+func recentAt(key []byte) int {
+	const odd = 0x9E3779B97F4A7C15
+	if len(key) < 8 {
+		return 0
+	}
+	return int(binary.LittleEndian.Uint64(key[len(key)-8:]) * odd >> (64 - 6))
 }
 
 func newTable(m measure, intervals int, b *budget) *table {
@@ -87,8 +101,9 @@ const cellBytes = 160
 
 // cell returns the series with that key, made if need be.
 func (t *table) cell(key []byte) (*cell, error) {
-	if t.last != nil && t.last.key == string(key) {
-		return t.last, nil
+	recent := &t.recent[recentAt(key)]
+	if c := *recent; c != nil && c.key == string(key) {
+		return c, nil
 	}
 	c := t.cells[string(key)]
 	if c == nil {
@@ -99,7 +114,7 @@ func (t *table) cell(key []byte) (*cell, error) {
 		c = &cell{key: string(key), pages: make([]*page, n)}
 		t.cells[c.key] = c
 	}
-	t.last = c
+	*recent = c
 	return c, nil
 }
 
@@ -134,6 +149,7 @@ func (t *table) add(c *cell, interval int, s sampleAt) error {
 	}
 	p.n[i]++
 	switch t.measure {
+	case counts:
 	case sums:
 		p.a[i] += s.value
 	case least, most:
