@@ -313,8 +313,8 @@ func TestTLS(t *testing.T) {
 	if _, err := open(t, Options{Host: s.URL}).Containers(t.Context()); !errors.As(err, &unknown) {
 		t.Errorf("with the system's authorities: %v", err)
 	}
-	if _, err := Open(Options{Host: host, CertDir: t.TempDir()}); err == nil {
-		t.Error("an empty certificate directory was taken")
+	if _, err := Open(Options{Host: host, CertDir: t.TempDir()}); !errors.Is(err, ErrNoCertificates) {
+		t.Errorf("an empty certificate directory: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), []byte("junk"), 0o600); err != nil {
 		t.Fatal(err)
@@ -328,7 +328,7 @@ func TestErrors(t *testing.T) {
 	check := func(status int, body string, kind error, text string) {
 		t.Helper()
 		e := newError(status, []byte(body))
-		for _, k := range []error{ErrNotFound, ErrConflict, ErrUnsupported, ErrForbidden} {
+		for _, k := range []error{ErrNotFound, ErrConflict, ErrUnsupported, ErrForbidden, ErrWantsTLS} {
 			if errors.Is(e, k) != (k == kind) {
 				t.Errorf("%d %q: is %v: %v", status, body, k, !(k == kind))
 			}
@@ -342,6 +342,7 @@ func TestErrors(t *testing.T) {
 	check(501, `{"message":"configured logging driver does not support reading"}`, ErrUnsupported, "reading")
 	check(500, `configured logging driver does not support reading`, ErrUnsupported, "reading")
 	check(403, "<html>", ErrForbidden, "<html>")
+	check(400, "Client sent an HTTP request to an HTTPS server.", ErrWantsTLS, "HTTPS")
 	check(500, "", nil, "Internal Server Error")
 	check(500, strings.Repeat("x", 1000), nil, "…")
 }

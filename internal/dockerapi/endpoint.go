@@ -78,6 +78,9 @@ func (e endpoint) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return d.DialContext(ctx, e.network, e.address)
 }
 
+// ErrNoCertificates is the error of Open for a folder without certificates.
+var ErrNoCertificates = errors.New("neither ca.pem nor cert.pem")
+
 // tlsConfig reads the certificates. Files that do not exist are done without: an engine may
 // ask for no client certificate, or have one that the system trusts.
 func tlsConfig(o Options) (*tls.Config, error) {
@@ -98,7 +101,7 @@ func tlsConfig(o Options) (*tls.Config, error) {
 	certFile, keyFile := filepath.Join(o.CertDir, "cert.pem"), filepath.Join(o.CertDir, "key.pem")
 	if _, err := os.Stat(certFile); errors.Is(err, os.ErrNotExist) {
 		if c.RootCAs == nil {
-			return nil, fmt.Errorf("read certificates: %s has neither ca.pem nor cert.pem", o.CertDir)
+			return nil, fmt.Errorf("read certificates: %s has %w", o.CertDir, ErrNoCertificates)
 		}
 		return c, nil
 	}

@@ -19,6 +19,8 @@ var (
 	ErrUnsupported = errors.New("not supported")
 	// ErrForbidden: the engine, or a proxy before it, does not let us.
 	ErrForbidden = errors.New("forbidden")
+	// ErrWantsTLS: the engine speaks TLS, and was not spoken to in it.
+	ErrWantsTLS = errors.New("TLS is wanted")
 )
 
 // Error is a refusal by the engine.
@@ -64,6 +66,8 @@ func newError(status int, body []byte) *Error {
 		e.kind = ErrConflict
 	case status == http.StatusNotImplemented || strings.Contains(e.Message, "does not support reading"):
 		e.kind = ErrUnsupported
+	case status == http.StatusBadRequest && strings.Contains(e.Message, "HTTP request to an HTTPS server"):
+		e.kind = ErrWantsTLS
 	case status == http.StatusForbidden || status == http.StatusUnauthorized || status == http.StatusMethodNotAllowed:
 		e.kind = ErrForbidden
 	}

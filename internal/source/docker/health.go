@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -71,6 +72,7 @@ func (h *health) container(id, name string, err error) {
 func remedy(err error) string {
 	var authority x509.UnknownAuthorityError
 	var hostname x509.HostnameError
+	var network *net.OpError
 	switch {
 	case errors.Is(err, errUnreadable):
 		return "let weir read the engine's data folder (see root), or set read: auto"
@@ -83,7 +85,11 @@ func remedy(err error) string {
 	case errors.Is(err, dockerapi.ErrUnsupported):
 		return "use a Docker Engine of version 1.12 or later"
 	case errors.As(err, &authority), errors.As(err, &hostname):
-		return "check tls.cert_dir and tls.verify"
+		return "put ca.pem of the authority that signed the engine's certificate into tls.cert_dir (DOCKER_CERT_PATH), and set host to a name that it was made for"
+	case errors.Is(err, dockerapi.ErrWantsTLS), errors.Is(err, dockerapi.ErrNoCertificates):
+		return "set tls.cert_dir (DOCKER_CERT_PATH) to a folder with ca.pem, cert.pem and key.pem"
+	case errors.As(err, &network) && network.Op == "remote error": // an alert of TLS
+		return "the engine does not take weir's certificate: put cert.pem and key.pem signed by the engine's authority (dockerd --tlscacert) into tls.cert_dir (DOCKER_CERT_PATH)"
 	}
 	return "weir goes on trying"
 }
