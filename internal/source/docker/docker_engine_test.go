@@ -13,19 +13,20 @@ import (
 // real is a real engine and what its containers are known by here.
 type real struct {
 	*enginetest.Engine
-	t *testing.T
-	j *journal
+	t    *testing.T
+	j    *journal
+	host string // by which the source reaches it
 }
 
 func newReal(t *testing.T, e *enginetest.Engine) *real {
-	return &real{Engine: e.For(t), t: t, j: newJournal(t)}
+	return &real{Engine: e.For(t), t: t, j: newJournal(t), host: e.Host}
 }
 
 // run runs source until the returned function is called.
 func (r *real) run(read Read) (stop func()) {
 	r.t.Helper()
 	cfg, deps := Default(), testDeps(r.t)
-	cfg.Host, cfg.Read = r.Host, read
+	cfg.Host, cfg.Read = r.host, read
 	s, err := New(cfg, deps)
 	if err != nil {
 		r.t.Fatal(err)
@@ -98,6 +99,12 @@ func (r *real) lines(stream, id string, want []string) {
 	}
 }
 
+// engineTests are what every engine is tried with, by API and by file.
+var engineTests = map[string]func(*real, Read){
+	"short": testShort, "recreate": testRecreate, "restart": testRestart, "long lines": testLongLines,
+	"rotation": testEngineRotation, "busy": testBusy, "one file": testOneFile, "kinds": testKinds,
+}
+
 func TestEngine(t *testing.T) {
 	e := enginetest.Start(t, "--live-restore")
 	reads := []Read{ReadAPI, ReadFile}
@@ -110,10 +117,7 @@ func TestEngine(t *testing.T) {
 		}
 	}
 	for _, read := range reads {
-		for name, test := range map[string]func(*real, Read){
-			"short": testShort, "recreate": testRecreate, "restart": testRestart, "long lines": testLongLines,
-			"rotation": testEngineRotation, "one file": testOneFile, "kinds": testKinds,
-		} {
+		for name, test := range engineTests {
 			t.Run(string(read)+" "+name, func(t *testing.T) {
 				t.Parallel()
 				test(newReal(t, e), read)
@@ -212,6 +216,19 @@ func testEngineRotation(r *real, read Read) {
 	}
 	defer stop()
 	r.check("docker/"+name, id, 0, 3000)
+	r.Remove(id)
+}
+
+// testBusy has a container that prints faster than its stream is read, between calm times.
+func testBusy(r *real, read Read) {
+	name := "busy-" + string(read)
+	defer r.run(read)()
+	calm := "sleep 0.02"
+	script := count(0, 20, calm) + ";" + count(20, 30000, ":") + "; sleep 1;" + count(30000, 30020, calm)
+	id := r.Engine.Run(sh(name, script, func(c *enginetest.Container) {
+		c.Driver, c.Options = "json-file", map[string]string{"max-size": "1m", "max-file": "20"}
+	}))
+	r.check("docker/"+name, id, 0, 30020)
 	r.Remove(id)
 }
 
