@@ -21,6 +21,7 @@ type jsonStage struct{}
 
 func (*jsonStage) run(r *Runner) bool {
 	w := jsonWalk{jsonText{text: r.Line()}, r}
+	r.names.begin()
 	w.space()
 	if !w.take('{') || !w.object(0, maxDepth) {
 		r.fail(syntax.JSONParserErr, badJSON)
@@ -232,6 +233,7 @@ func (*unpackStage) run(r *Runner) bool {
 func (r *Runner) members(root []byte, extract bool) (entry []byte, found bool) {
 	t := jsonText{text: root}
 	t.take('{')
+	r.names.begin()
 	for {
 		t.space()
 		if t.peek() == '}' {

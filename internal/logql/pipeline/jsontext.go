@@ -1,5 +1,29 @@
 package pipeline
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// stop returns the first place from at on of a byte that is below less, or is one of two
+// others: the end of the text if there is none. Each byte is given eight times.
+func stop(text []byte, at int, less, one, two uint64) int {
+	for ; at+8 <= len(text); at += 8 {
+		x := binary.LittleEndian.Uint64(text[at:])
+		y, z := x^one, x^two
+		// The lowest mark is right, whatever there is above it.
+		if m := ((x-less)&^x | (y-ones)&^y | (z-ones)&^z) & tops; m != 0 {
+			return at + bits.TrailingZeros64(m)>>3
+		}
+	}
+	for ; at < len(text); at++ {
+		if c := text[at]; c < byte(less) || c == byte(one) || c == byte(two) {
+			return at
+		}
+	}
+	return at
+}
+
 // jsonText goes through JSON text from left to right.
 type jsonText struct {
 	text []byte
@@ -37,22 +61,20 @@ func (t *jsonText) string() (inside []byte, escaped, ok bool) {
 		return nil, false, false
 	}
 	from := t.at
-	for t.at < len(t.text) {
-		switch c := t.text[t.at]; {
-		case c == '"':
+	for {
+		t.at = stop(t.text, t.at, ones*' ', ones*'"', ones*'\\')
+		switch t.peek() {
+		case '"':
 			t.at++
 			return t.text[from : t.at-1 : t.at-1], escaped, true
-		case c == '\\':
+		case '\\':
 			if escaped = true; !t.escape() {
 				return nil, false, false
 			}
-		case c < ' ':
-			return nil, false, false
 		default:
-			t.at++
+			return nil, false, false
 		}
 	}
-	return nil, false, false
 }
 
 func (t *jsonText) escape() bool {

@@ -77,13 +77,14 @@ func (r *Runner) keep(value []byte) []byte {
 
 // name is what a key becomes: the label, and the label if the record came with that one.
 type name struct {
+	key                     string
 	plain, suffixed         string
 	needPlain, needSuffixed bool
 	skip                    bool // it is no label, or neither is needed
 }
 
 func newName(key string, need *Need) *name {
-	n := &name{plain: syntax.SanitizeName(key)}
+	n := &name{key: key, plain: syntax.SanitizeName(key)}
 	n.suffixed = n.plain + syntax.ExtractedSuffix
 	n.needPlain, n.needSuffixed = need.has(n.plain), need.has(n.suffixed)
 	n.skip = n.plain == "" || syntax.IsErrorLabel(n.plain) || !n.needPlain && !n.needSuffixed
@@ -94,6 +95,10 @@ func newName(key string, need *Need) *name {
 type names struct {
 	need *Need
 	of   map[string]*name
+	// order is how the keys of earlier lines came, the next of them at place at: most lines
+	// have the same keys in the same order.
+	order []*name
+	at    int
 }
 
 // maxNames bounds how many keys are remembered, and maxText how long they are.
@@ -102,17 +107,37 @@ const (
 	maxText  = 256
 )
 
+// maxOrder bounds the keys whose order is remembered.
+const maxOrder = 64
+
+// begin is called for each line.
+func (c *names) begin() { c.at = 0 }
+
 func (c *names) get(key []byte) *name {
-	if n := c.of[string(key)]; n != nil {
-		return n
+	for at := c.at; at < min(c.at+2, len(c.order)); at++ {
+		if n := c.order[at]; n.key == string(key) {
+			c.at = at + 1
+			return n
+		}
 	}
-	if c.of == nil || len(c.of) >= maxNames {
-		c.of = map[string]*name{}
+	n := c.of[string(key)]
+	if n == nil {
+		if c.of == nil || len(c.of) >= maxNames {
+			c.of = map[string]*name{}
+		}
+		n = newName(string(key), c.need)
+		if len(key) > maxText {
+			return n
+		}
+		c.of[n.key] = n
 	}
-	n := newName(string(key), c.need)
-	if len(key) <= maxText {
-		c.of[string(key)] = n
+	switch {
+	case c.at < len(c.order):
+		c.order[c.at] = n
+	case c.at < maxOrder:
+		c.order = append(c.order, n)
 	}
+	c.at++
 	return n
 }
 

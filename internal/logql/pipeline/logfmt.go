@@ -28,6 +28,7 @@ func (s *logfmtStage) run(r *Runner) bool {
 		return true
 	}
 	t := logfmtText{text: r.Line()}
+	r.names.begin()
 	for t.next(s.strict) {
 		if len(t.value) > 0 || s.keepEmpty {
 			if n := r.names.get(t.key); !n.skip {
@@ -129,9 +130,7 @@ func (t *logfmtText) peek() byte {
 }
 
 func (t *logfmtText) word() {
-	for t.at < len(t.text) && t.text[t.at] > ' ' && t.text[t.at] != '=' && t.text[t.at] != '"' {
-		t.at++
-	}
+	t.at = stop(t.text, t.at, ones*(' '+1), ones*'=', ones*'"')
 }
 
 func (t *logfmtText) toSpace() {
