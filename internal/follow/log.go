@@ -38,8 +38,8 @@ const (
 	unlinkedLinger = 5 * time.Minute
 	// absentSurveys is how long after a path went missing its rotated files are listed.
 	absentSurveys = 10 * time.Second
-	// calmBefore is how long a file must have been quiet before it was truncated for
-	// nothing to be lost between its copy and its truncation.
+	// calmBefore is how long a file must have been quiet before it was copied for nothing to
+	// be lost between the copy and the truncation.
 	calmBefore     = time.Second
 	pacePeriod     = 200 * time.Millisecond
 	slowPacePeriod = 2 * time.Second
@@ -80,12 +80,13 @@ type file struct {
 	seen   int64     // its size at the last look
 	stamp  int64     // its time of modification at the last look
 	mtime  int64     // the same, at the last time its content was compared
+	size   int64     // as of mtime; -1 if it was written to between a look and a read
 	tried  int64     // up to here no whole line was found
 	quiet  time.Time // since when it has not changed
-	grown  time.Time // when bytes were last consumed
 	wary   bool      // changed since the bytes before off were compared
 	final  bool      // nobody writes to it any more: what is left is whole
 	done   bool      // closed for good, and remembered as the newest file alone
+	end    ending    // of a copy: what became of its last line
 }
 
 // run is a stretch of a file as it was consumed: from logical position at on, the bytes
@@ -119,6 +120,8 @@ type Log struct {
 	cur  chunk // what Read returned last
 
 	gaps    []Gap
+	learned bool   // what Learned returns
+	owing   bool   // bytes were consumed that come before a gap noticed now
 	retired []mark // a ring of the last maxRetired
 	retires int
 	scratch []*file
@@ -169,7 +172,7 @@ func (l *Log) Pace(now time.Time) time.Duration {
 	if l.restless {
 		return restlessPeriod
 	}
-	if len(l.files) > 1 {
+	if n := len(l.files); n > 2 || n == 2 && !l.files[0].joinable() {
 		return pacePeriod
 	}
 	f := l.newest()
@@ -195,9 +198,11 @@ func (l *Log) Behind() int64 {
 	return n
 }
 
-// Gaps returns the losses noticed since the last call. The result is valid until the log
-// is used again.
+// Gaps returns the losses noticed since the last call; they come after what was consumed
+// before that and before what was consumed since. Read returns nothing where a loss has to
+// be stated first. The result is valid until the log is used again.
 func (l *Log) Gaps() []Gap {
+	l.owing = false
 	g := l.gaps
 	l.gaps = l.gaps[:0]
 	return g
@@ -317,15 +322,17 @@ func (f *file) look(in info, now time.Time) {
 	f.seen, f.stamp = in.size, in.mtime
 }
 
-// unread tells whether a read may return something.
+// unread tells whether a read may return something, or state a gap.
 func (f *file) unread() bool {
-	switch {
-	case !f.open:
-		return false
-	case f.gz != nil:
-		return !f.gz.end || f.off < f.gz.at+int64(len(f.gz.window))
+	return f.open && (!f.exhausted() || f.unstated())
+}
+
+// exhausted tells whether a read would return no whole line.
+func (f *file) exhausted() bool {
+	if f.gz != nil {
+		return f.gz.end && max(f.off, f.tried) >= f.gz.at+int64(len(f.gz.window))
 	}
-	return f.wary || f.seen > max(f.off, f.tried)
+	return !f.wary && f.seen <= max(f.off, f.tried)
 }
 
 // lookAbsent handles a path with nothing there: between two steps of a rotation, or for
@@ -391,7 +398,10 @@ func (l *Log) finished(f *file, hurry bool) bool {
 		f.final = true
 		f.tried = 0 // what is left is a whole line now
 	}
-	if !f.final || f.unread() {
+	if f.joinable() && hurry {
+		f.end = endLost
+	}
+	if !f.final || f.unread() || f.joinable() {
 		return false
 	}
 	l.retire(f)

@@ -23,6 +23,7 @@ const (
 const (
 	flagFinal = 1 << iota
 	flagDone
+	endShift = iota // above them is how the file ends
 )
 
 var errPosition = errors.New("follow: position is damaged or of a newer version")
@@ -113,7 +114,7 @@ func (f *file) append(dst []byte) []byte {
 	if f.done {
 		flags |= flagDone
 	}
-	dst = append(dst, flags)
+	dst = append(dst, flags|byte(f.end)<<endShift)
 	for _, v := range [...]uint64{f.id.dev, f.id.ino, uint64(f.off), uint64(f.seen)} {
 		dst = binary.AppendUvarint(dst, v)
 	}
@@ -236,7 +237,7 @@ func (d *decoder) digest(most int) digest {
 
 func (d *decoder) file() *file {
 	flags := d.byte()
-	f := &file{final: flags&flagFinal != 0, done: flags&flagDone != 0}
+	f := &file{final: flags&flagFinal != 0, done: flags&flagDone != 0, end: ending(flags >> endShift)}
 	f.id = fileID{dev: d.uvarint(), ino: d.uvarint()}
 	f.off, f.seen = d.size(), d.size()
 	v, n := binary.Varint(d.rest)
@@ -246,7 +247,7 @@ func (d *decoder) file() *file {
 	}
 	f.mtime, d.rest = v, d.rest[n:]
 	f.head, f.before = d.digest(headBytes), d.digest(beforeBytes)
-	if int64(f.before.n) > f.off {
+	if int64(f.before.n) > f.off || f.end >= endings {
 		d.failed = true
 	}
 	return f

@@ -27,6 +27,7 @@ type chunk struct {
 	off    int64  // in the file
 	again  bool   // it was consumed before
 	end    int64  // of what may be read again, as an offset in the file
+	joined *file  // whose last, half line buf begins with, up to before; nil for none
 }
 
 // MinBuffer is the least useful size of a buffer for Read.
@@ -64,7 +65,20 @@ func (l *Log) Read(buf []byte) (Chunk, error) {
 		if !f.unread() {
 			continue
 		}
-		c, replaced, err := l.readFile(f, buf)
+		if f.exhausted() {
+			if l.owing {
+				return Chunk{}, nil
+			}
+			l.endCopy(f)
+			continue
+		}
+		if i > 0 && l.files[i-1].unjoinable(f, len(buf)) {
+			if l.owing {
+				return Chunk{}, nil
+			}
+			l.giveUp(l.files[i-1])
+		}
+		c, replaced, err := l.readNext(i, buf)
 		if errors.Is(err, syscall.ESTALE) {
 			f.close() // by a file server: the name leads to it again
 			l.lost = true
@@ -72,18 +86,50 @@ func (l *Log) Read(buf []byte) (Chunk, error) {
 		if err != nil || len(c.Data) > 0 {
 			return c, err
 		}
+		if i > 0 && l.files[i-1].unstated() {
+			return Chunk{}, nil // it cannot be joined after all
+		}
+		if f.isCopy() && f.exhausted() {
+			i-- // there is nothing left but to state what is missing
+		}
 		if replaced {
-			switch err := l.truncated(f); err {
-			case nil:
-				i = -1 // the list has changed
-			case errMoved:
-				return Chunk{}, nil
-			default:
+			if changed, err := l.replaced(f); !changed {
 				return Chunk{}, err
 			}
+			i = -1 // it is another list
 		}
 	}
+	if l.unjoined() {
+		return l.Read(buf)
+	}
 	return Chunk{}, nil
+}
+
+// replaced handles a file that is not what it was, unless something is to be stated first.
+// It reports whether the list of files has changed.
+func (l *Log) replaced(f *file) (changed bool, err error) {
+	if f.wary = true; l.owing {
+		return false, nil
+	}
+	if err = l.truncated(f); err == errMoved {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// readNext reads the file at index i, together with the half line before it that it goes on
+// with.
+func (l *Log) readNext(i int, buf []byte) (c Chunk, replaced bool, err error) {
+	f := l.files[i]
+	if i > 0 && l.files[i-1].joinable() {
+		return l.readJoined(l.files[i-1], f, buf)
+	}
+	c, replaced, err = l.readFile(f, buf)
+	if err == nil && f.isCopy() && l.cur.file == f && len(l.cur.buf) < len(buf) && bytes.IndexByte(c.Data, '\n') < 0 {
+		l.Consume(0)
+		c = Chunk{}
+	}
+	return c, replaced, err
 }
 
 // readFile reads f at its offset. It reports replaced when the bytes before the offset, or
@@ -99,25 +145,42 @@ func (l *Log) readFile(f *file, buf []byte) (c Chunk, replaced bool, err error) 
 	}
 	data := buf[nb:n]
 	f.wary = false
+	if f.off == 0 && f.gz == nil && len(data) > 0 && data[0] == 0 {
+		if l.skipTo(f, f.skipHole()); f.off > 0 {
+			return l.readFile(f, buf)
+		}
+	}
 	if f.blank() && len(data) > 0 && f.gz == nil && f == l.newest() && !f.final {
 		f.stamp = 0 // written since the last look: the next one makes sure that it was not copied before
 		return Chunk{}, false, nil
 	}
-	f.mtime = f.stamp
-	f.seen = max(f.seen, f.off+int64(len(data)))
+	looked, end := f.seen, f.off+int64(len(data))
+	f.seen = max(f.seen, end)
 	if f.gz == nil && n < len(buf) {
-		f.seen = f.off + int64(len(data))
+		f.seen = end
 	}
 	if same, err := f.growHead(data); !same || err != nil {
 		return Chunk{}, !same, err
 	}
+	f.compared(looked, end)
 	atEnd := n < len(buf)
 	if f.gz != nil && f.gz.end && f.gz.damaged != nil && atEnd {
 		l.gap(-1, gapDamaged)
 		f.gz.damaged = nil
 	}
 	l.cur = chunk{file: f, buf: buf[:n], before: nb, off: f.off}
-	return Chunk{Data: data, At: l.pos, First: f.off == 0, Last: f.final && atEnd}, false, nil
+	return Chunk{Data: data, At: l.pos, First: f.off == 0, Last: f.final && atEnd && !f.isCopy()}, false, nil
+}
+
+// compared notes that the content was compared, and found to reach to end or beyond, when
+// the file had the given size at the last look.
+func (f *file) compared(size, end int64) {
+	if f.stamp != 0 && f.stamp != f.mtime {
+		f.mtime, f.size = f.stamp, size
+	}
+	if end > f.size {
+		f.size = -1
+	}
 }
 
 // growHead extends the digest of the first bytes as long as the file is short, and tells
@@ -164,7 +227,11 @@ func (l *Log) readAgain(buf []byte) (Chunk, error) {
 		return Chunk{}, nil
 	}
 	l.cur = chunk{file: r.file, buf: buf[:n], off: off, again: true, end: end}
-	return Chunk{Data: buf[:n], At: l.at, First: off == 0, Last: off+int64(n) == end}, nil
+	c := Chunk{Data: buf[:n], At: l.at, First: off == 0, Last: off+int64(n) == end}
+	if c.Last && r.file.end == endJoined && i+1 < len(l.runs) {
+		return c, l.readOn(&c, i+1, buf)
+	}
+	return c, nil
 }
 
 // Consume says that the first n bytes of the last chunk are done with and that what is left
@@ -180,7 +247,10 @@ func (l *Log) Consume(n int) {
 	}
 	f := c.file
 	f.tried = c.off + int64(len(c.buf)-c.before)
-	if n > 0 {
+	switch {
+	case n > 0 && c.joined != nil:
+		l.consumeJoined(n)
+	case n > 0:
 		l.consumed(f, int64(n))
 		f.before = tailDigest(c.buf[:c.before+n])
 	}
@@ -193,9 +263,9 @@ func (l *Log) consumed(f *file, n int64) {
 		l.runs = append(l.runs, run{file: f, at: l.pos, off: f.off})
 	}
 	f.off += n
-	f.grown = l.now
 	l.pos += n
 	l.at = l.pos
+	l.owing = true
 }
 
 // LineEnd looks beyond the last chunk, which has to be without a line end, for the next
@@ -205,6 +275,9 @@ func (l *Log) LineEnd(scratch []byte) (n int64, ok bool, err error) {
 	c := &l.cur
 	if c.file == nil {
 		return 0, false, nil
+	}
+	if c.joined != nil {
+		return l.tooLong()
 	}
 	from := c.off + int64(len(c.buf)-c.before)
 	if !c.again {
@@ -226,7 +299,7 @@ func (l *Log) LineEnd(scratch []byte) (n int64, ok bool, err error) {
 		if got == len(p) && !(c.again && from == c.end) {
 			continue
 		}
-		if c.again || c.file.final {
+		if c.again || c.file.final && !c.file.isCopy() {
 			return from - c.off, true, nil
 		}
 		c.file.tried = from

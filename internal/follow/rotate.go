@@ -43,9 +43,10 @@ func (l *Log) advance(s *survey) error {
 func (l *Log) resumeLive(known *file, s *survey, unproved bool) error {
 	var before []*file
 	if unproved {
-		newer := slices.DeleteFunc(s.newerThan(known, place{}), func(e entry) bool {
-			return e.mtime == known.mtime || l.isKnown(e) || e.copies(s)
-		})
+		newer, err := l.writtenSince(known, s, true)
+		if err != nil {
+			return err
+		}
 		opened, err := l.openAll(s, newer)
 		if err != nil {
 			return err
@@ -61,32 +62,10 @@ func (l *Log) resumeLive(known *file, s *survey, unproved bool) error {
 		l.adopt(known, s.live, s.is, s.target)
 		s.live = content{}
 	}
+	copied(before...)
 	l.files = slices.Insert(l.files, len(l.files)-1, before...)
 	l.lost = false
 	return nil
-}
-
-// copies tells whether e is a copy of what still is at the path, whole or in the making:
-// the truncation comes next, and until then the path's file has it all.
-func (e *entry) copies(s *survey) bool {
-	if !s.live.open || e.packed {
-		return false
-	}
-	if e.size == 0 {
-		return true // nothing is to be read of it, but it may become one
-	}
-	c, _, err := openContent(e.path, e.id, false)
-	if err != nil {
-		return false
-	}
-	defer c.close()
-	same := func(off int64, n int) bool {
-		a, ok := c.digestAt(off, n)
-		b, there := s.live.digestAt(off, n)
-		return ok && there && a == b
-	}
-	n := int(min(e.size, beforeBytes))
-	return same(0, int(min(e.size, headBytes))) && same(e.size-int64(n), n)
 }
 
 // supersede forgets a resumed file of which nothing was read, for its inode is no proof:
@@ -99,15 +78,19 @@ func (l *Log) supersede(known *file, s *survey) error {
 	for _, e := range s.entries {
 		traced = traced || e.id == known.id
 	}
-	newer := slices.DeleteFunc(s.newerThan(known, place{}), func(e entry) bool {
-		return e.mtime == known.mtime || l.isKnown(e) || s.is.id == known.id && e.copies(s)
-	})
+	newer, err := l.writtenSince(known, s, s.is.id == known.id)
+	if err != nil {
+		return err
+	}
 	opened, err := l.openAll(s, newer)
 	if err != nil {
 		return err
 	}
 	if !traced && !known.done {
 		l.gap(-1, gapRotated)
+	}
+	if s.is.id == known.id {
+		copied(opened...)
 	}
 	l.lost = false
 	l.files = append(l.files[:len(l.files)-1], opened...)
@@ -156,7 +139,7 @@ func (l *Log) findOld(s *survey) error {
 			continue
 		}
 		f.done = true
-		if f.off < f.seen {
+		if f.end == endLost || f.off < f.seen && f.end != endStated && f.end != endJoined {
 			l.gap(-1, gapRotated)
 		}
 	}
@@ -168,11 +151,14 @@ func (l *Log) adopt(f *file, c content, in info, path string) {
 	f.content = c
 	f.id = in.id
 	f.path = path
-	f.final = c.gz != nil
+	f.final = c.gz != nil || f.isCopy()
 	f.quiet = l.now
 	f.tried = 0
 	f.wary = true
-	f.seen, f.stamp = in.size, in.mtime
+	f.seen, f.stamp, f.size = in.size, in.mtime, -1
+	if f.mtime == in.mtime {
+		f.size = in.size
+	}
 }
 
 // appendLive makes the file at the path the newest one.
@@ -203,7 +189,7 @@ func (l *Log) newFile(c content, in info, path string) *file {
 }
 
 func (l *Log) bareFile(c content, in info, path string) *file {
-	return &file{content: c, id: in.id, path: path, seen: in.size, stamp: in.mtime, mtime: in.mtime, quiet: l.now, final: c.gz != nil}
+	return &file{content: c, id: in.id, path: path, seen: in.size, stamp: in.mtime, mtime: in.mtime, size: in.size, quiet: l.now, final: c.gz != nil}
 }
 
 // succeed handles a path that has another file than the known one, or none: it finds where
@@ -220,9 +206,17 @@ func (l *Log) succeed(known *file, s *survey) error {
 	if !s.live.open && len(between) == 0 && (known.open || !at.ok) {
 		return nil // nothing has taken its place
 	}
+	if !known.open {
+		if err := l.markShort(&at); err != nil {
+			return err
+		}
+	}
 	opened, err := l.openAll(s, between)
 	if err != nil {
 		return err
+	}
+	if s.is.id == known.id && at.copy { // it was truncated, unless its inode is of another file now
+		copied(slices.DeleteFunc(slices.Clone(opened), func(o *file) bool { return at.packed && o.gz == nil })...)
 	}
 	if !known.open {
 		l.settle(known, &at, s.is.id)
@@ -250,12 +244,12 @@ func (l *Log) settle(f *file, at *place, live fileID) {
 	case at.open && l.hasRead(at):
 		f.done = true
 	case at.ok && at.open:
+		if at.copy && (f.id == live || !at.packed) {
+			copied(f)
+		}
 		l.adopt(f, at.content, at.info, at.path)
 		f.final = f.final || at.copy
 		at.content = content{}
-		if f.id == live && !at.packed {
-			l.gap(-1, reason) // between the copy and the truncation
-		}
 	case !f.done:
 		f.done = true
 		l.gap(-1, reason)
@@ -459,40 +453,6 @@ func (s *survey) findAnywhere(f *file) (place, error) {
 	return place{}, nil
 }
 
-// newerThan returns the rotated files that came after the known one, oldest first. If that
-// is not among them, being gone or renamed freely, those written to since it was last seen
-// count.
-func (s *survey) newerThan(known *file, at place) []entry {
-	var newer []entry
-	plain := map[int]bool{} // numbers that exist unpacked: packing is going on
-	for _, e := range s.entries {
-		if e.kind == numbered && !e.packed {
-			plain[e.num] = true
-		}
-	}
-	for _, e := range s.entries {
-		if at.ok && at.kind != unknown {
-			if e.kind != at.kind {
-				continue
-			}
-			if e.path == at.path {
-				break
-			}
-		} else if e.mtime < known.mtime || e.kind == series {
-			continue
-		}
-		if known.open && e.id == known.id || e.kind == numbered && e.packed && plain[e.num] {
-			continue
-		}
-		newer = append(newer, e)
-	}
-	if !at.ok || at.kind == unknown {
-		slices.SortStableFunc(newer, func(a, b entry) int { return int(min(max(b.mtime-a.mtime, -1), 1)) })
-	}
-	slices.Reverse(newer)
-	return newer
-}
-
 // truncated handles a file whose content was replaced in place. What was not read of the
 // old content may be in a copy; the new content is read from its start.
 func (l *Log) truncated(f *file) error {
@@ -542,23 +502,32 @@ func (l *Log) restart(f *file, s *survey) error {
 		return err
 	}
 	defer at.close()
+	complete := at.ok && at.size == was.size && at.mtime-was.mtime >= int64(calmBefore)
 	if at.open && l.hasRead(&at) {
 		at.close()
+		complete = complete || f.off == 0 // it is stated after that file
+	} else if err := l.markShort(&at); err != nil {
+		return err
 	}
 	opened, err := l.openAll(s, slices.DeleteFunc(s.newerThan(&was, at), func(e entry) bool { return l.isKnown(e) || e.copies(s) }))
 	if err != nil {
 		return err
 	}
-	calm := at.ok && at.size == f.off && l.now.Sub(f.grown) >= calmBefore
+	if s.is.id == f.id {
+		copied(opened...)
+	}
 	f.content, f.done = content{}, true
 	l.files = l.files[:len(l.files)-1]
-	if at.open {
+	switch {
+	case at.open:
+		copied(f)
+		if f.done = false; complete {
+			f.end, l.learned = endJoins, true
+		}
 		l.adopt(f, at.content, at.info, at.path)
 		at.content = content{}
-		f.final, f.done = true, false
 		l.files = append(l.files, f)
-	}
-	if !calm {
+	case !complete:
 		l.gap(-1, gapTruncated)
 	}
 	for _, o := range opened {

@@ -25,9 +25,11 @@ type world struct {
 	buf   []byte
 	lines []string // as read
 	gaps  []Gap
+	gapAt []int  // how many lines had been read when each gap was stated
 	saved []byte // position as of the last restart
 
-	keepAll bool // what was consumed may be asked for again
+	copies  [][]byte // what copyTruncate saved, if it is not nil
+	keepAll bool     // what was consumed may be asked for again
 }
 
 func newWorld(t *testing.T) *world {
@@ -88,6 +90,9 @@ func (w *world) copyTruncate() {
 	w.check(err)
 	w.check(os.WriteFile(w.path+".1", b, 0o644))
 	w.check(os.Truncate(w.path, 0))
+	if w.copies != nil {
+		w.copies = append(w.copies, b)
+	}
 }
 
 func (w *world) gzip(name string) {
@@ -127,7 +132,10 @@ func (w *world) step() int {
 	before := w.log.Pos()
 	c, err := w.log.Read(w.buf)
 	w.check(err)
-	w.gaps = append(w.gaps, w.log.Gaps()...)
+	for _, g := range w.log.Gaps() {
+		w.gaps = append(w.gaps, g)
+		w.gapAt = append(w.gapAt, len(w.lines))
+	}
 	if len(c.Data) > 0 && c.At != before {
 		if len(w.gaps) == 0 {
 			w.t.Fatalf("read from %d, consumed to %d", c.At, before)
@@ -166,6 +174,35 @@ func (w *world) complete() {
 	}
 	if len(w.gaps) > 0 {
 		w.t.Errorf("gaps %v", w.gaps)
+	}
+}
+
+// accounted checks that every line is a whole one, that they are in order, each once, and
+// that a gap was stated in each place where some are missing, none of them in a copy.
+func (w *world) accounted() {
+	w.t.Helper()
+	last := -1
+	read := map[string]bool{}
+	for i, line := range w.lines {
+		n := lineNumber(line)
+		read[line] = true
+		if n <= last {
+			w.t.Fatalf("%q after line %d", line, last)
+		}
+		if n > last+1 && !slices.Contains(w.gapAt, i) {
+			w.t.Fatalf("line %d after line %d, and no gap is stated there", n, last)
+		}
+		last = n
+	}
+	if last != w.next-1 {
+		w.t.Fatalf("line %d is the last of %d", last, w.next)
+	}
+	for _, b := range w.copies {
+		for line := range strings.Lines(string(b)) {
+			if whole, ok := strings.CutSuffix(line, "\n"); ok && !read[whole] {
+				w.t.Fatalf("%q is lost, and there is a copy of it", whole)
+			}
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ const (
 func (t *Tail) fill(b *record.Batch) (bool, error) {
 	from := t.log.Pos()
 	b.Arena = slices.Grow(b.Arena, arenaBytes)
+	t.gaps(b) // that a look noticed
 	var err error
 	for len(b.Arena) <= fillBytes-leastRoom {
 		before := t.log.Pos()
@@ -30,11 +31,16 @@ func (t *Tail) fill(b *record.Batch) (bool, error) {
 			break
 		}
 	}
+	t.gaps(b) // that the first read noticed: later ones leave it to the next batch
+	t.position(b)
+	return t.log.Learned() || t.log.Pos() != from || len(b.Gaps) > 0, err
+}
+
+// gaps adds to b the losses that come before its first record.
+func (t *Tail) gaps(b *record.Batch) {
 	for _, g := range t.log.Gaps() {
 		b.Gaps = append(b.Gaps, record.Gap{Bytes: g.Bytes, Reason: g.Reason})
 	}
-	t.position(b)
-	return t.log.Pos() != from || len(b.Gaps) > 0, err
 }
 
 // position sets what the commit of b makes durable.
