@@ -5,19 +5,23 @@ import (
 	"math/bits"
 )
 
-// stop returns the first place from at on of a byte that is below less, or is one of two
-// others: the end of the text if there is none. Each byte is given eight times.
-func stop(text []byte, at int, less, one, two uint64) int {
+// stops are bytes that something ends at: those below less, one and two, each given eight
+// times.
+type stops struct{ less, one, two uint64 }
+
+// stop returns the first place from at on of one of these bytes, the end of the text if there
+// is none.
+func stop(text []byte, at int, s stops) int {
 	for ; at+8 <= len(text); at += 8 {
 		x := binary.LittleEndian.Uint64(text[at:])
-		y, z := x^one, x^two
+		y, z := x^s.one, x^s.two
 		// The lowest mark is right, whatever there is above it.
-		if m := ((x-less)&^x | (y-ones)&^y | (z-ones)&^z) & tops; m != 0 {
+		if m := ((x-s.less)&^x | (y-ones)&^y | (z-ones)&^z) & tops; m != 0 {
 			return at + bits.TrailingZeros64(m)>>3
 		}
 	}
 	for ; at < len(text); at++ {
-		if c := text[at]; c < byte(less) || c == byte(one) || c == byte(two) {
+		if c := text[at]; c < byte(s.less) || c == byte(s.one) || c == byte(s.two) {
 			return at
 		}
 	}
@@ -62,7 +66,7 @@ func (t *jsonText) string() (inside []byte, escaped, ok bool) {
 	}
 	from := t.at
 	for {
-		t.at = stop(t.text, t.at, ones*' ', ones*'"', ones*'\\')
+		t.at = stop(t.text, t.at, stops{ones * ' ', ones * '"', ones * '\\'})
 		switch t.peek() {
 		case '"':
 			t.at++

@@ -130,7 +130,7 @@ func (t *logfmtText) peek() byte {
 }
 
 func (t *logfmtText) word() {
-	t.at = stop(t.text, t.at, ones*(' '+1), ones*'=', ones*'"')
+	t.at = stop(t.text, t.at, stops{ones * (' ' + 1), ones * '=', ones * '"'})
 }
 
 func (t *logfmtText) toSpace() {
