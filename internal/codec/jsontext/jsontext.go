@@ -10,6 +10,9 @@ package jsontext
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -42,31 +45,61 @@ func Escaped(before []byte) bool {
 // Unescape appends the text that src, the inside of a JSON string, stands for. An escape
 // of half a surrogate pair becomes U+FFFD; what is not an escape of JSON stays as it is.
 func Unescape(dst, src []byte) []byte {
-	for {
-		i := bytes.IndexByte(src, '\\')
-		if i < 0 || i+1 == len(src) {
-			return append(dst, src...)
-		}
-		dst = append(dst, src[:i]...)
-		src = src[i:]
-		if c := src[1]; c == 'u' {
-			r, n := Unicode(src)
-			if n == 0 {
-				dst = append(dst, src[:2]...)
-				src = src[2:]
-				continue
-			}
-			dst = utf8.AppendRune(dst, r)
-			src = src[n:]
-		} else {
-			if plain := unescaped(c); plain != 0 {
-				dst = append(dst, plain)
-			} else {
-				dst = append(dst, src[:2]...)
-			}
-			src = src[2:]
-		}
+	if bytes.IndexByte(src, '\\') < 0 {
+		return append(dst, src...)
 	}
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	// No escape stands for more bytes than it has. Where there is one there are many, so
+	// eight bytes are copied in one step, and those up to the first backslash count.
+	to := len(dst)
+	dst = slices.Grow(dst, len(src))[:to+len(src)]
+	at := 0
+	for at+8 <= len(src) {
+		x := binary.LittleEndian.Uint64(src[at:])
+		binary.LittleEndian.PutUint64(dst[to:], x)
+		x ^= ones * '\\'
+		m := (x - ones) &^ x & tops
+		if m == 0 {
+			at, to = at+8, to+8
+			continue
+		}
+		n := bits.TrailingZeros64(m) >> 3
+		at, to = at+n, to+n
+		if at+1 == len(src) {
+			break
+		}
+		if c := src[at+1]; c == '"' || c == '\\' {
+			dst[to] = c
+			at, to = at+2, to+1
+			continue
+		}
+		from, put := unescape(dst[to:], src[at:])
+		at, to = at+from, to+put
+	}
+	for at < len(src) {
+		from, put := 1, 1
+		if src[at] != '\\' || at+1 == len(src) {
+			dst[to] = src[at]
+		} else {
+			from, put = unescape(dst[to:], src[at:])
+		}
+		at, to = at+from, to+put
+	}
+	return dst[:to]
+}
+
+// unescape writes what the escape is that src begins with, or two bytes if it is none, and
+// returns how many bytes it was and is. Src has two bytes at least.
+func unescape(dst, src []byte) (from, put int) {
+	if plain := unescaped(src[1]); plain != 0 {
+		dst[0] = plain
+		return 2, 1
+	}
+	if r, n := Unicode(src); n > 0 {
+		return n, utf8.EncodeRune(dst, r)
+	}
+	dst[0], dst[1] = src[0], src[1]
+	return 2, 2
 }
 
 // unescaped returns the byte that a backslash before c stands for, 0 when it is no escape.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -68,12 +69,40 @@ func TestEscape(t *testing.T) {
 	good("\uFFFD", "\uFFFD")
 }
 
+// oneByOne is Unescape without haste.
+func oneByOne(in []byte) (out []byte) {
+	for len(in) > 0 {
+		if in[0] == '\\' && len(in) > 1 {
+			if i := strings.IndexByte(`"\/nrtbf`, in[1]); i >= 0 {
+				out, in = append(out, "\"\\/\n\r\t\b\f"[i]), in[2:]
+				continue
+			}
+			if r, n := jsontext.Unicode(in); n > 0 {
+				out, in = utf8.AppendRune(out, r), in[n:]
+				continue
+			}
+			out, in = append(out, in[0], in[1]), in[2:]
+			continue
+		}
+		out, in = append(out, in[0]), in[1:]
+	}
+	return out
+}
+
 func FuzzUnescape(f *testing.F) {
-	for _, s := range []string{``, `a\nb`, `\ud83d\ude00`, `\ud83d\u0041`, `\\\"`, `\q`, `\u12`, `\`, "\xff"} {
+	for _, s := range []string{``, `a\nb`, `\ud83d\ude00`, `\ud83d\u0041`, `\\\"`, `\q`, `\u12`, `\`, "\xff", `{\"a\":\"b c d e f g h\",\"i\":1,\"j\":\"\\\"\u00e9\ud83d\ude00\"}`, `1234567\`, `12345678\`, `1234567\u00e9`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		got := jsontext.Unescape(nil, in)
+		if slow := oneByOne(in); !bytes.Equal(got, slow) {
+			t.Errorf("Unescape(%q) = %q; one by one it is %q", in, got, slow)
+		}
+		// What stands behind the room for the text must not be touched.
+		room := append(make([]byte, len(in)+1), "behind"...)
+		if to := jsontext.Unescape(room[:1], in); !bytes.Equal(to[1:], got) || string(room[len(in)+1:]) != "behind" {
+			t.Errorf("Unescape(%q) = %q, and %q behind it", in, to, room[len(in)+1:])
+		}
 		var want string
 		if json.Unmarshal(fmt.Appendf(nil, `"%s"`, in), &want) == nil && want != string(bytes.ToValidUTF8(got, nil)) && utf8.Valid(in) {
 			t.Errorf("Unescape(%q) = %q; encoding/json says %q", in, got, want)
