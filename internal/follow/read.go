@@ -65,7 +65,7 @@ func (l *Log) Read(buf []byte) (Chunk, error) {
 		if !f.unread() {
 			continue
 		}
-		if f.exhausted() {
+		if f.exhausted() { // a copy, and what is missing after it was not stated
 			if l.owing {
 				return Chunk{}, nil
 			}

@@ -458,7 +458,7 @@ func (s *survey) findAnywhere(f *file) (place, error) {
 func (l *Log) truncated(f *file) error {
 	i := indexOf(l.files, f)
 	if i < len(l.files)-1 {
-		if f.off < f.seen {
+		if f.off < f.seen || f.end == endLost {
 			l.gap(-1, gapTruncated)
 		}
 		f.close()
