@@ -155,6 +155,9 @@ func (w *aggregator) record(t *task, interval int) error {
 	if err != nil {
 		return err
 	}
+	if w.measure == counts {
+		return w.table.addMany(c, interval, 1, 0)
+	}
 	s := sampleAt{value: r.Value()}
 	switch {
 	case w.measure == lists:

@@ -149,7 +149,6 @@ func (t *table) add(c *cell, interval int, s sampleAt) error {
 	}
 	p.n[i]++
 	switch t.measure {
-	case counts:
 	case sums:
 		p.a[i] += s.value
 	case least, most:
