@@ -7,7 +7,7 @@ import (
 
 // newLoki returns what answers Loki's API from the journal.
 func (a *Agent) newLoki() (*loki.API, error) {
-	engine := logql.New(logql.Options{Archive: a.journal.Archive()})
+	engine := logql.New(logql.Options{Archive: a.journal.Archive(), Pressed: a.journal.Pressed})
 	return loki.New(loki.Deps{
 		Engine: engine, Index: engine, Survey: engine, Live: a.journal.Archive(), Sync: a.journal.Sync,
 		Registry: a.registry, Log: a.opts.Log, Version: a.opts.Version,

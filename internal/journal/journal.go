@@ -32,6 +32,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirlog/weir/internal/archive"
@@ -86,6 +87,7 @@ type Journal struct {
 	wake chan chan error // asks Run for a sync; the answer goes to the channel
 	// crowded has an element when a Write waits for room: the next commit must not wait.
 	crowded chan struct{}
+	pressed atomic.Int64 // until when, in Unix nanoseconds, text is taken to come in at full speed
 
 	end   sync.Once
 	ended chan struct{} // closed when Run has returned

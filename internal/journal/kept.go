@@ -16,6 +16,10 @@ import (
 // waits too.
 const maxWaiting = 4 << 20
 
+// With half of that in one commit text comes in about as fast as it can: that
+// is remembered for pressedFor.
+const pressedFor = 100 * time.Millisecond
+
 // Keep says what of an input's text is kept.
 type Keep struct {
 	// Bound is how much of the stream is kept; its zero value leaves that to the node's.
@@ -38,6 +42,10 @@ type pending struct {
 
 // Archive returns the kept text.
 func (j *Journal) Archive() *archive.Archive { return j.commit.archive }
+
+// Pressed tells whether text comes in so fast that others should leave the processors to it.
+// It may be called by anyone.
+func (j *Journal) Pressed() bool { return time.Now().UnixNano() < j.pressed.Load() }
 
 // Keep has the text of what is written from now on kept. It must be called before the
 // first Write, and Close after the last.
@@ -206,6 +214,9 @@ func (j *Journal) takeTextsLocked(c *change) {
 		j.releaseLocked(p)
 	}
 	j.texts = j.texts[:0]
+	if j.waiting >= maxWaiting/2 {
+		j.pressed.Store(time.Now().Add(pressedFor).UnixNano())
+	}
 	j.waiting = 0
 	close(j.taken)
 	j.taken = make(chan struct{})

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/weirlog/weir/internal/archive"
 	"github.com/weirlog/weir/internal/codec/kept"
@@ -304,6 +305,33 @@ func TestFieldsThatCameWithRecords(t *testing.T) {
 	want := []string{`{"path":"/","trace":"t0","status":"500"}`, `{"path":"/"}`, `{"path":"/","note":"\"quoted\""}`}
 	if !slices.Equal(fields, want) {
 		t.Errorf("fields %v, want %v", fields, want)
+	}
+}
+
+// TestPressed: a commit of a few lines presses nobody, one of a few megabytes does.
+func TestPressed(t *testing.T) {
+	tree, err := disk.OS(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := open(t, tree)
+	defer w.journal.Close()
+	w.readText("app", 10, archive.Bound{})
+	w.write()
+	if w.journal.Pressed() {
+		t.Error("10 lines")
+	}
+	w.readText("app", maxWaiting/2/len(padding), archive.Bound{})
+	if w.journal.Pressed() {
+		t.Error("before the commit")
+	}
+	w.write()
+	if !w.journal.Pressed() {
+		t.Error("after the commit")
+	}
+	w.journal.pressed.Store(time.Now().UnixNano()) // as if it were some time ago
+	if w.journal.Pressed() {
+		t.Error("for ever")
 	}
 }
 

@@ -109,7 +109,7 @@ func (w *aggregator) work(ctx context.Context) error {
 		if t = w.plan.take(t); t == nil {
 			return nil
 		}
-		if err := w.block(t); err != nil {
+		if err := w.plan.turns.do(ctx, func() error { return w.block(t) }); err != nil {
 			return err
 		}
 	}

@@ -34,6 +34,9 @@ type Options struct {
 	Archive *archive.Archive
 	// Workers is how many goroutines work for one query; 0 is one a processor.
 	Workers int
+	// Pressed, unless nil, tells whether queries should leave the processors to what comes in.
+	// It is called often, and by many at a time.
+	Pressed func() bool
 	// MaxMemory is how many bytes a query may use beside its answer; 0 is 64 MiB.
 	MaxMemory int64
 	// MaxSeries is how many series an answer may have; 0 is 5000.
@@ -45,7 +48,10 @@ type Options struct {
 }
 
 // Engine answers queries.
-type Engine struct{ opts Options }
+type Engine struct {
+	opts  Options
+	turns turns
+}
 
 // New returns an engine.
 func New(o Options) *Engine {
@@ -64,7 +70,7 @@ func New(o Options) *Engine {
 	if o.MaxSteps <= 0 {
 		o.MaxSteps = 11000
 	}
-	return &Engine{opts: o}
+	return &Engine{opts: o, turns: newTurns(o.Pressed)}
 }
 
 // Direction is the order in which a log query answers.

@@ -156,7 +156,7 @@ func (w *logWorker) work(ctx context.Context) error {
 			w.q.plan.stop() // nor does any block after it
 			return nil
 		}
-		if err := w.block(t); err != nil {
+		if err := w.q.plan.turns.do(ctx, func() error { return w.block(t) }); err != nil {
 			return err
 		}
 	}

@@ -80,6 +80,7 @@ type plan struct {
 	sources []*source
 	tasks   []task
 	stats   Stats
+	turns   *turns
 	prog    *pipeline.Program
 	skip    *pipeline.Skip
 	need    span
@@ -90,7 +91,7 @@ type plan struct {
 
 // newPlan selects streams and, by time and labels, their blocks. It has to be closed.
 func (e *Engine) newPlan(matchers []syntax.Matcher, prog *pipeline.Program, need span) *plan {
-	p := &plan{prog: prog, skip: prog.Skip(), need: need}
+	p := &plan{turns: &e.turns, prog: prog, skip: prog.Skip(), need: need}
 	var streams []*archive.Stream
 	p.sources, streams = e.matching(matchers)
 	p.stats.Streams = len(p.sources)

@@ -149,6 +149,9 @@ func (b *bench) measure(ctx context.Context) error {
 	if err := b.keptRuns(ctx, set); err != nil {
 		return err
 	}
+	if err := b.keptBusy(ctx, set); err != nil {
+		return err
+	}
 	if b.long {
 		if err := b.keptMixed(ctx); err != nil {
 			return err
