@@ -97,8 +97,8 @@ func bodyEnd(line []byte, start int) int {
 		}
 	case bytes.HasSuffix(line, []byte(`"}}`)):
 		// A text has no quote without a backslash, so this is where the fields begin.
-		if at := bytes.LastIndex(line[start:], []byte(fieldsPart)); at >= 0 {
-			end = endBefore(line, start, start+at)
+		if at := fieldsAt(line, start); at >= 0 {
+			end = endBefore(line, start, at)
 		}
 	}
 	if end < 0 {
@@ -108,6 +108,20 @@ func bodyEnd(line []byte, start int) int {
 		return len(line)
 	}
 	return end
+}
+
+// fieldsAt returns where the last that looks like the beginning of fields is behind start, -1
+// if nothing does. It is near the end.
+func fieldsAt(line []byte, start int) int {
+	for at := len(line); at > start; {
+		if at = start + bytes.LastIndexByte(line[start:at], '{'); at < start {
+			break
+		}
+		if bytes.HasSuffix(line[start:at+1], []byte(fieldsPart)) {
+			return at + 1 - len(fieldsPart)
+		}
+	}
+	return -1
 }
 
 // endBefore returns where the body ends if only the name of the stream may be between it and
