@@ -118,7 +118,8 @@ type query struct {
 	name, text string
 	limit      int
 	want       map[string]int // by status, or "" for a sum; nil: lines, up to limit
-	lines      int            // how many, where want is nil
+	lines      int            // how many, where want is nil; of a question for label values, how many of these
+	label      string         // in place of text: the label whose values are asked for
 }
 
 // questions returns the queries on set.
@@ -129,6 +130,7 @@ func questions(set dataset.Set) ([]query, error) {
 			{name: "an absent literal", text: s + ` |= "zqxj-absent-literal"`, limit: 100},
 			{name: "a common literal, limit 100", text: s + ` |= "order placed"`, limit: 100, lines: 100},
 			{name: "total, from the index", text: `sum(count_over_time(` + s + `[2h]))`, want: map[string]int{"": set.Lines}},
+			{name: "values of a label", label: "filename", lines: len(set.Paths)},
 			{name: "lines by level, from the index", text: `sum(sum by (detected_level) (count_over_time(` + s + `[2h])))`, want: map[string]int{"": set.Lines}},
 		}, nil
 	}
@@ -155,6 +157,8 @@ func questions(set dataset.Set) ([]query, error) {
 		{name: "group by a status extracted when asked", text: `sum by (code) (count_over_time(` + s + " | regexp `" + extracted + "` | code != \"\" [2h]))", want: byStatus},
 		{name: "group by the stored status, from the index", text: `sum by (status) (count_over_time(` + s + ` | status != "" [2h]))`, want: byStatus},
 		{name: "total, from the index", text: `sum(count_over_time(` + s + `[2h]))`, want: map[string]int{"": set.Lines}},
+		{name: "lines by level, from the index", text: `sum(sum by (detected_level) (count_over_time(` + s + `[2h])))`, want: map[string]int{"": set.Lines}},
+		{name: "values of a label", label: "filename", lines: len(set.Paths)},
 	}, nil
 }
 
@@ -219,14 +223,22 @@ func (b *bench) queries(ctx context.Context, set dataset.Set, config string) err
 	return nil
 }
 
+// path returns what is asked of Loki's API.
+func (q *query) path() string {
+	day := url.Values{"start": {"2026-11-20T17:00:00Z"}, "end": {"2026-11-20T20:00:00Z"}}
+	switch {
+	case q.label != "":
+		return "/loki/api/v1/label/" + q.label + "/values?" + day.Encode()
+	case q.want == nil:
+		day["query"], day["limit"] = []string{q.text}, []string{strconv.Itoa(q.limit)}
+		return "/loki/api/v1/query_range?" + day.Encode()
+	}
+	return "/loki/api/v1/query?" + url.Values{"query": {q.text}, "time": {"2026-11-20T19:30:00Z"}}.Encode()
+}
+
 // ask puts one query and fills its row: medians of wall time and of weir's CPU time.
 func (b *bench) ask(ctx context.Context, r *row, q query, base string, pid int) error {
-	path := "/loki/api/v1/query?" + url.Values{"query": {q.text}, "time": {"2026-11-20T19:30:00Z"}}.Encode()
-	if q.want == nil {
-		path = "/loki/api/v1/query_range?" + url.Values{
-			"query": {q.text}, "limit": {strconv.Itoa(q.limit)}, "start": {"2026-11-20T17:00:00Z"}, "end": {"2026-11-20T20:00:00Z"},
-		}.Encode()
-	}
+	path := q.path()
 	var wall, cpu []time.Duration
 	var body []byte
 	for round := range queryRounds {
@@ -254,7 +266,22 @@ func (b *bench) ask(ctx context.Context, r *row, q query, base string, pid int) 
 	r.wall = fmt.Sprintf("%.1f ms", median(wall).Seconds()*1000)
 	r.cpu = fmt.Sprintf("%.0f ms", median(cpu).Seconds()*1000)
 	r.peak, r.runs = mebibytes(memory.Peak), number(len(wall))
+	if q.label != "" {
+		return judgeValues(r, q, body)
+	}
 	return b.judge(r, q, body)
+}
+
+// judgeValues compares the values of a label with what they should be.
+func judgeValues(r *row, q query, body []byte) error {
+	var answer struct{ Data []string }
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return err
+	}
+	if r.counts = number(len(answer.Data)) + " values"; len(answer.Data) != q.lines {
+		return fmt.Errorf("%d values, want %d", len(answer.Data), q.lines)
+	}
+	return nil
 }
 
 // judge compares an answer with what it should be.
