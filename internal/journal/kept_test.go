@@ -326,12 +326,17 @@ func TestPressed(t *testing.T) {
 		t.Error("before the commit")
 	}
 	w.write()
-	if !w.journal.Pressed() {
+	until := w.journal.pressed.Load()
+	if until == 0 || w.journal.Pressed() != (time.Now().UnixNano() < until) {
 		t.Error("after the commit")
 	}
-	w.journal.pressed.Store(time.Now().UnixNano()) // as if it were some time ago
+	w.journal.pressed.Store(time.Now().Add(time.Hour).UnixNano())
+	if !w.journal.Pressed() {
+		t.Error("in time")
+	}
+	w.journal.pressed.Store(time.Now().UnixNano())
 	if w.journal.Pressed() {
-		t.Error("for ever")
+		t.Error("too late")
 	}
 }
 
