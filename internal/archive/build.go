@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,7 +23,8 @@ const (
 // builder makes the Head of a block as its records come in.
 type builder struct {
 	Head
-	last int64 // the time of the last record
+	last  int64 // the time of the last record
+	clock kept.Clock
 }
 
 // start begins with the block whose first record has that number.
@@ -43,21 +43,29 @@ func (b *builder) head() Head {
 	return h
 }
 
-// add counts the lines of text, and returns how many there are. Their bodies go to the
-// filter as well, if there is one.
-func (b *builder) add(text []byte, filter *gram.Builder) int {
+// add counts the lines of text, which may be of any kind, and returns how many there are.
+func (b *builder) add(text []byte) (n int) {
 	b.Bytes += len(text)
-	n := 0
-	for len(text) > 0 {
-		end := bytes.IndexByte(text, '\n') + 1
-		if end == 0 {
-			end = len(text)
-		}
+	for line := range kept.Lines(text) {
 		n++
-		l, err := kept.Parse(text[:end])
-		text = text[end:]
-		if err != nil {
+		if l, err := kept.Parse(line); err == nil {
+			b.note(&l)
+		} else {
 			b.Gaps++ // only damage makes such a line
+		}
+	}
+	return n
+}
+
+// take is add for text that a kept.Appender wrote: it does not check once more what was
+// just made. The bodies go to the filter as well, if there is one.
+func (b *builder) take(text []byte, filter *gram.Builder) (n int) {
+	b.Bytes += len(text)
+	for line := range kept.Lines(text) {
+		n++
+		l, err := b.read(line)
+		if err != nil {
+			b.Gaps++
 			continue
 		}
 		b.note(&l)
@@ -66,6 +74,18 @@ func (b *builder) add(text []byte, filter *gram.Builder) int {
 		}
 	}
 	return n
+}
+
+// read returns what note needs of a line, without a look at each byte of its body.
+func (b *builder) read(line []byte) (l kept.Line, err error) {
+	start, end := kept.BodyAt(line)
+	if end != len(line)-len(`"}`) {
+		if l, err = kept.Rest(line, end); err != nil {
+			return l, err
+		}
+	}
+	l.Time, l.Level, l.Body = b.clock.TimeOf(line), kept.LevelOf(line), line[start:end]
+	return l, nil
 }
 
 func (b *builder) note(l *kept.Line) {
@@ -82,32 +102,10 @@ func (b *builder) note(l *kept.Line) {
 	}
 	b.Records++
 	b.Levels[min(l.Level, record.LevelFatal)]++
-	b.BodyBytes += textLen(l.Body)
+	b.BodyBytes += kept.TextLen(l.Body)
 	b.Weighted = b.Weighted || l.Weight > 1
 	for name, value := range l.Fields() {
 		b.countField(name, value)
-	}
-}
-
-var backslash, twoBackslashes, unicode = []byte(`\`), []byte(`\\`), []byte(`\u`)
-
-// textLen returns how long a body is without its escapes.
-func textLen(body []byte) int {
-	n := len(body)
-	if escapes := bytes.Count(body, backslash); escapes == 0 || !bytes.Contains(body, twoBackslashes) && !bytes.Contains(body, unicode) {
-		return n - escapes
-	}
-	for {
-		i := bytes.IndexByte(body, '\\')
-		if i < 0 || i+1 >= len(body) {
-			return n
-		}
-		escape := 2
-		if body[i+1] == 'u' {
-			escape = 6
-		}
-		n -= escape - 1
-		body = body[min(i+escape, len(body)):]
 	}
 }
 

@@ -66,7 +66,7 @@ func nextFrame(data []byte, from int) int {
 func (s *Stream) describeBlock(first uint64, text []byte) block {
 	var made builder
 	made.start(first)
-	made.add(text, nil)
+	made.add(text)
 	b := block{Head: made.head()}
 	b.written = b.MaxTime / 1e6
 	return b

@@ -346,7 +346,7 @@ func (s *Stream) loadTail(st *state, found []uint64) {
 		text = whole
 	}
 	if len(text) > 0 {
-		s.tail.add(text, nil)
+		s.tail.add(text)
 		s.tail.mem = text
 		s.tail.since = time.Now().UnixMilli()
 	}

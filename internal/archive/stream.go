@@ -247,7 +247,7 @@ func (s *Stream) Add(dst, text []byte) []byte {
 		if s.tail.Bytes == 0 && len(text) >= blockSize {
 			n := lineEnd(text, blockSize)
 			s.tail.start(s.next)
-			s.next += uint64(s.tail.add(text[:n], &s.a.grams))
+			s.next += uint64(s.tail.take(text[:n], &s.a.grams))
 			dst = s.seal(dst, text[:n])
 			text = text[n:]
 			continue
@@ -276,7 +276,7 @@ func (s *Stream) grow(dst, text []byte) []byte {
 		s.tail.start(s.next)
 		s.tail.since = time.Now().UnixMilli()
 	}
-	s.next += uint64(s.tail.add(text, nil))
+	s.next += uint64(s.tail.take(text, nil))
 	s.tail.mem = append(s.tail.mem, text...)
 	dst = append(dst, partText)
 	return append(binary.AppendUvarint(dst, uint64(len(text))), text...)

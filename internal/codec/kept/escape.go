@@ -1,6 +1,7 @@
 package kept
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"unicode/utf8"
@@ -75,6 +76,43 @@ func quoting(b []byte) int {
 		return n - 1
 	}
 	return n
+}
+
+// TextLen returns how long a canonical body or value is without its escapes.
+func TextLen(body []byte) int {
+	n, i, open := len(body), 0, uint64(0) // open: the byte before is a backslash
+	for ; len(body)-i >= 8; i += 8 {
+		w := binary.LittleEndian.Uint64(body[i:])
+		slashes := zeros(w ^ '\\'*ones)
+		escaped := slashes<<8 | open
+		if escaped&slashes != 0 {
+			break // which of these is the escape takes a look at all before them
+		}
+		n -= bits.OnesCount64(slashes) + 4*bits.OnesCount64(escaped&zeros(w^'u'*ones))
+		open = slashes >> 56
+	}
+	if open != 0 {
+		i--
+		n++
+	}
+	return n - len(body[i:]) + slowTextLen(body[i:])
+}
+
+// slowTextLen is TextLen by escape.
+func slowTextLen(body []byte) int {
+	n := len(body)
+	for {
+		i := bytes.IndexByte(body, '\\')
+		if i < 0 || i+1 >= len(body) {
+			return n
+		}
+		escape := 2
+		if body[i+1] == 'u' {
+			escape = 6
+		}
+		n -= escape - 1
+		body = body[min(i+escape, len(body)):]
+	}
 }
 
 // zeros returns the highest bit of each byte of w that is zero.

@@ -256,6 +256,7 @@ func TestNextLine(t *testing.T) {
 func FuzzAppend(f *testing.F) {
 	f.Add(int64(moment), []byte(`a\"b\u003c\ud83d\ude00`), true, uint32(0), []byte("value"), "", int64(0))
 	f.Add(int64(-1), []byte(`\ud83d \q\u12 \u001F\/\`), true, uint32(3), []byte("\xff\\"), "gap", int64(-1))
+	f.Add(int64(0), []byte("12345\\\"8\x01\x02345678\t12345\\u\\\\u78"), false, uint32(0), []byte("123456\\"), "", int64(0))
 	f.Add(int64(0), []byte("a\xff\x00\x7f\"\\é\u2028"), false, uint32(2), []byte(""), "\x00\xff", int64(1<<62))
 	var a kept.Appender
 	f.Fuzz(func(t *testing.T, ns int64, body []byte, escaped bool, weight uint32, value []byte, gap string, lost int64) {
@@ -285,11 +286,29 @@ func FuzzAppend(f *testing.F) {
 		if want := kept.Escape(nil, text); !bytes.Equal(want, l.Body) || !bytes.Equal(kept.BodyOf(line), l.Body) {
 			t.Errorf("%q is kept as %q; want %q; BodyOf is %q", text, l.Body, want, kept.BodyOf(line))
 		}
+		if got, want := kept.TextLen(l.Body), textLen(l.Body); got != want {
+			t.Errorf("%q has %d bytes of text, not %d", l.Body, want, got)
+		}
 		name := string(kept.Escape(nil, []byte(gap)))
 		if got := l.Field(name); !bytes.Equal(got, kept.Escape(nil, plainValue)) {
 			t.Errorf("field %q came back as %q", value, got)
 		}
 	})
+}
+
+// textLen counts a byte for each escape and for each other byte of a body.
+func textLen(body []byte) (n int) {
+	for i := 0; i < len(body); n++ {
+		switch {
+		case body[i] != '\\':
+			i++
+		case body[i+1] == 'u':
+			i += 6
+		default:
+			i += 2
+		}
+	}
+	return n
 }
 
 // sameAsJSON compares a line with what encoding/json reads in it.
