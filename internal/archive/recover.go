@@ -88,6 +88,7 @@ func Open(o Options, states map[string][]byte) (*Archive, error) {
 		opts: o, streams: map[string]*Stream{}, tails: map[*Tail]bool{},
 		changed: make(chan struct{}), dirty: map[*Stream]bool{},
 	}
+	a.dec.Checked = true // pack compares every byte
 	byDir := make(map[string][]byte, len(states))
 	ids := make(map[string]string, len(states))
 	for id, st := range states {
