@@ -156,11 +156,11 @@ func TestHeads(t *testing.T) {
 			}
 			records += h.Records
 			levels += h.Levels[record.LevelError]
-			f, counted := h.Facet("status")
-			if !counted || len(f.Values) != 3 {
-				t.Fatalf("block %d: facet %+v", i, f)
+			f := v.Fields(i)
+			if len(f.Facets) != 1 || len(f.Facets[0].Values) != 3 || len(f.Open) > 0 || f.Many {
+				t.Fatalf("block %d: fields %+v", i, f)
 			}
-			for _, value := range f.Values {
+			for _, value := range f.Facets[0].Values {
 				if value.Value == "200" {
 					ok += value.Records
 				}
@@ -374,8 +374,7 @@ func TestWait(t *testing.T) {
 }
 
 func FuzzEntry(f *testing.F) {
-	b := block{Head: Head{First: 7, Records: 3, Gaps: 1, MinTime: -5, MaxTime: 9, Sorted: true, Bytes: 100, BodyBytes: 50,
-		Facets: []Facet{{"status", []FacetValue{{"200", 2}}}}, Open: []string{"id"}}, frameAt: 10, frameBytes: 20, frameSum: 5, gramsAt: 3, gramsBytes: 4, gramsSum: 6, written: 99}
+	b := block{Head: Head{First: 7, Records: 3, Gaps: 1, MinTime: -5, MaxTime: 9, Sorted: true, Bytes: 100, BodyBytes: 50}, fields: appendFields(nil, &Fields{Facets: []Facet{{"status", []FacetValue{{"200", 2}}}}, Open: []string{"id"}}), frameAt: 10, frameBytes: 20, frameSum: 5, gramsAt: 3, gramsBytes: 4, gramsSum: 6, written: 99}
 	f.Add(appendEntry(nil, &b))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		e, n, err := parseEntry(in)

@@ -2,9 +2,7 @@ package archive
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/weirlog/weir/internal/codec/gram"
@@ -12,35 +10,18 @@ import (
 	"github.com/weirlog/weir/internal/record"
 )
 
-const (
-	// maxFacets is how many fields of a block are counted by value, and maxValues how many
-	// values of each. A field with more is searched for.
-	maxFacets     = 16
-	maxValues     = 64
-	maxValueBytes = 128
-)
-
 // builder makes the Head of a block as its records come in.
 type builder struct {
 	Head
-	last  int64 // the time of the last record
-	clock kept.Clock
+	counted fieldCounter
+	last    int64 // the time of the last record
+	clock   kept.Clock
 }
 
 // start begins with the block whose first record has that number.
 func (b *builder) start(first uint64) {
 	b.Head = Head{First: first, Sorted: true}
-}
-
-// head returns the Head of what was added. It stays as it is when more is added.
-func (b *builder) head() Head {
-	h := b.Head
-	h.Open = slices.Clone(h.Open)
-	h.Facets = slices.Clone(h.Facets)
-	for i := range h.Facets {
-		h.Facets[i].Values = slices.Clone(h.Facets[i].Values)
-	}
-	return h
+	b.counted.reset()
 }
 
 // add counts the lines of text, which may be of any kind, and returns how many there are.
@@ -105,48 +86,8 @@ func (b *builder) note(l *kept.Line) {
 	b.BodyBytes += kept.TextLen(l.Body)
 	b.Weighted = b.Weighted || l.Weight > 1
 	for name, value := range l.Fields() {
-		b.countField(name, value)
+		b.counted.count(name, value)
 	}
-}
-
-// countField counts one field of a record.
-func (b *builder) countField(name, value []byte) {
-	for i := range b.Facets {
-		f := &b.Facets[i]
-		if f.Name != string(name) {
-			continue
-		}
-		for k := range f.Values {
-			if f.Values[k].Value == string(value) {
-				f.Values[k].Records++
-				return
-			}
-		}
-		if len(f.Values) == maxValues || len(value) > maxValueBytes {
-			b.Facets = slices.Delete(b.Facets, i, i+1)
-			b.openField(name)
-			return
-		}
-		f.Values = append(f.Values, FacetValue{string(value), 1})
-		return
-	}
-	for _, open := range b.Open {
-		if open == string(name) {
-			return
-		}
-	}
-	if len(b.Facets) == maxFacets || len(value) > maxValueBytes {
-		b.openField(name)
-		return
-	}
-	at, _ := slices.BinarySearchFunc(b.Facets, string(name), func(f Facet, name string) int { return strings.Compare(f.Name, name) })
-	b.Facets = slices.Insert(b.Facets, at, Facet{Name: string(name), Values: []FacetValue{{string(value), 1}}})
-}
-
-// openField notes a field that is not counted. There may be many: beyond a bound all that
-// are not counted are.
-func (b *builder) openField(name []byte) {
-	b.Open = append(b.Open, string(name))
 }
 
 // sound tells whether a line is a record.

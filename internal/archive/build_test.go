@@ -36,10 +36,10 @@ func TestTake(t *testing.T) {
 	if n, m := made.take(text, new(gram.Builder)), read.add(text); n != 500 || m != n {
 		t.Errorf("%d and %d lines", n, m)
 	}
-	if !reflect.DeepEqual(made.Head, read.Head) {
+	if !reflect.DeepEqual(made.Head, read.Head) || !reflect.DeepEqual(made.counted, read.counted) {
 		t.Errorf("made %+v\nread %+v", made.Head, read.Head)
 	}
-	if read.Gaps != 50 || !read.Weighted || len(read.Facets) != 3 {
+	if read.Gaps != 50 || !read.Weighted || len(read.counted.Facets) != 3 {
 		t.Errorf("%+v", read.Head)
 	}
 }

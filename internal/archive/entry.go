@@ -8,10 +8,11 @@ import (
 )
 
 // An index file is one entry a block: the length of its payload and the payload's CRC-32C,
-// four bytes each, little endian, then the payload. It begins with the version.
+// four bytes each, little endian, then the payload. It begins with the version. The fields
+// are its end: in version 1 they cannot be too many, and have no byte that says so.
 const (
 	entryHeader  = 8
-	entryVersion = 1
+	entryVersion = 2
 	maxEntry     = 1 << 20
 )
 
@@ -32,6 +33,10 @@ type block struct {
 	gramsSum   uint32
 	written    int64  // when it was sealed, Unix milliseconds
 	frame      []byte // of a block that is in no file: only where the archive is read-only
+	fields     []byte // its Fields, as appendFields makes them
+	unheld     bool   // they are only in the index
+	entryAt    int64  // where in it
+	entryBytes int
 }
 
 const (
@@ -65,19 +70,7 @@ func appendEntry(dst []byte, b *block) []byte {
 	for _, n := range b.Levels {
 		dst = binary.AppendUvarint(dst, uint64(n))
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(b.Facets)))
-	for _, f := range b.Facets {
-		dst = appendString(dst, f.Name)
-		dst = binary.AppendUvarint(dst, uint64(len(f.Values)))
-		for _, v := range f.Values {
-			dst = appendString(dst, v.Value)
-			dst = binary.AppendUvarint(dst, uint64(v.Records))
-		}
-	}
-	dst = binary.AppendUvarint(dst, uint64(len(b.Open)))
-	for _, name := range b.Open {
-		dst = appendString(dst, name)
-	}
+	dst = append(dst, b.fields...)
 	payload := dst[start+entryHeader:]
 	binary.LittleEndian.PutUint32(dst[start:], uint32(len(payload)))
 	binary.LittleEndian.PutUint32(dst[start+4:], crc32.Checksum(payload, castagnoli))
@@ -99,7 +92,7 @@ func parseEntry(b []byte) (e block, n int, err error) {
 	}
 	n = entryHeader + int(size)
 	payload := b[entryHeader:n]
-	if crc32.Checksum(payload, castagnoli) != binary.LittleEndian.Uint32(b[4:]) || size == 0 || payload[0] != entryVersion {
+	if crc32.Checksum(payload, castagnoli) != binary.LittleEndian.Uint32(b[4:]) || size == 0 || payload[0] == 0 || payload[0] > entryVersion {
 		return e, 0, errEntry
 	}
 	r := reader{b: payload[1:]}
@@ -113,24 +106,14 @@ func parseEntry(b []byte) (e block, n int, err error) {
 	for i := range e.Levels {
 		e.Levels[i] = r.int()
 	}
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		e.Facets = append(e.Facets, r.facet())
-	}
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		e.Open = append(e.Open, r.string())
-	}
-	if r.bad || len(r.b) > 0 {
+	if r.bad {
 		return block{}, 0, errEntry
 	}
-	return e, n, nil
-}
-
-func (r *reader) facet() Facet {
-	f := Facet{Name: r.string()}
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		f.Values = append(f.Values, FacetValue{Value: r.string(), Records: r.int()})
+	if payload[0] == 1 {
+		e.fields = []byte{0}
 	}
-	return f
+	e.fields = append(e.fields, r.b...)
+	return e, n, nil
 }
 
 // reader takes values off the front of b; once something does not fit it is bad and

@@ -67,7 +67,7 @@ func (s *Stream) describeBlock(first uint64, text []byte) block {
 	var made builder
 	made.start(first)
 	made.add(text)
-	b := block{Head: made.head()}
+	b := block{Head: made.Head, fields: made.counted.appendTo(nil, len(text))}
 	b.written = b.MaxTime / 1e6
 	return b
 }

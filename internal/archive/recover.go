@@ -295,6 +295,7 @@ func (s *Stream) loadIndex(g *segment, limit lengths) ([]block, error) {
 		}
 		rest = rest[n:]
 		b.segment = g
+		b.settle(g.size[1], n)
 		g.size[0] += int64(b.frameBytes)
 		g.size[1] += int64(n)
 		g.size[2] = max(g.size[2], b.gramsAt+int64(b.gramsBytes))

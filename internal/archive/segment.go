@@ -150,6 +150,7 @@ func (g *segment) write(b *block, frame, grams []byte) error {
 			return fmt.Errorf("write %s: %w", g.name(segmentExts[i]), err)
 		}
 	}
+	b.settle(g.size[1], len(entry))
 	g.size[0] += int64(len(frame))
 	g.size[1] += int64(len(entry))
 	g.size[2] += int64(len(grams))

@@ -69,11 +69,12 @@ type tail struct {
 
 // visible is what readers see: it is replaced, never changed.
 type visible struct {
-	blocks  []block
-	tail    Head // without records when there is none
-	mem     []byte
-	memFrom int
-	next    uint64
+	blocks     []block
+	tail       Head // without records when there is none
+	tailFields Fields
+	mem        []byte
+	memFrom    int
+	next       uint64
 }
 
 // meta is the content of meta.json.
@@ -307,7 +308,7 @@ func (s *Stream) Seal(dst []byte) []byte {
 // dst.
 func (s *Stream) seal(dst, text []byte) []byte {
 	a := s.a
-	w := waiting{b: block{Head: s.tail.head(), written: time.Now().UnixMilli()}, missed: s.tail.missed}
+	w := waiting{b: block{Head: s.tail.Head, written: time.Now().UnixMilli(), fields: s.tail.counted.appendTo(nil, s.tail.Bytes)}, missed: s.tail.missed}
 	w.grams = a.grams.AppendFilter(nil)
 	w.frame = a.pack(text)
 	s.waiting = append(s.waiting, w)

@@ -60,7 +60,7 @@ func compareHead(h *Head, text []byte) error {
 	var b builder
 	b.start(h.First)
 	b.add(text)
-	if got := b.head(); got.Records != h.Records || got.Gaps != h.Gaps || got.Levels != h.Levels || got.MinTime != h.MinTime || got.MaxTime != h.MaxTime {
+	if got := &b.Head; got.Records != h.Records || got.Gaps != h.Gaps || got.Levels != h.Levels || got.MinTime != h.MinTime || got.MaxTime != h.MaxTime {
 		return fmt.Errorf("the index says %d records and %d gaps, the block has %d and %d", h.Records, h.Gaps, got.Records, got.Gaps)
 	}
 	return nil

@@ -30,33 +30,6 @@ type Head struct {
 	Bytes, BodyBytes int
 	// Weighted is set when sampling left out records: then counts are not what was read.
 	Weighted bool
-	// Facets counts records by the value of a stored field, for fields with few values; by name.
-	Facets []Facet
-	// Open names fields with too many values for a facet.
-	Open []string
-}
-
-// Facet counts a block's records by the value of one field. Those without it are the rest.
-type Facet struct {
-	Name   string
-	Values []FacetValue
-}
-
-// FacetValue is one value of a field and how many records have it.
-type FacetValue struct {
-	Value   string
-	Records int
-}
-
-// Facet returns the counts of a field. When ok is false the block has to be read for it; a
-// field that no record has is a Facet without values.
-func (h *Head) Facet(name string) (f Facet, ok bool) {
-	for _, f := range h.Facets {
-		if f.Name == name {
-			return f, true
-		}
-	}
-	return Facet{Name: name}, !slices.Contains(h.Open, name)
 }
 
 // ErrGone means that retention took a block away while it was looked at.

@@ -218,7 +218,7 @@ func (x *indexed) block(t *task) (done bool, err error) {
 	if x.src != t.src {
 		x.src, x.facts = t.src, newFacts(t.src.labels)
 	}
-	x.facts.head = t.head
+	x.facts.of(*t)
 	if ok := x.divide(t); !ok {
 		return false, nil
 	}

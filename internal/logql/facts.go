@@ -17,6 +17,11 @@ type facts struct {
 	stderr string        // that of the label which marks stderr
 	gap    string        // that of the label which gap records have
 	head   *archive.Head
+	view   *archive.View
+	block  int
+	// known are the stored fields of the block, once any of them was asked for.
+	known  archive.Fields
+	loaded bool
 	// names are the labels of stored fields, by the field.
 	names map[string]string
 }
@@ -25,6 +30,20 @@ func newFacts(labels record.Labels) *facts {
 	f := &facts{labels: labels, names: map[string]string{}}
 	f.level, f.stderr, f.gap = f.label(syntax.LevelLabel), f.label("stream"), f.label("gap")
 	return f
+}
+
+// of makes f that of another block of the stream.
+func (f *facts) of(t task) {
+	f.head, f.view, f.block = t.head, t.src.view, t.block
+	f.known, f.loaded = archive.Fields{}, false
+}
+
+// fields returns what is known of the block's stored fields. They may have to be read.
+func (f *facts) fields() *archive.Fields {
+	if !f.loaded {
+		f.known, f.loaded = f.view.Fields(f.block), true
+	}
+	return &f.known
 }
 
 // label returns the name that something that came with a record gets.
@@ -70,21 +89,25 @@ func (f *facts) shares(dst []share, name string) (list []share, ok bool) {
 	case f.stderr:
 		return dst, false
 	}
-	for _, field := range h.Open {
+	fields := f.fields()
+	if fields.Many {
+		return dst, false
+	}
+	for _, field := range fields.Open {
 		if f.fieldLabel(field) == name {
 			return dst, false
 		}
 	}
 	rest, found := h.Records, false
-	for i := range h.Facets {
-		if f.fieldLabel(h.Facets[i].Name) != name {
+	for i := range fields.Facets {
+		if f.fieldLabel(fields.Facets[i].Name) != name {
 			continue
 		}
 		if found {
 			return dst, false // two fields have the same label
 		}
 		found = true
-		for _, v := range h.Facets[i].Values {
+		for _, v := range fields.Facets[i].Values {
 			dst = append(dst, share{plain(v.Value), v.Records})
 			rest -= v.Records
 		}
@@ -106,8 +129,9 @@ func plain(text string) string {
 // stored tells whether a record of the block may have a stored field with that label.
 func (f *facts) stored(name string) bool {
 	is := func(field string) bool { return f.fieldLabel(field) == name }
-	return slices.ContainsFunc(f.head.Open, is) ||
-		slices.ContainsFunc(f.head.Facets, func(facet archive.Facet) bool { return is(facet.Name) })
+	fields := f.fields()
+	return fields.Many || slices.ContainsFunc(fields.Open, is) ||
+		slices.ContainsFunc(fields.Facets, func(facet archive.Facet) bool { return is(facet.Name) })
 }
 
 // Values returns which values a label can have in the block, "" for records without it;

@@ -110,7 +110,7 @@ func (e *Engine) newPlan(matchers []syntax.Matcher, prog *pipeline.Program, need
 				if facts == nil {
 					facts = newFacts(src.labels)
 				}
-				facts.head = h
+				facts.of(task{src, k, h})
 				if !prog.MayPass(facts) {
 					p.stats.ByLabel++
 					continue

@@ -1,0 +1,283 @@
+package archive
+
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+)
+
+// What a block's index says of stored fields is bounded, whatever comes in: a push may bring
+// a million names in one block.
+const (
+	// maxFacets is how many fields of a block are counted by value, and maxValues how many
+	// values of each. A field with more is searched for.
+	maxFacets     = 16
+	maxValues     = 64
+	maxValueBytes = 128
+	// maxNames is how many fields are told apart, and maxNameBytes what their names may take
+	// together. In a block with more any record may have any field.
+	maxNames     = 128
+	maxNameBytes = 2 << 10
+	// maxCountBytes is what the values of all facets may take together.
+	maxCountBytes = 4 << 10
+	// A block's index has at most a part in fieldShare of its text for them, or
+	// minFieldBytes of a small one.
+	fieldShare    = 64
+	minFieldBytes = 512
+	// heldFieldBytes is up to how many bytes are held in memory for each block. What takes
+	// more is read from the index when a query asks.
+	heldFieldBytes = 512
+	// countBytes is about what a number of records takes.
+	countBytes = 3
+)
+
+// Fields is what is known of the stored fields of a block without reading it.
+type Fields struct {
+	// Facets counts records by the value of a field, for fields with few values; by name.
+	Facets []Facet
+	// Open names fields with too many values for a facet.
+	Open []string
+	// Many is set when there are too many fields to name, or when what is known of them
+	// cannot be read: any record may have any field. Then there are no Facets.
+	Many bool
+}
+
+// Facet counts a block's records by the value of one field. Those without it are the rest.
+type Facet struct {
+	Name   string
+	Values []FacetValue
+}
+
+// FacetValue is one value of a field and how many records have it.
+type FacetValue struct {
+	Value   string
+	Records int
+}
+
+// bytes is about what a facet takes beside its name.
+func (f *Facet) bytes() (n int) {
+	for i := range f.Values {
+		n += len(f.Values[i].Value) + countBytes
+	}
+	return n
+}
+
+// fieldCounter makes the Fields of a block as its records come in.
+type fieldCounter struct {
+	Fields
+	isOpen                map[string]bool // Open
+	nameBytes, valueBytes int
+}
+
+func (c *fieldCounter) reset() {
+	clear(c.isOpen)
+	*c = fieldCounter{isOpen: c.isOpen}
+}
+
+// count counts one field of a record.
+func (c *fieldCounter) count(name, value []byte) {
+	if c.Many {
+		return
+	}
+	for i := range c.Facets {
+		if f := &c.Facets[i]; f.Name == string(name) {
+			c.countValue(f, value)
+			return
+		}
+	}
+	if c.isOpen[string(name)] {
+		return
+	}
+	if c.nameBytes += len(name) + countBytes; len(c.Facets)+len(c.Open) == maxNames || c.nameBytes > maxNameBytes {
+		c.giveUp()
+		return
+	}
+	if len(c.Facets) == maxFacets || len(value) > maxValueBytes {
+		c.open(string(name))
+		return
+	}
+	at, _ := slices.BinarySearchFunc(c.Facets, string(name), func(f Facet, name string) int { return strings.Compare(f.Name, name) })
+	c.Facets = slices.Insert(c.Facets, at, Facet{Name: string(name)})
+	c.countValue(&c.Facets[at], value)
+}
+
+// countValue counts one value of a field.
+func (c *fieldCounter) countValue(f *Facet, value []byte) {
+	for k := range f.Values {
+		if f.Values[k].Value == string(value) {
+			f.Values[k].Records++
+			return
+		}
+	}
+	if len(f.Values) == maxValues || len(value) > maxValueBytes {
+		c.valueBytes -= f.bytes()
+		c.openFacet(f)
+		return
+	}
+	f.Values = append(f.Values, FacetValue{string(value), 1})
+	for c.valueBytes += len(value) + countBytes; c.valueBytes > maxCountBytes; {
+		largest := c.largest()
+		c.valueBytes -= largest.bytes()
+		c.openFacet(largest)
+	}
+}
+
+// largest returns the facet that takes the most.
+func (f *Fields) largest() *Facet {
+	most := &f.Facets[0]
+	for i := range f.Facets {
+		if f.Facets[i].bytes() > most.bytes() {
+			most = &f.Facets[i]
+		}
+	}
+	return most
+}
+
+// openFacet gives up counting a field by its values.
+func (c *fieldCounter) openFacet(f *Facet) {
+	name := f.Name
+	c.Facets = slices.DeleteFunc(c.Facets, func(f Facet) bool { return f.Name == name })
+	c.open(name)
+}
+
+// open notes a field that is not counted.
+func (c *fieldCounter) open(name string) {
+	if c.isOpen == nil {
+		c.isOpen = map[string]bool{}
+	}
+	c.isOpen[name] = true
+	c.Open = append(c.Open, name)
+}
+
+// giveUp stops telling fields apart. The facets go too: a query's label may stand for
+// several fields, of which those without a name here may be one.
+func (c *fieldCounter) giveUp() {
+	c.reset()
+	c.Many = true
+}
+
+// fields returns what was counted, in a form that stays as it is when more is counted.
+func (c *fieldCounter) fields() Fields {
+	f := Fields{Facets: slices.Clone(c.Facets), Open: slices.Clone(c.Open), Many: c.Many}
+	for i := range f.Facets {
+		f.Facets[i].Values = slices.Clone(f.Facets[i].Values)
+	}
+	return f
+}
+
+// appendTo appends what was counted, in the form of the index, as far as a block with so
+// much text may have it.
+func (c *fieldCounter) appendTo(dst []byte, text int) []byte {
+	start := len(dst)
+	f := Fields{Facets: slices.Clone(c.Facets), Open: slices.Clone(c.Open), Many: c.Many}
+	for {
+		if dst = appendFields(dst[:start], &f); len(dst)-start <= max(text/fieldShare, minFieldBytes) {
+			return dst
+		}
+		if len(f.Facets) == 0 {
+			return appendFields(dst[:start], &Fields{Many: true})
+		}
+		name := f.largest().Name
+		f.Facets = slices.DeleteFunc(f.Facets, func(f Facet) bool { return f.Name == name })
+		f.Open = append(f.Open, name)
+	}
+}
+
+// appendFields appends f in the form of the index. Nothing at all stands for no fields.
+func appendFields(dst []byte, f *Fields) []byte {
+	switch {
+	case f.Many:
+		return append(dst, 1)
+	case len(f.Facets)+len(f.Open) == 0:
+		return dst
+	}
+	dst = append(dst, 0)
+	dst = binary.AppendUvarint(dst, uint64(len(f.Facets)))
+	for _, f := range f.Facets {
+		dst = appendString(dst, f.Name)
+		dst = binary.AppendUvarint(dst, uint64(len(f.Values)))
+		for _, v := range f.Values {
+			dst = appendString(dst, v.Value)
+			dst = binary.AppendUvarint(dst, uint64(v.Records))
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(f.Open)))
+	for _, name := range f.Open {
+		dst = appendString(dst, name)
+	}
+	return dst
+}
+
+// parseFields decodes what appendFields made. Of what does not follow the format nothing is
+// known.
+func parseFields(b []byte) (f Fields) {
+	if len(b) == 0 {
+		return f
+	}
+	if b[0] != 0 {
+		return Fields{Many: true}
+	}
+	r := reader{b: b[1:]}
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		f.Facets = append(f.Facets, r.facet())
+	}
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		f.Open = append(f.Open, r.string())
+	}
+	if r.bad || len(r.b) > 0 {
+		return Fields{Many: true}
+	}
+	return f
+}
+
+func (r *reader) facet() Facet {
+	f := Facet{Name: r.string()}
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		f.Values = append(f.Values, FacetValue{Value: r.string(), Records: r.int()})
+	}
+	return f
+}
+
+// settle notes where the entry of b is in its index, from where a long list of fields can
+// be read again, so that memory need not hold it.
+func (b *block) settle(at int64, size int) {
+	b.entryAt, b.entryBytes = at, size
+	if len(b.fields) > heldFieldBytes {
+		b.fields, b.unheld = nil, true
+	}
+}
+
+// Fields returns what is known of the stored fields of block i.
+func (v *View) Fields(i int) Fields {
+	if i == len(v.blocks) {
+		return v.tailFields
+	}
+	b := &v.blocks[i]
+	if !b.unheld {
+		return parseFields(b.fields)
+	}
+	fields, err := v.readFields(b)
+	if err != nil {
+		return Fields{Many: true} // the text tells, if it is still there
+	}
+	return parseFields(fields)
+}
+
+// readFields reads them from the index. It does not keep the file: a query asks this of all
+// streams before it reads any.
+func (v *View) readFields(b *block) ([]byte, error) {
+	f, err := v.s.a.opts.Tree.OpenRead(v.s.dir + b.segment.name(idxExt))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	entry := make([]byte, b.entryBytes)
+	if _, err := f.ReadAt(entry, b.entryAt); err != nil {
+		return nil, err
+	}
+	e, _, err := parseEntry(entry)
+	if err == nil && e.First != b.First {
+		err = errEntry
+	}
+	return e.fields, err
+}
