@@ -1,0 +1,155 @@
+package archive
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/disk"
+)
+
+// withFields returns n lines with fields many fields, whose names and values field says.
+func withFields(n, fields int, field func(i, k int) (name, value string)) (text []byte) {
+	var a kept.Appender
+	for i := range n {
+		r := kept.Record{Time: int64(i) * 1e9, Body: fmt.Appendf(nil, "line %d", i)}
+		for k := range fields {
+			name, value := field(i, k)
+			r.Fields = append(r.Fields, kept.Field{Name: []byte(name), Value: []byte(value)})
+		}
+		text = a.Append(text, &r)
+	}
+	return text
+}
+
+// TestFieldsBound: whatever fields come in, the index of a block stays small, and says so
+// where it does not know.
+func TestFieldsBound(t *testing.T) {
+	for name, c := range map[string]struct {
+		field        func(i, k int) (name, value string)
+		fields       int
+		facets, open int
+		many         bool
+	}{
+		"few values":     {field: func(i, k int) (string, string) { return fmt.Sprint("f", k), fmt.Sprint(i % 5) }, fields: 8, facets: 8},
+		"many values":    {field: func(i, k int) (string, string) { return fmt.Sprint("f", k), fmt.Sprint(i % (1 + 20*k)) }, fields: 8, facets: 4, open: 4},
+		"long values":    {field: func(i, k int) (string, string) { return fmt.Sprint("f", k), strings.Repeat("x", 1+128*k) }, fields: 2, facets: 1, open: 1},
+		"large together": {field: func(i, k int) (string, string) { return fmt.Sprintf("f%02d", k), fmt.Sprintf("%0*d", 100-k, i%5) }, fields: 16, facets: 8, open: 8},
+		"many fields":    {field: func(i, k int) (string, string) { return fmt.Sprintf("f%02d", k), "v" }, fields: 100, facets: 16, open: 84},
+		"many names":     {field: func(i, k int) (string, string) { return fmt.Sprint(i, "-", k), "v" }, fields: 8, many: true},
+		"long names":     {field: func(i, k int) (string, string) { return strings.Repeat(fmt.Sprint(k), 500), "v" }, fields: 8, many: true},
+	} {
+		text := withFields(2000, c.fields, c.field)
+		var b builder
+		b.start(1)
+		b.add(text)
+		f := b.counted.fields()
+		if len(f.Facets) != c.facets || len(f.Open) != c.open || f.Many != c.many {
+			t.Errorf("%s: %d facets, %d open, many %v", name, len(f.Facets), len(f.Open), f.Many)
+		}
+		for _, facet := range f.Facets {
+			n := 0
+			for _, v := range facet.Values {
+				n += v.Records
+			}
+			if n != 2000 {
+				t.Errorf("%s: %s says that %d records have it", name, facet.Name, n)
+			}
+		}
+		whole := b.counted.appendTo(nil, 1<<20)
+		if len(whole) > maxNameBytes+maxCountBytes+256 || !reflect.DeepEqual(parseFields(whole), f) {
+			t.Errorf("%s: %d bytes, that say %+v; want %+v", name, len(whole), parseFields(whole), f)
+		}
+		little := b.counted.appendTo(nil, 16<<10)
+		if p := parseFields(little); len(little) > minFieldBytes || !c.many && !p.Many && len(p.Facets)+len(p.Open) != c.facets+c.open {
+			t.Errorf("%s: %d bytes for a small block, that say %+v", name, len(little), p)
+		}
+	}
+}
+
+// TestFieldsRead: what is not held in memory is read from the index when it is asked for,
+// after a restart too; without the index any record may have any field.
+func TestFieldsRead(t *testing.T) {
+	var fs disk.Faulty
+	a := open(t, &fs, nil)
+	s := a.Stream(shop, Bound{})
+	text := withFields(6000, 5, func(i, k int) (string, string) { return fmt.Sprintf("f%d", k), fmt.Sprintf("value-%d", i%(20*k+1)) })
+	s.Add(nil, text)
+	s.Seal(nil)
+	if err := a.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	a.Show()
+	checkpoint(t, a)
+	for _, a := range []*Archive{a, open(t, &fs, nil)} {
+		v := a.Find(shop.ID).View()
+		defer v.Close()
+		if v.Len() < 2 || v.blocks[0].fields != nil || !v.blocks[0].unheld {
+			t.Fatalf("%d blocks, the first holds %d bytes", v.Len(), len(v.blocks[0].fields))
+		}
+		for i := range v.Len() {
+			f := v.Fields(i)
+			if f.Many || len(f.Open) > 1 || len(f.Facets) < 4 || f.Facets[3].Values[0].Records == 0 {
+				t.Errorf("block %d: %+v", i, f)
+			}
+		}
+	}
+	v := a.Find(shop.ID).View()
+	defer v.Close()
+	idx := s.dir + baseName(1) + idxExt
+	data := fs.Bytes(idx)
+	data[60] ^= 1
+	fs.SetBytes(idx, data)
+	if f := v.Fields(0); !f.Many {
+		t.Errorf("of a damaged index: %+v", f)
+	}
+	if err := fs.Remove(idx); err != nil {
+		t.Fatal(err)
+	}
+	if f := v.Fields(1); !f.Many {
+		t.Errorf("without an index: %+v", f)
+	}
+}
+
+// TestOldEntry: entries of version 1, whose fields have no byte that says whether there are
+// too many, are read as they are.
+func TestOldEntry(t *testing.T) {
+	f := Fields{Facets: []Facet{{"status", []FacetValue{{"200", 2}}}}, Open: []string{"id"}}
+	b := block{Head: Head{First: 7, Records: 3}, fields: appendFields(nil, &f)[1:]}
+	old := appendEntry(nil, &b)
+	old[entryHeader] = 1
+	sign(old)
+	e, n, err := parseEntry(old)
+	if err != nil || n != len(old) || !reflect.DeepEqual(parseFields(e.fields), f) || e.First != 7 {
+		t.Errorf("%+v, %d, %v", e, n, err)
+	}
+	if e, _, err = parseEntry(appendEntry(nil, &e)); err != nil || !reflect.DeepEqual(parseFields(e.fields), f) {
+		t.Errorf("written again: %+v, %v", e, err)
+	}
+	old[entryHeader] = entryVersion + 1
+	sign(old)
+	if _, _, err := parseEntry(old); err == nil {
+		t.Error("an entry of a version to come was taken")
+	}
+}
+
+// sign makes the checksum of an entry right.
+func sign(entry []byte) {
+	binary.LittleEndian.PutUint32(entry[4:], crc32.Checksum(entry[entryHeader:], castagnoli))
+}
+
+func FuzzFields(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(appendFields(nil, &Fields{Many: true}))
+	f.Add(appendFields(nil, &Fields{Facets: []Facet{{"status", []FacetValue{{"200", 2}}}}, Open: []string{"id"}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p := parseFields(b)
+		if again := parseFields(appendFields(nil, &p)); !reflect.DeepEqual(again, p) {
+			t.Errorf("%+v came back as %+v", p, again)
+		}
+	})
+}
