@@ -103,6 +103,8 @@ type Journal struct {
 	streams map[*archive.Stream]*pending
 	texts   []*pending    // those with text
 	waiting int           // bytes of text in texts
+	spares  [][]byte      // memory for texts to come
+	spare   int           // how much of it
 	taken   chan struct{} // closed and replaced when texts are taken
 	closed  bool
 

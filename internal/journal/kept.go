@@ -35,9 +35,8 @@ type pending struct {
 	stream *archive.Stream
 	def    record.Stream
 	text   []byte
-	spare  []byte // the memory of the text that was taken last
-	listed bool   // in Journal.texts
-	inputs int    // that write it
+	listed bool // in Journal.texts
+	inputs int  // that write it
 }
 
 // Archive returns the kept text.
@@ -194,6 +193,10 @@ func (j *Journal) acceptLocked(p *pending, text []byte) {
 	if len(text) == 0 {
 		return
 	}
+	if n := len(j.spares); p.text == nil && n > 0 {
+		p.text, j.spares[n-1], j.spares = j.spares[n-1], nil, j.spares[:n-1]
+		j.spare -= cap(p.text)
+	}
 	p.text = append(p.text, text...)
 	j.waiting += len(text)
 	if !p.listed {
@@ -206,10 +209,8 @@ func (j *Journal) acceptLocked(p *pending, text []byte) {
 // takeTextsLocked moves the text that waits to c and lets those go on that wait for room.
 func (j *Journal) takeTextsLocked(c *change) {
 	for _, p := range j.texts {
-		c.texts = append(c.texts, takenText{stream: p.stream, def: p.def, text: p.text, from: p})
-		if p.text, p.spare = p.spare[:0], nil; cap(p.text) > idleSpare && len(c.texts[len(c.texts)-1].text) < cap(p.text)/8 {
-			p.text = nil // a burst is over
-		}
+		c.texts = append(c.texts, takenText{stream: p.stream, def: p.def, text: p.text})
+		p.text = nil
 		p.listed = false
 		j.releaseLocked(p)
 	}
@@ -227,14 +228,13 @@ type takenText struct {
 	stream *archive.Stream
 	def    record.Stream
 	text   []byte
-	from   *pending
 }
 
+// maxSpare is how much memory a commit leaves to the next one, of all streams together, and
+// maxSpares in how many pieces.
 const (
-	// maxSpare is how much memory a commit leaves to the next one, of a stream and in all.
-	maxSpare = 2 * maxWaiting
-	// idleSpare is how much of it a stream keeps that needs less.
-	idleSpare = 64 << 10
+	maxSpare  = 2 * maxWaiting
+	maxSpares = 1024
 )
 
 // addTexts hands the taken text to the archive, and what the log needs of it to c.
@@ -243,11 +243,12 @@ func (l *commitLog) addTexts(j *Journal, c *change) {
 		t := &c.texts[i]
 		l.logText(c, t.stream, t.def, func(dst []byte) []byte { return t.stream.Add(dst, t.text) })
 		t.stream.Release()
-		if cap(t.text) <= maxSpare {
-			j.mu.Lock()
-			t.from.spare = t.text
-			j.mu.Unlock()
+		j.mu.Lock()
+		if j.spare+cap(t.text) <= maxSpare && len(j.spares) < maxSpares {
+			j.spares = append(j.spares, t.text[:0])
+			j.spare += cap(t.text)
 		}
+		j.mu.Unlock()
 	}
 	l.archive.Due(time.Now(), func(s *archive.Stream, log []byte) {
 		l.logText(c, s, s.Definition(), func(dst []byte) []byte { return append(dst, log...) })

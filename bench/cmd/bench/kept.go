@@ -125,7 +125,7 @@ type query struct {
 // questions returns the queries on set.
 func questions(set dataset.Set) ([]query, error) {
 	const s = `{source="access"}`
-	if set.Counts == nil {
+	if len(set.Counts) == 0 {
 		return []query{
 			{name: "an absent literal", text: s + ` |= "zqxj-absent-literal"`, limit: 100},
 			{name: "a common literal, limit 100", text: s + ` |= "order placed"`, limit: 100, lines: 100},
