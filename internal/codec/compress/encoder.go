@@ -3,6 +3,7 @@ package compress
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
 	"github.com/klauspost/compress/huff0"
 )
@@ -15,9 +16,9 @@ import (
 // it is content with six. That takes half the time of the library's fastest level and packs
 // as well as its third; text without fields is packed a little worse.
 type Encoder struct {
-	// long has, for 16 bytes, the last two places where they began, and short, for six
-	// bytes, the last place. Places count from 1.
-	long  [1 << longBits][2]uint32
+	// long has, for 16 bytes, the last two places where they began, the later one in its
+	// lower half, and short, for six bytes, the last place. Places count from 1.
+	long  [1 << longBits]uint64
 	short [1 << shortBits]uint32
 
 	src  []byte
@@ -104,7 +105,8 @@ func (e *Encoder) appendBlock(dst []byte, from, to int) []byte {
 // search finds the sequences of src[from:to], and the literals between them.
 func (e *Encoder) search(from, to int) {
 	b := e.src
-	e.seqs.list, e.lits = e.seqs.list[:0], e.lits[:0]
+	e.seqs.list = e.seqs.list[:0]
+	lits := slices.Grow(e.lits[:0], to-from+shortRun)
 	s, lit := from, from // lit is where the literals begin that have no sequence yet
 	limit := min(to, len(b)-margin)
 	for s < limit {
@@ -116,12 +118,28 @@ func (e *Encoder) search(from, to int) {
 		for s > lit && t > 0 && b[s-1] == b[t-1] {
 			s, t, n = s-1, t-1, n+1
 		}
-		e.lits = append(e.lits, b[lit:s]...)
+		lits = appendRun(lits, b[lit:], s-lit)
 		e.seqs.list = append(e.seqs.list, sequence{uint32(s - lit), uint32(n - minMatch), e.offset(s-t, s-lit)})
 		s += n
 		lit = s
 	}
-	e.lits = append(e.lits, b[lit:to]...)
+	e.lits = append(lits, b[lit:to]...)
+}
+
+// shortRun is how many literals are copied at once.
+const shortRun = 16
+
+// appendRun appends the first n bytes of b. Most runs are short, and there is room for what
+// is copied of them too much.
+func appendRun(lits, b []byte, n int) []byte {
+	at := len(lits)
+	if n > shortRun || len(b) < shortRun || cap(lits)-at < shortRun {
+		return append(lits, b[:n]...)
+	}
+	out := lits[at : at+shortRun]
+	binary.LittleEndian.PutUint64(out, binary.LittleEndian.Uint64(b))
+	binary.LittleEndian.PutUint64(out[8:], binary.LittleEndian.Uint64(b[8:]))
+	return lits[:at+n]
 }
 
 // copyAt returns where the text at s was before and how many bytes of it, up to the place
@@ -131,20 +149,22 @@ func (e *Encoder) copyAt(s, to int) (t, n int) {
 	w, v := binary.LittleEndian.Uint64(b[s:]), binary.LittleEndian.Uint64(b[s+8:])
 	long := &e.long[(w*0xCF1BBCDCB7A56463^v)*0x9E3779B97F4A7C15>>(64-longBits)]
 	short := &e.short[(w<<16)*0x9E3779B97F4A7C15>>(64-shortBits)]
-	near, far, six := int(long[0])-1, int(long[1])-1, int(*short)-1
-	long[0], long[1], *short = uint32(s+1), long[0], uint32(s+1)
+	last, six := *long, int(*short)-1
+	near, far := int(uint32(last))-1, int(last>>32)-1
+	*long, *short = last<<32|uint64(s+1), uint32(s+1)
 	if r := s - e.reps[0]; r >= 0 && binary.LittleEndian.Uint32(b[r:]) == uint32(w) {
 		if t, n = r, same(b[:to], s, r); n >= longCopy {
 			return t, n
 		}
 	}
 	if near >= 0 && binary.LittleEndian.Uint64(b[near:]) == w {
-		if m := same(b[:to], s, near); m > n+1 {
+		if m := min(8+same(b[:to], s+8, near+8), to-s); m > n+1 {
 			t, n = near, m
 		}
 	}
-	if far >= 0 && binary.LittleEndian.Uint64(b[far:]) == w {
-		if m := same(b[:to], s, far); m > n+1 {
+	// The other can only be better if it goes on where the first ends.
+	if far >= 0 && s+n+2 <= to && binary.LittleEndian.Uint64(b[far:]) == w && binary.LittleEndian.Uint16(b[far+n:]) == binary.LittleEndian.Uint16(b[s+n:]) {
+		if m := min(8+same(b[:to], s+8, far+8), to-s); m > n+1 {
 			t, n = far, m
 		}
 	}

@@ -27,7 +27,7 @@ type fseCode struct {
 const (
 	maxTableLog = 9
 	minTableLog = 5
-	maxCodes    = 53
+	maxCodes    = 64 // there are 53; a power of two is indexed without a check
 )
 
 // begin forgets the counts.

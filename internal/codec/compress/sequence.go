@@ -189,11 +189,12 @@ func (s *sequences) appendBits(dst []byte) []byte {
 }
 
 // step adds the bits for a code to acc, which has used bits, and changes the state. It is
-// written so that it is inlined.
+// written so that it is inlined, and the masks so that no shift or index needs a check.
 func (f *fse) step(state *uint32, code uint8, acc uint64, used uint) (uint64, uint) {
-	c := &f.codes[code]
-	n := (*state + c.bits) >> 16
-	acc |= uint64(*state&(1<<n-1)) << used
-	*state = uint32(f.next[int32(*state>>n)+c.find])
+	c := f.codes[code&(maxCodes-1)]
+	s := *state
+	n := (s + c.bits) >> 16 & 31
+	acc |= uint64(s&(1<<n-1)) << (used & 63)
+	*state = uint32(f.next[(s>>n+uint32(c.find))&(1<<maxTableLog-1)])
 	return acc, used + uint(n)
 }
