@@ -92,7 +92,7 @@ type Stats struct {
 	// Missed counts records that were not kept because the disk was full or failed;
 	// Removed those that retention took away.
 	Missed, Removed uint64
-	// Damaged counts blocks that cannot be read.
+	// Damaged counts blocks that cannot be read, and filters.
 	Damaged uint64
 }
 
@@ -106,6 +106,7 @@ type Archive struct {
 	version uint64        // grows with each Show
 	changed chan struct{} // closed and replaced by each Show
 	full    bool          // below the floor
+	broken  []broken      // filters to make again
 	stats   Stats
 
 	// Of the writing goroutine.

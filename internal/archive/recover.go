@@ -238,6 +238,8 @@ func (s *Stream) loadSegments(st *state) {
 		if err != nil {
 			s.a.damage(s.dir+g.name(idxExt), g.size[1], err)
 			blocks = s.rebuild(g, limit, end)
+		} else {
+			s.checkFilters(g, blocks)
 		}
 		g.synced = g.size
 		for _, b := range blocks {

@@ -25,6 +25,7 @@ func (a *Archive) Retain(now time.Time) {
 	}
 	a.retired = now
 	a.watchSpace()
+	a.mend()
 	all := a.All()
 	total := int64(0)
 	for _, s := range all {

@@ -74,6 +74,13 @@ func (g *segment) report(offset int64) bool {
 	return true
 }
 
+// forget makes damage at that offset news again: it was mended.
+func (g *segment) forget(offset int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.reported, offset)
+}
+
 // open opens the three files for writing.
 func (g *segment) open(tree disk.Tree, dir string) error {
 	for i, ext := range segmentExts {

@@ -19,8 +19,8 @@ type Finding struct {
 	Damage []error
 }
 
-// Verify reads all that is shown of the stream, and compares each block with its checksums,
-// each line with the format, and each Head with its lines.
+// Verify reads all that is shown of the stream, and compares each block and each
+// filter with its checksum, each line with the format, and each Head with its lines.
 func (s *Stream) Verify() Finding {
 	v := s.View()
 	defer v.Close()
@@ -41,6 +41,9 @@ func (s *Stream) Verify() Finding {
 		if err != nil {
 			f.Damage = append(f.Damage, fmt.Errorf("records %d to %d: %w", h.First, h.First+uint64(max(h.Records+h.Gaps, 1))-1, err))
 			continue
+		}
+		if err := v.checkFilter(i); err != nil {
+			f.Damage = append(f.Damage, fmt.Errorf("the filter of records %d to %d, which can be read: %w", h.First, h.First+uint64(h.Records+h.Gaps)-1, err))
 		}
 		f.Blocks++
 		f.Records += h.Records

@@ -117,23 +117,27 @@ func (v *View) MayContain(i int, q *gram.Query) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.filterOf != i {
-		v.filterOf, v.filter = i, v.readFilterLocked(b)
+		v.filterOf = i
+		v.filter, _ = v.readFilterLocked(b) // reported, and without it nothing is ruled out
 	}
 	return q.MayContain(v.filter)
 }
 
-// readFilterLocked returns the filter of a block, nil if it cannot be had. It is read by
-// itself: a query may have views of many streams.
-func (v *View) readFilterLocked(b *block) []byte {
+// readFilterLocked returns the filter of a block, nil if it cannot be had; the error is a
+// CorruptError if it is damaged. It is read by itself: a query may have views of many streams.
+func (v *View) readFilterLocked(b *block) ([]byte, error) {
 	f, err := v.openLocked(b.segment.name(gramsExt))
 	if err != nil {
-		return nil
+		return nil, v.filterError(b, err)
 	}
 	filter := slices.Grow(v.filter[:0], b.gramsBytes)[:b.gramsBytes]
-	if _, err := f.ReadAt(filter, b.gramsAt); err != nil || crc32.Checksum(filter, castagnoli) != b.gramsSum {
-		return nil
+	if _, err = f.ReadAt(filter, b.gramsAt); err == nil && crc32.Checksum(filter, castagnoli) != b.gramsSum {
+		err = errFilterSum
 	}
-	return filter
+	if err != nil {
+		return nil, v.filterError(b, err)
+	}
+	return filter, nil
 }
 
 func (v *View) openLocked(name string) (disk.File, error) {

@@ -1,0 +1,146 @@
+package archive
+
+import (
+	"errors"
+	"hash/crc32"
+	"io"
+	"io/fs"
+
+	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/disk"
+)
+
+// mendEach is how many filters are made again at a time: each takes some milliseconds of the
+// goroutine that commits.
+const mendEach = 4
+
+// broken is a block whose filter is damaged.
+type broken struct {
+	s       *Stream
+	g       *segment
+	gramsAt int64
+}
+
+// filterOf returns the filter of a block's text.
+func (s *Stream) filterOf(text []byte) []byte {
+	for line := range kept.Lines(text) {
+		s.a.grams.Add(kept.BodyOf(line))
+	}
+	return s.a.grams.AppendFilter(nil)
+}
+
+var (
+	errFilterSum  = errors.New("the checksum of a filter does not match")
+	errFilterGone = errors.New("filters are gone")
+)
+
+// checkFilters looks whether the filters of a segment are all there; their checksums are
+// compared when they are used.
+func (s *Stream) checkFilters(g *segment, blocks []block) {
+	has := int64(0)
+	if f, err := s.a.opts.Tree.OpenRead(s.dir + g.name(gramsExt)); err == nil {
+		has, _ = f.Size()
+		_ = f.Close()
+	}
+	if has >= g.size[2] {
+		return
+	}
+	s.a.damage(s.dir+g.name(gramsExt), has, errFilterGone)
+	if s.a.opts.ReadOnly {
+		return
+	}
+	for i := range blocks {
+		if b := &blocks[i]; b.gramsBytes > 0 && b.gramsAt+int64(b.gramsBytes) > has && g.report(^b.gramsAt) {
+			s.a.broken = append(s.a.broken, broken{s, g, b.gramsAt})
+		}
+	}
+}
+
+// filterError returns what the error of reading the filter of b means: nothing, if retention
+// took it away, or damage, which it reports once, so that the filter is made again.
+func (v *View) filterError(b *block, err error) error {
+	a := v.s.a
+	name := v.s.dir + b.segment.name(gramsExt)
+	switch {
+	case errors.Is(err, ErrGone):
+		// Retention takes the index away before the filters.
+		idx, e := a.opts.Tree.OpenRead(v.s.dir + b.segment.name(idxExt))
+		if errors.Is(e, fs.ErrNotExist) {
+			return nil
+		}
+		if e == nil {
+			_ = idx.Close()
+		}
+		err = errFilterGone
+	case !errors.Is(err, io.EOF) && !errors.Is(err, errFilterSum):
+		return err // the disk's, or that of a process with too many files
+	}
+	if b.segment.report(^b.gramsAt) {
+		a.opts.Log.Warn("a filter of kept text is damaged; the text is searched without it", "file", name, "offset", b.gramsAt, "error", err)
+		a.mu.Lock()
+		a.stats.Damaged++
+		if !a.opts.ReadOnly {
+			a.broken = append(a.broken, broken{v.s, b.segment, b.gramsAt})
+		}
+		a.mu.Unlock()
+	}
+	return &CorruptError{File: name, Offset: b.gramsAt, Err: err}
+}
+
+// checkFilter compares the filter of block i with its checksum.
+func (v *View) checkFilter(i int) error {
+	if i == len(v.blocks) || v.blocks[i].frame != nil || v.blocks[i].gramsBytes == 0 {
+		return nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	_, err := v.readFilterLocked(&v.blocks[i])
+	return err
+}
+
+// mend makes filters again that were found damaged.
+func (a *Archive) mend() {
+	a.mu.Lock()
+	n := min(len(a.broken), mendEach)
+	list := a.broken[:n:n]
+	a.broken = a.broken[n:]
+	a.mu.Unlock()
+	for _, x := range list {
+		if err := x.s.mendFilter(x.g, x.gramsAt); err != nil {
+			a.opts.Log.Warn("make a filter of kept text again", "stream", x.s.ID(), "error", err)
+		}
+	}
+}
+
+// mendFilter writes the filter of a block in its place again. The checksum in the index
+// tells whether it is what was there.
+func (s *Stream) mendFilter(g *segment, gramsAt int64) error {
+	for i := range s.blocks {
+		b := &s.blocks[i]
+		if b.segment != g || b.gramsAt != gramsAt || b.gramsBytes == 0 {
+			continue
+		}
+		v := View{s: s, visible: &visible{blocks: s.blocks[i : i+1]}, files: map[string]disk.File{}}
+		defer v.Close()
+		var d Decoder
+		text, err := v.AppendText(nil, 0, &d)
+		if err != nil {
+			return err
+		}
+		filter := s.filterOf(text)
+		if len(filter) != b.gramsBytes || crc32.Checksum(filter, castagnoli) != b.gramsSum {
+			return errors.New("it is not of the same kind any more")
+		}
+		f, err := s.a.opts.Tree.Open(s.dir + g.name(gramsExt))
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteAt(filter, gramsAt)
+		err = errors.Join(err, f.Sync(), f.Close())
+		if err == nil {
+			g.forget(^gramsAt)
+		}
+		return err
+	}
+	return nil // retention was faster
+}
