@@ -9,9 +9,9 @@
 package level
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 
 	"github.com/weirlog/weir/internal/codec/dockerjson"
@@ -129,31 +129,45 @@ func (s *stage) beginning(b *record.Batch, r *record.Record) []byte {
 	return text
 }
 
-// hasControl tells whether escaped text has a control character as \u00xx. It goes through
-// eight bytes at once to the first \u: most text has none.
+// hasControl tells whether escaped text has a control character as \u00xx. It looks at
+// sixteen bytes at once, and for each at the byte before.
 func hasControl(text []byte) bool {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
-	i, before := 0, uint64(0) // before: the byte before is a backslash
-	for ; len(text)-i >= 8; i += 8 {
-		w := binary.LittleEndian.Uint64(text[i:])
-		x, y := w^'\\'*ones, w^'u'*ones
-		slashes, us := (x-ones)&^x&tops, (y-ones)&^y&tops // of these at least
-		if (slashes<<8|before)&us != 0 {
-			break
+	i := 0
+	for ; len(text)-i >= 17; i += 16 {
+		p := (*[17]byte)(text[i:])
+		first := unicodeEscapes(binary.LittleEndian.Uint64(p[0:]), binary.LittleEndian.Uint64(p[1:]))
+		second := unicodeEscapes(binary.LittleEndian.Uint64(p[8:]), binary.LittleEndian.Uint64(p[9:]))
+		for ; first != 0; first &= first - 1 {
+			if isControl(text, i+bits.TrailingZeros64(first)/8) {
+				return true
+			}
 		}
-		before = slashes >> 56
+		for ; second != 0; second &= second - 1 {
+			if isControl(text, i+8+bits.TrailingZeros64(second)/8) {
+				return true
+			}
+		}
 	}
-	text = text[max(0, i-1):]
-	for {
-		i := bytes.Index(text, []byte(`\u00`))
-		if i < 0 || i+4 >= len(text) {
-			return false
-		}
-		if c := text[i+4]; c == '0' || c == '1' {
+	for ; i < len(text); i++ {
+		if isControl(text, i) {
 			return true
 		}
-		text = text[i+4:]
 	}
+	return false
+}
+
+const ones, tops = 0x0101010101010101, 0x8080808080808080
+
+// unicodeEscapes returns the highest bit at least of the bytes of next that are the u of an
+// escape, if before has a backslash there. Of what commonly follows one, only u is odd.
+func unicodeEscapes(before, next uint64) uint64 {
+	x := before ^ '\\'*ones
+	return (x - ones) &^ x & (next << 7) & tops
+}
+
+// isControl tells whether a control character stands at place i, as \u00xx.
+func isControl(text []byte, i int) bool {
+	return len(text)-i > 4 && string(text[i:i+4]) == `\u00` && text[i+4]|1 == '1'
 }
 
 // FromText returns the level that the words of a plain line say.
