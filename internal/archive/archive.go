@@ -112,10 +112,12 @@ type Archive struct {
 	// Of the writing goroutine.
 	touched []*Stream // since the last Show
 	dirty   map[*Stream]bool
-	unsure  bool     // a sync failed: what was written since the last checkpoint is in doubt
-	stale   []string // files to remove once the log has forgotten them
-	enc     compress.Encoder
-	dec     compress.Decoder
+	// generation is the commit log's after the next checkpoint.
+	generation uint64
+	unsure     bool     // a sync failed: what was written since the last checkpoint is in doubt
+	stale      []string // files to remove once the log has forgotten them
+	enc        compress.Encoder
+	dec        compress.Decoder
 	// unpacked is what the last block unpacked to.
 	unpacked []byte
 	grams    gram.Builder

@@ -76,11 +76,14 @@ func parseState(b []byte) (st state, err error) {
 	return st, nil
 }
 
-// Open looks through the directory. States are those of the streams, by their identity, at
-// the log's last checkpoint: of a stream without one the log has everything. Without any
-// states, when the log is lost, streams are taken as their files are. Damage is reported and
-// never makes Open fail.
+// Open is Recover with a log that is whole and has nothing after its checkpoint, or, without
+// any states, is lost. Damage is reported and never makes it fail.
 func Open(o Options, states map[string][]byte) (*Archive, error) {
+	a, _, err := Recover(o, Told{States: states})
+	return a, err
+}
+
+func newArchive(o Options) *Archive {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -89,26 +92,7 @@ func Open(o Options, states map[string][]byte) (*Archive, error) {
 		changed: make(chan struct{}), dirty: map[*Stream]bool{},
 	}
 	a.dec.Checked = true // pack compares every byte
-	byDir := make(map[string][]byte, len(states))
-	ids := make(map[string]string, len(states))
-	for id, st := range states {
-		byDir[dirOf(id)], ids[dirOf(id)] = st, id
-	}
-	names, err := o.Tree.List("streams")
-	if err != nil {
-		return nil, fmt.Errorf("look for kept text: %w", err)
-	}
-	for _, name := range names {
-		dir := "streams/" + name + "/"
-		stored := byDir[dir]
-		if states != nil && stored == nil {
-			stored = emptyState
-		}
-		if err := a.load(dir, ids[dir], stored); err != nil {
-			return nil, err
-		}
-	}
-	return a, nil
+	return a
 }
 
 // load reads one stream's directory.
@@ -181,7 +165,10 @@ func (s *Stream) readMeta() {
 	age, _ := time.ParseDuration(m.Age)
 	s.keep = Bound{Size: m.Size, Age: age}
 	s.def = record.Stream{ID: m.ID, Source: m.Source, Labels: record.NewLabels(m.Labels)}
-	s.hasMeta, s.described = true, s.revision
+	s.hasMeta, s.generation = true, m.Generation
+	if m.Generation > 0 {
+		s.described = s.revision
+	}
 }
 
 // cut takes away what was written after the checkpoint: the log has it.
@@ -203,6 +190,11 @@ func (s *Stream) cut(st state) {
 		return
 	}
 	if n == 0 || s.segments[n-1].first != st.segment {
+		if n == 0 {
+			// Retention takes the oldest first, and all files of a segment: damage does not.
+			s.a.opts.Log.Debug("a segment was removed since the last checkpoint", "stream", s.def.ID, "segment", st.segment)
+			return
+		}
 		s.a.damage(s.dir+baseName(st.segment)+dataExt, 0, errors.New("it is gone"))
 		return
 	}
@@ -341,11 +333,12 @@ func (s *Stream) loadTail(st *state, found []uint64) {
 	if err != nil || st == nil {
 		whole, bad := salvage(text, records)
 		damaged = bad > 0
-		if bad > 0 {
-			if err == nil {
-				err = fmt.Errorf("%d lines are no records", bad)
-			}
+		if bad > 0 && err == nil {
+			err = fmt.Errorf("%d lines are no records", bad)
+		}
+		if err != nil {
 			s.a.damage(s.dir+tailName(want), 0, err)
+			s.doubt = bad == 0
 		}
 		text = whole
 	}

@@ -47,6 +47,9 @@ type Stream struct {
 	unsynced  []*segment
 	newNames  bool // files were made since the last checkpoint
 	shown     bool // nothing happened since the last Show
+
+	generation uint64 // as in meta.json
+	doubt      bool   // a byte of the tail is not as it was, and none can say which
 }
 
 // waiting is a block on its way to its file.
@@ -85,6 +88,8 @@ type meta struct {
 	Labels  map[string]string `json:"labels"`
 	Size    int64             `json:"keep_bytes,omitempty"`
 	Age     string            `json:"keep_age,omitempty"`
+	// Generation is that of the commit log when this was last synced, 0 if it never was.
+	Generation uint64 `json:"generation,omitempty"`
 }
 
 const metaVersion = 1
@@ -461,6 +466,10 @@ func (s *Stream) writeMeta(sync bool) error {
 	}
 	revision := s.revision
 	s.mu.Unlock()
+	if sync {
+		s.generation = s.a.generation
+	}
+	m.Generation = s.generation
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return fmt.Errorf("describe %s: %w", m.ID, err)

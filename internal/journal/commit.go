@@ -36,6 +36,7 @@ type commitLog struct {
 	// so what is shown, could differ from what comes back.
 	unsynced  []record.Delta
 	written   bool            // something was written since the last sync
+	marked    bool            // a mark was written since the last commit
 	series    map[uint32]bool // those that the current file defines
 	forgotten uint64          // how many the registry had forgotten at the last snapshot
 	taken     change          // scratch
@@ -124,7 +125,7 @@ func (l *commitLog) write(j *Journal) error {
 	}
 	l.offset += int64(len(l.buf))
 	l.at = l.at.next(l.buf)
-	l.written = true
+	l.written, l.marked = true, false
 	if err := l.archive.Flush(); err != nil && j.opts.Ledger != nil {
 		j.opts.Ledger.Event("text not kept")
 	}
@@ -148,9 +149,10 @@ func (l *commitLog) syncOnce(j *Journal) error {
 		return l.note(j, err)
 	}
 	if !l.written {
+		l.mark()
 		return nil
 	}
-	l.written = false
+	l.written, l.at.synced = false, true
 	l.raise(j)
 	return l.note(j, nil)
 }
@@ -243,6 +245,7 @@ func (l *commitLog) begin(j *Journal) error {
 	} else if err := l.settle(l.current, false); err != nil {
 		return err
 	}
+	l.archive.Generation(l.at.generation + 1)
 	snapshot, err := l.snapshot(j)
 	if err != nil {
 		return err
@@ -260,7 +263,7 @@ func (l *commitLog) begin(j *Journal) error {
 		return err
 	}
 	l.current, l.at, l.offset = next, first.next(l.buf), int64(len(l.buf))
-	l.stale, l.written = false, false
+	l.stale, l.written, l.marked, l.at.synced = false, false, false, true
 	l.raise(j)
 	l.archive.Forgotten()
 	if again { // reserve the other's space too; if there is none, its turn will tell

@@ -28,6 +28,10 @@ type recovered struct {
 	files      map[string][]byte // what the files of kept text hold, by stream
 	kept       []keptDef         // what happened to kept text since
 	damage     *CorruptError
+	size       int64 // of the file
+	end        int64 // where the last good frame ends
+	unreadable bool  // the disk failed
+	lost       bool  // durable commits are missing, see lost
 }
 
 // recover reads both files, puts the newer sound state into j, and returns its file.
@@ -65,6 +69,7 @@ func (l *commitLog) load(j *Journal) (found [2]*recovered, best int, err error) 
 	if found[1].sound && (!found[0].sound || found[1].generation > found[0].generation) {
 		best = 1
 	}
+	found[best].lost = lost(l.files, found, best)
 	l.at.generation = max(found[0].generation, found[1].generation)
 	return found, best, nil
 }
@@ -73,12 +78,19 @@ func (l *commitLog) load(j *Journal) (found [2]*recovered, best int, err error) 
 // while a generation begins: the present one was whole then, so nothing was lost.
 func (l *commitLog) report(j *Journal, found [2]*recovered, best int) {
 	r, other := found[best], found[1-best]
-	if !r.sound && (found[0].used || found[1].used) {
+	if r.lost {
 		for i, name := range fileNames {
 			if err := keepCopy(j.opts.FS, l.files[i], name+".damaged"); err != nil {
 				j.opts.Log.Error("keep damaged commits for inspection", "error", err)
 			}
 		}
+	}
+	if r.lost && r.sound {
+		r.damage = &CorruptError{File: fileNames[best], Offset: r.end, Err: errLost}
+		if other.damage != nil {
+			r.damage.File, r.damage.Offset = other.damage.File, other.damage.Offset
+		}
+	} else if r.lost {
 		r.damage = &CorruptError{File: fileNames[best], Err: errors.New("no whole snapshot; counters and positions begin anew, a copy is kept as " + fileNames[best] + ".damaged")}
 	}
 	if r.damage == nil && !other.sound {
@@ -111,13 +123,14 @@ func readFile(f disk.File, name string, size int64) *recovered {
 	r := &recovered{
 		inputs: map[uint32]inputDef{}, positions: map[uint32]positionDef{},
 		series: map[uint32]metric.Durable{}, states: map[string][]byte{}, files: map[string][]byte{},
+		size: size,
 	}
 	var buf []byte
 	offset, at := int64(0), link{}
 	for {
 		frame, err := readFrame(f, &buf, offset, size)
 		if err != nil {
-			r.used = true
+			r.used, r.unreadable = true, true
 			r.damage = &CorruptError{File: name, Offset: offset, Err: err}
 			return r
 		}
@@ -140,13 +153,14 @@ func readFile(f disk.File, name string, size int64) *recovered {
 		r.apply(c)
 		offset += int64(len(frame))
 		at = got.next(frame)
+		r.end = offset
 	}
 }
 
 // wasWhole tells whether a file's first frame, which is not sound, was so once: there is a
 // commit behind it. Else a crash may have torn the snapshot, which loses nothing.
 func wasWhole(f disk.File, first []byte, size int64) bool {
-	if len(first) < frameHeader || binary.LittleEndian.Uint64(first) != frameMagic {
+	if len(first) < frameHeader || !isFrame(first) {
 		return false
 	}
 	generation := binary.LittleEndian.Uint64(first[8:])
@@ -163,7 +177,7 @@ func wasWhole(f disk.File, first []byte, size int64) bool {
 // endsTorn tells whether what stands at the end is a frame of this generation that did
 // not reach the disk whole, rather than unused space.
 func (r *recovered) endsTorn(frame []byte, sequence uint64) bool {
-	return len(frame) >= frameHeader && sequence > 0 && binary.LittleEndian.Uint64(frame) == frameMagic &&
+	return len(frame) >= frameHeader && sequence > 0 && isFrame(frame) &&
 		binary.LittleEndian.Uint64(frame[8:]) == r.generation
 }
 
@@ -177,7 +191,7 @@ func readFrame(f disk.File, buf *[]byte, offset, size int64) ([]byte, error) {
 	if _, err := f.ReadAt(*buf, offset); err != nil && err != io.EOF {
 		return nil, err
 	}
-	if binary.LittleEndian.Uint64(*buf) != frameMagic {
+	if !isFrame(*buf) {
 		return *buf, nil
 	}
 	n = min(frameHeader+int64(binary.LittleEndian.Uint32((*buf)[24:])), size-offset)
@@ -224,15 +238,27 @@ func (r *recovered) apply(c *change) {
 // openArchive opens the kept text as it was at the snapshot, and repeats what the commits
 // since have.
 func openArchive(o archive.Options, r *recovered) (*archive.Archive, error) {
-	files := r.files
+	t := archive.Told{States: r.files, Since: map[string][]byte{}, Generation: r.generation, Damaged: r.lost}
 	if !r.sound {
-		files = nil // what is there is all that is known
+		t.States = nil // what is there is all that is known
 	}
-	a, err := archive.Open(o, files)
+	for _, k := range r.kept {
+		t.Since[k.id] = append(t.Since[k.id], k.log...)
+	}
+	a, adopted, err := archive.Recover(o, t)
 	if err != nil {
 		return nil, err
 	}
+	for _, in := range r.inputs {
+		a.Describe(in.stream)
+	}
 	for _, k := range r.kept {
+		if k.stream != nil {
+			a.Describe(*k.stream)
+		}
+		if adopted[k.id] {
+			continue
+		}
 		s := a.Find(k.id)
 		if s == nil {
 			if k.stream == nil {
@@ -245,6 +271,7 @@ func openArchive(o archive.Options, r *recovered) (*archive.Archive, error) {
 			o.Log.Warn("kept text in the commit log is damaged", "error", err)
 		}
 	}
+	a.Replayed()
 	return a, nil
 }
 
@@ -252,8 +279,10 @@ func openArchive(o archive.Options, r *recovered) (*archive.Archive, error) {
 // left it. Nothing on disk is changed, and no lock is taken: it is meant for a directory
 // that no weir uses; of one that is in use it shows the state of a moment.
 func OpenArchive(tree disk.Tree, log *slog.Logger) (*archive.Archive, error) {
-	best := &recovered{}
-	for _, name := range fileNames {
+	var files [2]disk.File
+	found := [2]*recovered{{}, {}}
+	best := 0
+	for i, name := range fileNames {
 		f, err := tree.OpenRead(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -261,20 +290,22 @@ func OpenArchive(tree disk.Tree, log *slog.Logger) (*archive.Archive, error) {
 		if err != nil {
 			return nil, err
 		}
+		defer f.Close()
 		size, err := f.Size()
-		if err == nil {
-			if r := readFile(f, name, size); r.sound && (!best.sound || r.generation > best.generation) {
-				best = r
-			}
-		}
-		if err := errors.Join(err, f.Close()); err != nil {
+		if err != nil {
 			return nil, err
 		}
+		files[i], found[i] = f, readFile(f, name, size)
+		if found[i].sound && (!found[best].sound || found[i].generation > found[best].generation) {
+			best = i
+		}
 	}
+	r := found[best]
+	r.lost = lost(files, found, best)
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	a, err := openArchive(archive.Options{Tree: tree, Log: log, ReadOnly: true}, best)
+	a, err := openArchive(archive.Options{Tree: tree, Log: log, ReadOnly: true}, r)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 
 // A commit file is frames one after the other. Each has a header of 32 bytes, little endian:
 //
-//	0  magic "WEIR" and format version 1, as 8 bytes
+//	0  magic "WEIR" and format version 1, as 8 bytes; byte 4 is 1 if all frames before are synced
 //	8  generation, the same for all frames of a file's present use
 //	16 sequence number in the generation; frame 0 is a snapshot, the others are commits
 //	24 length of the payload
@@ -26,8 +26,15 @@ import (
 const (
 	frameHeader = 32
 	frameMagic  = uint64(0x01_00_00_00_52_49_45_57) // "WEIR", 0, 0, 0, version 1
+	frameSynced = uint64(1) << 32
 	maxPayload  = 1 << 30
 )
+
+// isFrame tells whether b begins as a frame does.
+func isFrame(b []byte) bool { return binary.LittleEndian.Uint64(b)&^frameSynced == frameMagic }
+
+// isSynced tells whether the frame at the start of b says that those before it are synced.
+func isSynced(b []byte) bool { return binary.LittleEndian.Uint64(b)&frameSynced != 0 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -92,11 +99,12 @@ type keptDef struct {
 type link struct {
 	generation, sequence uint64
 	before               uint32 // the checksum of the frame before; 0 for the first
+	synced               bool   // the frames before it
 }
 
 // next returns the place behind frame, which is at this one.
 func (at link) next(frame []byte) link {
-	return link{at.generation, at.sequence + 1, binary.LittleEndian.Uint32(frame[28:])}
+	return link{generation: at.generation, sequence: at.sequence + 1, before: binary.LittleEndian.Uint32(frame[28:])}
 }
 
 // appendFrame appends a frame with c as its payload.
@@ -105,7 +113,11 @@ func appendFrame(dst []byte, at link, c *change) []byte {
 	dst = append(dst, make([]byte, frameHeader)...)
 	dst = appendChange(dst, c)
 	head := dst[start : start+frameHeader]
-	binary.LittleEndian.PutUint64(head[0:], frameMagic)
+	magic := frameMagic
+	if at.synced {
+		magic |= frameSynced
+	}
+	binary.LittleEndian.PutUint64(head[0:], magic)
 	binary.LittleEndian.PutUint64(head[8:], at.generation)
 	binary.LittleEndian.PutUint64(head[16:], at.sequence)
 	binary.LittleEndian.PutUint32(head[24:], uint32(len(dst)-start-frameHeader))
@@ -121,7 +133,7 @@ func frameSum(before uint32, frame []byte) uint32 {
 // follows one with the checksum before. It fails with errTorn on anything that is not a
 // whole, sound frame.
 func parseFrame(b []byte, before uint32) (at link, payload []byte, err error) {
-	if len(b) < frameHeader || binary.LittleEndian.Uint64(b) != frameMagic {
+	if len(b) < frameHeader || !isFrame(b) {
 		return link{}, nil, errTorn
 	}
 	n := binary.LittleEndian.Uint32(b[24:])
@@ -132,7 +144,7 @@ func parseFrame(b []byte, before uint32) (at link, payload []byte, err error) {
 	if binary.LittleEndian.Uint32(b[28:]) != frameSum(before, b) {
 		return link{}, nil, errTorn
 	}
-	return link{binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), before}, b[frameHeader:], nil
+	return link{binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), before, isSynced(b)}, b[frameHeader:], nil
 }
 
 func appendChange(dst []byte, c *change) []byte {

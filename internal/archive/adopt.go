@@ -1,0 +1,180 @@
+package archive
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// Told is what the log says of the kept text.
+type Told struct {
+	// States are those of the streams at the last checkpoint, by identity. Of a stream
+	// without one Since has everything. Nil: the log is lost, files are taken as they are.
+	States map[string][]byte
+	// Since is what Add and Seal answered after that, one behind the other.
+	Since map[string][]byte
+	// Generation is that of the snapshot the States come from, as Checkpoint was told.
+	Generation uint64
+	// Damaged says that the log lacks commits that were durable: then files may rightly
+	// have more than it knows, and are believed.
+	Damaged bool
+}
+
+// Recover opens the archive so that it has what the log tells and, where that cannot be
+// all, what the files have. It returns the streams whose files have all of it already, by
+// identity: for those nothing is to be replayed.
+func Recover(o Options, t Told) (a *Archive, adopted map[string]bool, err error) {
+	a = newArchive(o)
+	byDir := make(map[string]string, len(t.States))
+	for id := range t.States {
+		byDir[dirOf(id)] = id
+	}
+	for id := range t.Since {
+		byDir[dirOf(id)] = id
+	}
+	names, err := o.Tree.List("streams")
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for kept text: %w", err)
+	}
+	adopted = map[string]bool{}
+	for _, name := range names {
+		dir := "streams/" + name + "/"
+		id, known := byDir[dir]
+		stored := t.States[id]
+		if !known || stored == nil && t.States != nil {
+			stored = emptyState
+		}
+		next := nextOf(stored, t.Since[id])
+		switch {
+		case t.States == nil:
+			stored = nil
+		case t.Damaged:
+			if has, err := a.probe(dir, id); err != nil {
+				return nil, nil, err
+			} else if has >= next {
+				stored, adopted[id] = nil, known
+			}
+		case !known && a.knew(dir, t.Generation):
+			stored = nil
+			a.opts.Log.Warn("kept text that the commit log does not know was taken in: was it restored?", "directory", dir)
+		case !known:
+			a.setAside(dir)
+		}
+		if err := a.load(dir, id, stored); err != nil {
+			return nil, nil, err
+		}
+		if s := a.streams[dir]; s != nil && t.Damaged && s.next > next && !o.ReadOnly {
+			s.Add(nil, appendUnvouched(nil, s.next-next))
+		}
+	}
+	return a, adopted, nil
+}
+
+// probe returns the number behind the last record that the files of a stream have, without
+// changing them.
+func (a *Archive) probe(dir, id string) (next uint64, err error) {
+	o := a.opts
+	o.ReadOnly, o.Log = true, slog.New(slog.DiscardHandler)
+	p := newArchive(o)
+	if err := p.load(dir, id, nil); err != nil {
+		return 0, err
+	}
+	if s := p.streams[dir]; s != nil {
+		return s.next, nil
+	}
+	return 0, nil
+}
+
+// nextOf returns the number behind the last record that the log has.
+func nextOf(stored, since []byte) uint64 {
+	next := uint64(1)
+	if st, err := parseState(stored); err == nil {
+		next = st.next
+	}
+	r := reader{b: since}
+	for len(r.b) > 0 && !r.bad {
+		kind := r.b[0]
+		r.b = r.b[1:]
+		switch kind {
+		case partText:
+			next += uint64(bytes.Count(r.bytes(), []byte("\n")))
+		case partBlock:
+			if e, _, err := parseEntry(r.bytes()); err == nil {
+				next = e.First + uint64(e.Records+e.Gaps)
+			}
+			r.bytes()
+			r.bytes()
+		default:
+			r.fail()
+		}
+	}
+	return next
+}
+
+// Replayed says that all that the log has was repeated: what the streams have to say about
+// their recovery comes behind it.
+func (a *Archive) Replayed() {
+	for _, s := range a.All() {
+		if s.doubt && !a.opts.ReadOnly {
+			s.Add(nil, appendGap(nil, "one of the last records before this was damaged on disk", -1))
+		}
+		s.doubt = false
+	}
+}
+
+// Describe says what a stream is that has no description of its own any more.
+func (a *Archive) Describe(def record.Stream) {
+	if s := a.Find(def.ID); s != nil && !s.hasMeta {
+		s.describe(def, s.bound())
+		s.touch() // the next Checkpoint writes it
+	}
+}
+
+// Generation says which generation of the commit log the next Checkpoint is for.
+func (a *Archive) Generation(n uint64) { a.generation = n }
+
+// knew tells whether a directory that the log does not have was in a log once: its
+// description is of a checkpoint, and not of one that a crash cut off. So it was copied
+// here. What was being written when the machine stopped is not, and nobody was told that
+// it is kept: what can be read again will be.
+func (a *Archive) knew(dir string, generation uint64) bool {
+	o := a.opts
+	o.Log = nil // load reports
+	s := newStream(newArchive(o), record.Stream{}, dir)
+	s.readMeta()
+	return s.hasMeta && s.generation > 0 && s.generation != generation+1
+}
+
+// setAside gives the data of a stream names under which nothing looks for it.
+func (a *Archive) setAside(dir string) {
+	if a.opts.ReadOnly {
+		return
+	}
+	names, err := a.opts.Tree.List(strings.TrimSuffix(dir, "/"))
+	moved := 0
+	for _, name := range names {
+		if _, ext, ok := parseName(name); err == nil && ok && (ext == dataExt || ext == tailExt) {
+			err = a.opts.Tree.Rename(dir+name, dir+name+asideExt)
+			moved++
+		}
+	}
+	if moved > 0 {
+		a.opts.Log.Warn("text that the commit log does not know was set aside", "directory", dir, "files", "*"+asideExt, "error", err)
+	}
+}
+
+// asideExt ends the name of a file that was set aside.
+const asideExt = ".unknown"
+
+// appendUnvouched appends the gap record for what only the files have.
+func appendUnvouched(dst []byte, records uint64) []byte {
+	body := "the commit log was damaged: the " + strconv.FormatUint(records, 10) +
+		" records before this are not in it; those whose source can be read again come once more, and some may be missing"
+	return appendGapLine(dst, &kept.Record{Time: time.Now().UnixNano(), Level: record.LevelWarn, Body: []byte(body), Gap: "commit log damaged", GapBytes: -1})
+}

@@ -1,0 +1,80 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+
+	"github.com/weirlog/weir/internal/disk"
+)
+
+// A crash leaves the end of the newest file torn: nobody was told that what stood there is
+// kept, and recovery goes on from what is before. Damage looks the same where it begins.
+// It is told by what comes behind: a frame that says that those before it were synced, or
+// a commit, which is written only when the snapshot before it is durable. So that there is
+// such a frame soon, an idle log gets an empty one after its last sync.
+
+// errLost means that commits that were durable cannot be read.
+var errLost = errors.New("durable commits are damaged: counters and positions are those of before, kept text is what its files have")
+
+// lost tells whether durable commits are missing from the state that recovery goes on
+// from: that of files[best].
+func lost(files [2]disk.File, found [2]*recovered, best int) bool {
+	r, other := found[best], found[1-best]
+	if !r.sound {
+		return other.used || r.used
+	}
+	if r.unreadable || other.unreadable {
+		return true
+	}
+	if r.generation > 1 && (files[1-best] == nil || other.size == 0) {
+		return true // each generation but the first has one before it
+	}
+	// A torn frame has the beginning of its header, and behind that anything: so what is
+	// believed is only that a frame of that generation was begun there, and how.
+	commit := func(generation uint64, _ bool) bool { return generation > r.generation }
+	behind := func(generation uint64, synced bool) bool { return generation == r.generation && synced }
+	return findFrame(files[1-best], 1, commit) || findFrame(files[best], r.end+1, behind)
+}
+
+// findFrame tells whether there is a frame from an offset on that is wanted, whole or not.
+func findFrame(f disk.File, from int64, wanted func(generation uint64, synced bool) bool) bool {
+	const piece = 256 << 10
+	buf := make([]byte, piece+frameHeader)
+	magic := []byte("WEIR")
+	for ; ; from += piece {
+		n, err := f.ReadAt(buf, from)
+		b := buf[:n]
+		for i := bytes.Index(b, magic); i >= 0 && i+frameHeader <= n; {
+			if isFrame(b[i:]) && wanted(binary.LittleEndian.Uint64(b[i+8:]), isSynced(b[i:])) {
+				return true
+			}
+			k := bytes.Index(b[i+1:], magic)
+			if k < 0 {
+				break
+			}
+			i += 1 + k
+		}
+		if err != nil || n < len(buf) {
+			return false
+		}
+	}
+}
+
+// mark writes an empty commit, which tells that all before it is synced. It need not be
+// synced itself, and nothing is lost if the disk does not take it.
+func (l *commitLog) mark() {
+	if l.stale || l.marked || l.files[l.current] == nil {
+		return
+	}
+	l.marked = true
+	l.buf = appendFrame(l.buf[:0], l.at, new(change))
+	if l.offset+int64(len(l.buf)) > l.sizes[l.current] {
+		return
+	}
+	if _, err := l.files[l.current].WriteAt(l.buf, l.offset); err != nil {
+		return // the next commit goes to the same place
+	}
+	l.offset += int64(len(l.buf))
+	l.at = l.at.next(l.buf)
+}
