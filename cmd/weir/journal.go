@@ -148,12 +148,15 @@ func newJournalLs(p *process) *cobra.Command {
 			w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "STREAM\tRECORDS\tFROM\tTO\tON DISK\tTEXT")
 			for _, k := range all {
-				fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", k.ID, k.Records, k.From.Format(time.DateTime), k.To.Format(time.DateTime), sizeOf(k.Disk), sizeOf(k.Text))
+				fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", cell(k.ID), k.Records, k.From.Format(time.DateTime), k.To.Format(time.DateTime), sizeOf(k.Disk), sizeOf(k.Text))
 			}
 			return w.Flush()
 		},
 	}
 }
+
+// cell makes text a cell of a table, one line and no column more.
+func cell(text string) string { return strings.ReplaceAll(printable(text), "\t", `\t`) }
 
 // sizeOf writes a number of bytes for people.
 func sizeOf(n int64) string {
@@ -273,9 +276,9 @@ func newJournalVerify(p *process) *cobra.Command {
 				err = p.printJSON(all)
 			} else {
 				for _, r := range all {
-					fmt.Fprintf(p.out, "%s: %d records in %d blocks, %s, sound\n", r.ID, r.Records, r.Blocks, sizeOf(r.Bytes))
+					fmt.Fprintf(p.out, "%s: %d records in %d blocks, %s, sound\n", printable(r.ID), r.Records, r.Blocks, sizeOf(r.Bytes))
 					for _, d := range r.Damage {
-						fmt.Fprintf(p.out, "%s: damaged: %s\n", r.ID, d)
+						fmt.Fprintf(p.out, "%s: damaged: %s\n", printable(r.ID), printable(d))
 					}
 				}
 			}

@@ -105,7 +105,7 @@ func (p *process) logs(ctx context.Context, o *logsOptions, args []string) error
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	terminal := console.IsTerminal(p.out)
+	terminal := console.IsTerminal(p.screen)
 	names := console.Short
 	switch {
 	case o.noPrefix:
@@ -113,7 +113,7 @@ func (p *process) logs(ctx context.Context, o *logsOptions, args []string) error
 	case o.fullNames:
 		names = console.Full
 	}
-	printer := console.New(p.out, console.Options{
+	printer := console.New(p.screen, console.Options{
 		Form: console.Form(o.output), Terminal: terminal, Color: terminal && !o.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 		Location: location, Now: time.Now(), Labels: o.labels, Names: names, Highlight: asked.highlight, Messages: p.messages,
 	})
@@ -178,6 +178,8 @@ func (p *process) showFrom(ctx context.Context, from logSource, q question, prin
 		case q.follow:
 			p.hint("no stream of that name yet")
 			return nil
+		case len(q.Words) > 0 && len(q.Query.Matchers) > 0:
+			return fmt.Errorf("no kept stream that is called %s fits the selector; weir journal ls shows them all", strings.Join(q.Words, " or "))
 		case len(q.Words) > 0:
 			return fmt.Errorf("no kept stream is called %s; weir journal ls shows them all", strings.Join(q.Words, " or "))
 		}
@@ -200,7 +202,7 @@ func (p *process) showFrom(ctx context.Context, from logSource, q question, prin
 
 // hint tells a person who looks at the answer what it alone does not.
 func (p *process) hint(text string) {
-	if console.IsTerminal(p.out) {
+	if console.IsTerminal(p.screen) {
 		fmt.Fprintln(p.messages, "weir: "+text)
 	}
 }

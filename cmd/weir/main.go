@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/weirlog/weir/internal/console"
 )
 
 // The exit codes.
@@ -23,20 +25,23 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // run executes one command line and returns its exit code.
 func run(args []string, in io.Reader, out, messages io.Writer) int {
-	root := newRoot(&process{in: in, out: out, messages: messages})
+	// Text and labels of logs get into all that is printed, mistakes included.
+	shown, said := console.NewGuard(out), console.NewGuard(messages)
+	root := newRoot(&process{in: in, out: shown, screen: out, messages: said})
 	root.SetArgs(args)
 	err := root.Execute()
+	_ = shown.Flush() // at most half a letter, on a terminal
 	var status exitError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &status):
 		if status.err != nil {
-			fmt.Fprintf(messages, "weir: %v\n", status.err)
+			fmt.Fprintf(said, "weir: %v\n", status.err)
 		}
 		return status.code
 	default: // cobra's own: an unknown command or flag
-		fmt.Fprintf(messages, "weir: %v\nTry: weir --help\n", err)
+		fmt.Fprintf(said, "weir: %v\nTry: weir --help\n", err)
 		return exitUsage
 	}
 }

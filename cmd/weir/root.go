@@ -19,7 +19,8 @@ import (
 // process is what all commands share.
 type process struct {
 	in            io.Reader
-	out, messages io.Writer
+	out, messages io.Writer // guarded: escape sequences do not reach a terminal
+	screen        io.Writer // out for who guards it himself, and has colours
 
 	// flags
 	files   []string

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirlog/weir/internal/agent"
+	"github.com/weirlog/weir/internal/console"
 	"github.com/weirlog/weir/internal/match"
 	"github.com/weirlog/weir/internal/record"
 )
@@ -203,12 +204,5 @@ func writeChanges(b *strings.Builder, r agent.RuleVerdict) {
 	}
 }
 
-// printable makes the control characters of log text harmless to a terminal.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
-			return '\uFFFD'
-		}
-		return r
-	}, text)
-}
+// printable spells out what is not harmless in log text, wherever it goes: an item is a line.
+func printable(text string) string { return string(console.AppendHarmless(nil, text)) }
