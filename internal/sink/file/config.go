@@ -13,14 +13,16 @@ import (
 // Config says where text is written, and how much of it stays.
 type Config struct {
 	// Dir is the directory, made if need be. Each stream has a folder and a file in it of
-	// its name: <dir>/shop/shop.log. Needed.
+	// its name: <dir>/shop/shop.log; of a second stream that is called so shop-1f2e3d4c. A
+	// folder stays its stream's. Needed.
 	Dir string `yaml:"dir"`
 	// Match is a selector of the streams that are written. Default {}, every stream.
 	Match string `yaml:"match"`
 	// MaxSize is how large a file grows before it becomes <name>.log.1, and .1 becomes .2.
 	// Lines are not divided. Default 10MiB; 0 never rotates.
 	MaxSize config.Bytes `yaml:"max_size"`
-	// MaxFiles is how many rotated files stay. Default 10; 0 never rotates.
+	// MaxFiles is how many rotated files stay. When it is lowered the surplus is removed, at
+	// the start and at the next rotation. Default 10; 0 never rotates, and removes nothing.
 	MaxFiles int `yaml:"max_files"`
 	// Compress packs rotated files with gzip from the second on, <name>.log.2.gz, so that
 	// whoever follows the first can finish it. Default false.

@@ -9,8 +9,10 @@
 // that was under way is taken back, and the lines are written again.
 //
 // Names are made of the stream's container label, else of its identity, and cannot leave
-// the directory. What another process does to the files is its business: a file that is
-// gone is made again.
+// the directory. A folder is its stream's for good: the sink knows whose it is from the
+// cursors, and when these are gone from a mark on the folder, where the file system can have
+// one. What another process does to the files is its business: a file that is gone is made
+// again, in one that was emptied the next line is the first.
 //
 // One goroutine at a time may use a sink. The package leaves out which records come.
 package file
@@ -20,10 +22,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"os"
 	"path/filepath"
-	"strings"
 	"text/template"
 	"time"
 
@@ -113,7 +113,9 @@ func New(c Config, d Deps) (*Sink, error) {
 	}
 	s := &Sink{config: c, deps: d, template: t, outputs: map[string]*output{}, names: map[string]string{}}
 	for _, stream := range d.Streams {
-		s.load(stream) // names stay with who has them
+		if o := s.load(stream); o != nil { // names stay with who has them
+			_ = s.removeSurplus(o) // what cannot be removed is reported at the next rotation
+		}
 	}
 	return s, nil
 }
@@ -199,7 +201,7 @@ func (s *Sink) full(o *output, more int) bool {
 
 // put writes whole lines, those up to the record next.
 func (s *Sink) put(o *output, lines []byte, next uint64) error {
-	n, err := o.file.WriteAt(lines, o.size)
+	n, err := o.file.Write(lines) // it is open for appending: a file that was just emptied gets no hole
 	if err != nil {
 		if n > 0 {
 			err = errors.Join(err, o.file.Truncate(o.size))
@@ -291,37 +293,6 @@ func (s *Sink) Close() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// name returns the folder and file name of a stream, which no other stream has.
-func (s *Sink) name(def *record.Stream) string {
-	text := def.Labels.Get("container")
-	if text == "" {
-		text = strings.TrimSuffix(strings.Trim(strings.TrimPrefix(def.ID, def.Source), "/"), ".log")
-	}
-	name := Sanitize(text)
-	if taken := s.names[name]; taken != "" && taken != def.ID {
-		h := fnv.New32a()
-		h.Write([]byte(def.ID))
-		name = fmt.Sprintf("%s-%08x", name, h.Sum32())
-	}
-	return name
-}
-
-// Sanitize returns text as the name of a file: letters, digits, '.', '-' and '_', not
-// beginning with a dot, and never empty.
-func Sanitize(text string) string {
-	name := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '_':
-			return r
-		}
-		return '_'
-	}, text)
-	if name = strings.TrimLeft(name, "._"); name == "" {
-		name = "stream"
-	}
-	return name[:min(len(name), 100)]
 }
 
 // path returns the file's path: the file itself for 0, else a rotated one.

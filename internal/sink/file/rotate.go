@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -35,7 +37,7 @@ func (s *Sink) ready(ctx context.Context, o *output) error {
 	if o.file != nil {
 		if named, err := os.Stat(o.file.Name()); err == nil {
 			if opened, err := o.file.Stat(); err == nil && os.SameFile(named, opened) {
-				return nil
+				return s.follow(ctx, o, opened.Size())
 			}
 		}
 		_ = o.file.Close() // somebody took it away
@@ -46,12 +48,13 @@ func (s *Sink) ready(ctx context.Context, o *output) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return err
 	}
+	mark(filepath.Dir(path), o.stream)
 	if o.id != (identity{}) {
 		if err := s.restore(o); err != nil {
 			return err
 		}
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o640)
 	if err != nil {
 		return err
 	}
@@ -81,6 +84,30 @@ func (s *Sink) ready(ctx context.Context, o *output) error {
 		o.file, o.id = nil, identity{} // the same again, next time
 		s.open--
 		return errors.Join(err, f.Close())
+	}
+	return nil
+}
+
+// follow goes on in an open file whose end may be elsewhere than the sink left it: somebody
+// has cut it off, or a write ended half way and could not be undone.
+func (s *Sink) follow(ctx context.Context, o *output, size int64) error {
+	if size > o.size {
+		return o.file.Truncate(o.size)
+	}
+	if size == o.size {
+		return nil
+	}
+	o.size = size
+	// Before the next line: after a crash the file is cut back to here, and not to where it
+	// ended before, which may lie behind lines that will be written again.
+	if err := o.file.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", o.file.Name(), err)
+	}
+	s.store(o)
+	o.dirty = true
+	if err := s.deps.State.Sync(ctx); err != nil {
+		o.size = size + 1 // the same again, next time
+		return err
 	}
 	return nil
 }
@@ -136,7 +163,7 @@ func (s *Sink) rotate(ctx context.Context, o *output) error {
 	}
 	o.file = nil
 	s.open--
-	f, err := os.OpenFile(s.path(o, 0), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
+	f, err := os.OpenFile(s.path(o, 0), os.O_RDWR|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o640)
 	if err != nil {
 		return err
 	}
@@ -166,7 +193,36 @@ func (s *Sink) shift(o *output) error {
 			}
 		}
 	}
+	if err := s.removeSurplus(o); err != nil {
+		return fmt.Errorf("rotate: %w", err)
+	}
 	return nil
+}
+
+// removeSurplus removes rotated files that are there since more of them were to stay.
+// Without rotation all of them stay. None of them is where restore takes a file from: the
+// cursor is stored at each rotation, so its file is .1 at most.
+func (s *Sink) removeSurplus(o *output) error {
+	if s.config.MaxFiles == 0 {
+		return nil
+	}
+	current := s.path(o, 0)
+	entries, err := os.ReadDir(filepath.Dir(current))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		number, ok := strings.CutPrefix(strings.TrimSuffix(e.Name(), ".gz"), filepath.Base(current)+".")
+		k, err := strconv.Atoi(number)
+		if ok && err == nil && k > s.config.MaxFiles && strconv.Itoa(k) == number {
+			errs = append(errs, os.Remove(filepath.Join(filepath.Dir(current), e.Name())))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // pack compresses a file to another, which is whole when it has its name, and removes it.
