@@ -121,10 +121,14 @@ func nextOf(stored, since []byte) uint64 {
 // their recovery comes behind it.
 func (a *Archive) Replayed() {
 	for _, s := range a.All() {
+		if s.lost > 0 && !a.opts.ReadOnly {
+			reason := strconv.FormatUint(s.lost, 10) + " records before this were damaged on disk"
+			s.Add(nil, appendGap(nil, reason, -1))
+		}
 		if s.doubt && !a.opts.ReadOnly {
 			s.Add(nil, appendGap(nil, "one of the last records before this was damaged on disk", -1))
 		}
-		s.doubt = false
+		s.lost, s.doubt = 0, false
 	}
 }
 

@@ -229,7 +229,12 @@ func (s *Stream) loadSegments(st *state) {
 		blocks, err := s.loadIndex(g, limit)
 		if err != nil {
 			s.a.damage(s.dir+g.name(idxExt), g.size[1], err)
+			old, _ := readAll(s.a.opts.Tree, s.dir+g.name(idxExt), limit[1])
 			blocks = s.rebuild(g, limit, end)
+			if end == 0 && st != nil {
+				end = st.tailFirst // nothing else is between
+			}
+			s.countLost(salvageEntries(old), blocks, end)
 		} else {
 			s.checkFilters(g, blocks)
 		}
@@ -248,6 +253,24 @@ func (s *Stream) loadSegments(st *state) {
 	}
 	if st != nil {
 		s.next = max(s.next, st.next)
+	}
+}
+
+// countLost notes how many records of a segment, which ends before end, are in no block any
+// more: a gap will say so. Of what the old index does not have it was said before.
+func (s *Stream) countLost(old map[int64]block, blocks []block, end uint64) {
+	has, had := uint64(0), uint64(0)
+	for i := range blocks {
+		has += uint64(blocks[i].Records + blocks[i].Gaps)
+	}
+	for _, b := range old {
+		had += uint64(b.Records + b.Gaps)
+	}
+	if len(old) == 0 && len(blocks) > 0 && end > 0 {
+		had = end - min(end, blocks[0].segment.first)
+	}
+	if has < had {
+		s.lost += had - has
 	}
 }
 

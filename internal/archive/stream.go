@@ -49,6 +49,7 @@ type Stream struct {
 	shown     bool // nothing happened since the last Show
 
 	generation uint64 // as in meta.json
+	lost       uint64 // records that were in damaged blocks, to be stated
 	doubt      bool   // a byte of the tail is not as it was, and none can say which
 }
 
