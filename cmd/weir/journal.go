@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -32,24 +34,24 @@ weir logs.`,
 	return c
 }
 
-// openArchive opens the kept text of the configured data directory.
-func (p *process) openArchive() (*archive.Archive, error) {
+// openArchive opens the kept text of the configured data directory, and returns where that is.
+func (p *process) openArchive() (a *archive.Archive, dataDir string, err error) {
 	cfg, err := p.load()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	log, err := p.logger()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if _, err := os.Stat(cfg.DataDir); err != nil {
-		return nil, failure(fmt.Errorf("data directory: %w; name another one with --data-dir", err))
+		return nil, "", failure(fmt.Errorf("data directory: %w; name another one with --data-dir", err))
 	}
-	a, err := journal.OpenArchive(disk.Dir(cfg.DataDir), log)
+	a, err = journal.OpenArchive(disk.Dir(cfg.DataDir), log)
 	if err != nil {
-		return nil, failure(err)
+		return nil, "", failure(err)
 	}
-	return a, nil
+	return a, cfg.DataDir, nil
 }
 
 // chosen returns the streams that an argument means: those whose identity it is or is part
@@ -96,14 +98,20 @@ type keptStream struct {
 	Blocks  int               `json:"blocks"`
 }
 
-func describe(s *archive.Stream) keptStream {
+func describe(s *archive.Stream, dataDir string) (keptStream, error) {
 	v := s.View()
 	defer v.Close()
 	k := keptStream{ID: s.ID(), Dir: s.Dir(), Labels: map[string]string{}}
 	for _, l := range s.Labels() {
 		k.Labels[l.Name] = l.Value
 	}
-	k.Disk, k.Text, k.Blocks = s.Size()
+	// What is read may be less than what is there: a weir that runs writes on, and the index
+	// takes room too.
+	var err error
+	if k.Disk, err = bytesIn(filepath.Join(dataDir, s.Dir())); err != nil {
+		return k, err
+	}
+	_, k.Text, k.Blocks = s.Size()
 	for i := range v.Len() {
 		h := v.Head(i)
 		k.Records += h.Records
@@ -116,7 +124,27 @@ func describe(s *archive.Stream) keptStream {
 			k.To = to
 		}
 	}
-	return k
+	return k, nil
+}
+
+// bytesIn returns how large the files of a directory are. What a weir that runs removes
+// meanwhile is nothing.
+func bytesIn(dir string) (n int64, err error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		n += info.Size()
+	}
+	return n, err
 }
 
 func newJournalLs(p *process) *cobra.Command {
@@ -126,7 +154,7 @@ func newJournalLs(p *process) *cobra.Command {
 		Example: "  weir journal ls\n  weir journal ls '{source=\"docker\"}'",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			a, err := p.openArchive()
+			a, dataDir, err := p.openArchive()
 			if err != nil {
 				return err
 			}
@@ -136,7 +164,11 @@ func newJournalLs(p *process) *cobra.Command {
 			}
 			all := []keptStream{}
 			for _, s := range streams {
-				all = append(all, describe(s))
+				k, err := describe(s, dataDir)
+				if err != nil {
+					return failure(err)
+				}
+				all = append(all, k)
 			}
 			if p.output == "json" {
 				return p.printJSON(all)
@@ -179,7 +211,7 @@ NDJSON that the journal keeps.`,
 		Example: "  weir journal cat docker/shop | grep refused\n  weir journal cat -o json '{container=\"shop\"}' | jq .level",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			a, err := p.openArchive()
+			a, _, err := p.openArchive()
 			if err != nil {
 				return err
 			}
@@ -246,7 +278,7 @@ func newJournalVerify(p *process) *cobra.Command {
 		Short: "Read all kept text and compare it with its checksums; exit 1 if anything is damaged",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			a, err := p.openArchive()
+			a, _, err := p.openArchive()
 			if err != nil {
 				return err
 			}

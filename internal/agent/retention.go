@@ -65,9 +65,9 @@ type Bounds struct {
 	Age time.Duration `yaml:"age,omitempty"`
 	// Fields are the extracted fields that are stored beside the text, where queries find
 	// them without parsing: a list of names, `all` for every field that the rules of the
-	// stream extract, or `none`. Where a rule parses `json` or `logfmt` any line may bring
-	// any field, so `all` is refused: name them. What is not stored a query can extract
-	// again. Default: the fields that the rules of the stream count by.
+	// stream extract, or `none`. With a rule whose parser takes whatever fields a line has
+	// (`json`, `logfmt`, `syslog`) `all` is refused: name them. What is not stored a query
+	// can extract again. Default: the fields that the rules of the stream count by.
 	Fields *FieldSet `yaml:"fields"`
 }
 
