@@ -2,14 +2,17 @@ package console
 
 import (
 	"io"
+	"sync"
 	"unicode/utf8"
 )
 
 // Guard passes text on: to a terminal made harmless, to anything else byte for byte. Line
 // ends and tabs stay. Who makes escape sequences himself, as a Printer, writes past it.
+// Any number of goroutines may write.
 type Guard struct {
 	w        io.Writer
 	terminal bool
+	mu       sync.Mutex
 	rest     []byte // the beginning of a letter that the last write ended in
 	buf      []byte
 }
@@ -25,6 +28,8 @@ func (g *Guard) Write(text []byte) (int, error) {
 	if !g.terminal {
 		return g.w.Write(text)
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	all := append(g.rest, text...)
 	whole := len(all) - begun(all)
 	g.buf = appendLines(g.buf[:0], all[:whole])
@@ -37,6 +42,8 @@ func (g *Guard) Write(text []byte) (int, error) {
 
 // Flush writes what is left of a letter that never ended.
 func (g *Guard) Flush() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if len(g.rest) == 0 {
 		return nil
 	}
