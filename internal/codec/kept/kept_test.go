@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -348,6 +349,25 @@ func sameAsJSON(t *testing.T, line []byte, l *kept.Line) {
 }
 
 // FuzzParse takes lines from anywhere: what is accepted is what Append writes.
+// TestCanonical makes bodies of pieces that look alike eight bytes at once, and compares with
+// what their plain text is escaped to.
+func TestCanonical(t *testing.T) {
+	pieces := []string{`\"`, `\"`, `a`, `abcdefg`, `#`, `]`, `\/`, `\]`, `\#`, `"`, `"#`, `\\`, `\\]`, `\u0026`, `\u0009`, `\n`, "\x7f", "é"}
+	random := rand.New(rand.NewPCG(1, 2))
+	var a kept.Appender
+	for range 20_000 {
+		var body []byte
+		only := 2 + random.IntN(len(pieces)-1)
+		for range random.IntN(40) {
+			body = append(body, pieces[random.IntN(only)]...)
+		}
+		line := a.Append(nil, &kept.Record{Flags: record.Escaped, Body: body})
+		if got, want := kept.BodyOf(line[:len(line)-1]), kept.Escape(nil, jsontext.Unescape(nil, body)); !bytes.Equal(got, want) {
+			t.Fatalf("%q became %q; want %q", body, got, want)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	const start = `{"time":"2026-11-21T05:06:07.123456789Z","level":"info","body":"`
 	f.Add([]byte(start + `text \"\u0000"}`))
