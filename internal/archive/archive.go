@@ -118,8 +118,8 @@ type Archive struct {
 	stale      []string // files to remove once the log has forgotten them
 	enc        compress.Encoder
 	dec        compress.Decoder
-	// unpacked is what the last block unpacked to.
-	unpacked []byte
+	// packed is the last block's frame, and unpacked what it unpacked to.
+	packed, unpacked []byte
 	grams    gram.Builder
 	retired  time.Time // when retention was last looked at
 }

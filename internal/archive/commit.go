@@ -219,12 +219,12 @@ func (a *Archive) Vanish() {
 // pack compresses a block, and unpacks it again: this is the last moment at which the text
 // is at hand, so that a mistake of the encoder costs space and not text.
 func (a *Archive) pack(text []byte) []byte {
-	frame := a.enc.AppendFrame(nil, text)
+	a.packed = a.enc.AppendFrame(a.packed[:0], text)
 	var err error
-	a.unpacked, err = a.dec.AppendBlock(a.unpacked[:0], frame, len(text))
+	a.unpacked, err = a.dec.AppendBlock(a.unpacked[:0], a.packed, len(text))
 	if err == nil && bytes.Equal(a.unpacked, text) {
-		return frame
+		return bytes.Clone(a.packed)
 	}
 	a.opts.Log.Error("a block did not unpack to what was packed; it is kept uncompressed: please report this", "bytes", len(text), "error", err)
-	return compress.AppendStored(frame[:0], text)
+	return compress.AppendStored(nil, text)
 }
