@@ -120,8 +120,8 @@ type Archive struct {
 	dec        compress.Decoder
 	// packed is the last block's frame, and unpacked what it unpacked to.
 	packed, unpacked []byte
-	grams    gram.Builder
-	retired  time.Time // when retention was last looked at
+	grams            gram.Builder
+	retired          time.Time // when retention was last looked at
 }
 
 // Stream returns the stream of that identity, made if need be, with its present labels and

@@ -102,14 +102,26 @@ var pairs = func() (of [256]pair) {
 }()
 
 // fromWords goes over a line by pairs of bytes, since nearly none of them is the place of a
-// level, and decides at the few that may be.
+// level, four at once, and decides at the few that may be.
 func fromWords(line []byte) record.Level {
-	before := uint32(0)
-	for i := 0; i < len(line); i++ {
-		p := &pairs[line[i]]
-		interesting := before & p.second
-		before = p.first
-		if interesting == 0 {
+	before, i := uint32(0), 0
+	for ; len(line)-i >= 4; i += 4 {
+		four := (*[4]byte)(line[i:])
+		p, q, r, s := &pairs[four[0]], &pairs[four[1]], &pairs[four[2]], &pairs[four[3]]
+		if before&p.second|p.first&q.second|q.first&r.second|r.first&s.second != 0 {
+			if l := among(line, i, i+4); l != record.LevelUnknown {
+				return l
+			}
+		}
+		before = s.first
+	}
+	return among(line, i, len(line))
+}
+
+// among decides at the places of a line from i on and before to.
+func among(line []byte, i, to int) record.Level {
+	for i = max(i, 1); i < to; i++ {
+		if pairs[line[i-1]].first&pairs[line[i]].second == 0 {
 			continue
 		}
 		if l := at(line, i); l != record.LevelUnknown {
