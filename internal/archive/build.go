@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"time"
@@ -16,6 +17,8 @@ type builder struct {
 	counted fieldCounter
 	last    int64 // the time of the last record
 	clock   kept.Clock
+	rest    []byte    // what followed the last body that anything followed
+	said    kept.Line // what it says; its fields are parts of it
 }
 
 // start begins with the block whose first record has that number.
@@ -61,12 +64,31 @@ func (b *builder) take(text []byte, filter *gram.Builder) (n int) {
 func (b *builder) read(line []byte) (l kept.Line, err error) {
 	start, end := kept.BodyAt(line)
 	if end != len(line)-len(`"}`) {
-		if l, err = kept.Rest(line, end); err != nil {
+		if l, err = b.after(line[end:]); err != nil {
 			return l, err
 		}
 	}
 	l.Time, l.Level, l.Body = b.clock.TimeOf(line), kept.LevelOf(line), line[start:end]
 	return l, nil
+}
+
+// maxRest is how much of what followed a body is remembered.
+const maxRest = 256
+
+// after reads what follows a body. Most lines of a stream end as the one before.
+func (b *builder) after(rest []byte) (kept.Line, error) {
+	if bytes.Equal(rest, b.rest) {
+		return b.said, nil
+	}
+	if len(rest) > maxRest {
+		return kept.Rest(rest, 0)
+	}
+	b.rest = append(b.rest[:0], rest...)
+	var err error
+	if b.said, err = kept.Rest(b.rest, 0); err != nil {
+		b.rest = b.rest[:0]
+	}
+	return b.said, err
 }
 
 func (b *builder) note(l *kept.Line) {
