@@ -122,6 +122,7 @@ type Archive struct {
 	packed, unpacked []byte
 	grams            gram.Builder
 	retired          time.Time // when retention was last looked at
+	over             int64     // by how much all tails together were over the node's bound then
 }
 
 // Stream returns the stream of that identity, made if need be, with its present labels and

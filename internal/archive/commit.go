@@ -2,8 +2,10 @@ package archive
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/weirlog/weir/internal/codec/compress"
@@ -183,13 +185,23 @@ func (a *Archive) Forgotten() {
 	a.stale = a.stale[:0]
 }
 
-// Due calls seal for each stream whose tail is so old that its text would outlive its
-// bound, with what the log has to hold.
+// Due calls seal, with what the log has to hold, for each stream whose tail is so old that
+// its text would outlive its bound, and for the oldest tails while all together are more than
+// the node may have: as blocks they are smaller, and can be removed.
 func (a *Archive) Due(now time.Time, seal func(s *Stream, log []byte)) {
+	all := a.All()
+	if a.over > 0 {
+		slices.SortFunc(all, func(s, t *Stream) int { return cmp.Compare(s.tail.since, t.tail.since) })
+	}
 	var due []*Stream
-	for _, s := range a.All() {
-		if age := a.age(s); s.tail.Bytes > 0 && age > 0 && now.UnixMilli()-s.tail.since > (age/parts).Milliseconds() {
+	for _, s := range all {
+		if s.tail.Bytes == 0 {
+			continue
+		}
+		age := a.age(s)
+		if a.over > 0 || age > 0 && now.UnixMilli()-s.tail.since > (age/parts).Milliseconds() {
 			due = append(due, s)
+			a.over -= int64(s.tail.Bytes)
 		}
 	}
 	for _, s := range due {

@@ -41,6 +41,10 @@ func (a *Archive) Retain(now time.Time) {
 		s.removeOldest()
 		total -= before - s.onDisk()
 	}
+	a.over = 0
+	if bound := a.opts.Total.Size; bound > 0 {
+		a.over = max(0, total-bound) // there are only tails: Due makes blocks of them, which can go
+	}
 	for _, s := range all {
 		a.forget(s)
 	}
