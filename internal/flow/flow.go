@@ -80,6 +80,10 @@ type Lines interface {
 	Settle()
 }
 
+// ErrNoRoom says that the text of a refusable batch cannot be kept, and that nothing of it was
+// counted.
+var ErrNoRoom = errors.New("the disk has no room to keep text")
+
 // A Line takes the batches of one input.
 type Line interface {
 	Sink

@@ -89,8 +89,11 @@ func (l *commitLog) tick(j *Journal, now time.Time) {
 	// An error is in the ledger already, and what it kept from the disk is tried again.
 	if due {
 		l.lastSync = now
-		_ = l.sync(j)
+		err := l.sync(j)
 		l.archive.Retain(now)
+		if err == nil {
+			_ = l.note(j, nil) // there may be room for text again, or no longer
+		}
 	} else {
 		_ = l.write(j)
 	}
@@ -364,7 +367,11 @@ func (l *commitLog) note(j *Journal, err error) error {
 	if j.opts.Ledger == nil {
 		return err
 	}
-	if err == nil {
+	switch {
+	case err == nil && l.archive.Full():
+		j.opts.Ledger.Degraded("the disk of data_dir has less free space than journal.free: text is counted and not kept", "make room, or lower journal.free or journal.size; what is missing is stated in its stream")
+		return nil
+	case err == nil:
 		j.opts.Ledger.Healthy()
 		return nil
 	}

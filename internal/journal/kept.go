@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirlog/weir/internal/archive"
 	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -291,6 +292,9 @@ func (w *Writer) text(ctx context.Context, b *record.Batch) (writtenText, error)
 		return t, nil
 	}
 	if a.Full() {
+		if b.Refusable {
+			return writtenText{}, flow.ErrNoRoom
+		}
 		w.keeping.stream.Miss(t.records)
 		return t, nil
 	}

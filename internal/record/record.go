@@ -156,6 +156,9 @@ type Batch struct {
 	// Held is set by a stage that keeps the start of an unfinished record. The source
 	// then writes a batch without records within a second, so that it can be let go.
 	Held bool
+	// Refusable is set by a source whose sender can send the records again: if their text
+	// cannot be kept, Write fails with flow.ErrNoRoom instead of counting them without it.
+	Refusable bool
 }
 
 // Reset empties b for records of s. It keeps the memory for reuse.
@@ -172,6 +175,7 @@ func (b *Batch) Reset(s *Stream) {
 	b.Deltas = b.Deltas[:0]
 	b.Gaps = b.Gaps[:0]
 	b.Held = false
+	b.Refusable = false
 }
 
 // Append copies p to the arena and returns its span.

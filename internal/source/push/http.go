@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/weirlog/weir/internal/codec/lokipush"
+	"github.com/weirlog/weir/internal/flow"
 )
 
 // errStopped says that Run does not run.
@@ -114,6 +115,8 @@ func (s *Source) failed(err error) (status int, text string) {
 		return http.StatusRequestEntityTooLarge, fmt.Sprintf("the push has more than %s unpacked (max_body); send it in parts", s.cfg.MaxBody)
 	case errors.As(err, &body):
 		return http.StatusBadRequest, err.Error()
+	case errors.Is(err, flow.ErrNoRoom):
+		s.deps.Ledger.Event("no room")
 	case errors.Is(err, context.Canceled): // nobody reads it
 	case !errors.Is(err, errStopped):
 		s.deps.Log.Warn("write push", "error", err)

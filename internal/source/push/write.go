@@ -56,7 +56,10 @@ func (s *Source) push(ctx context.Context, j *job, form lokipush.Format, tenant 
 	w := writer{
 		found: v.found, batch: b, outcome: outcome{reasons: v.reasons},
 		open: lines.Open,
-		put:  func(l flow.Line) error { return l.Write(ctx, b) },
+		put: func(l flow.Line) error {
+			b.Refusable = true
+			return l.Write(ctx, b)
+		},
 		take: func(turn chan struct{}) error { return take(ctx, turn) },
 	}
 	err = j.decoder.Visit(form, j.body, &w)
