@@ -185,13 +185,6 @@ func (r *reader) count() int {
 	return int(v)
 }
 
-func (r *reader) string() string {
-	n := r.count()
-	s := string(r.b[:n])
-	r.b = r.b[n:]
-	return s
-}
-
 func (r *reader) bytes() []byte {
 	n := r.count()
 	b := r.b[:n:n]

@@ -217,7 +217,7 @@ func parseFields(b []byte) (f Fields) {
 	if b[0] != 0 {
 		return Fields{Many: true}
 	}
-	r := reader{b: b[1:]}
+	r := fieldReader{reader{b: b[1:]}, string(b)}
 	for n := r.count(); n > 0 && !r.bad; n-- {
 		f.Facets = append(f.Facets, r.facet())
 	}
@@ -230,9 +230,24 @@ func parseFields(b []byte) (f Fields) {
 	return f
 }
 
-func (r *reader) facet() Facet {
+// fieldReader is a reader whose strings are parts of one copy.
+type fieldReader struct {
+	reader
+	text string // of what ends where b does
+}
+
+func (r *fieldReader) string() string {
+	n := r.count()
+	at := len(r.text) - len(r.b)
+	r.b = r.b[n:]
+	return r.text[at : at+n]
+}
+
+func (r *fieldReader) facet() Facet {
 	f := Facet{Name: r.string()}
-	for n := r.count(); n > 0 && !r.bad; n-- {
+	n := r.count()
+	f.Values = make([]FacetValue, 0, min(n, maxValues))
+	for ; n > 0 && !r.bad; n-- {
 		f.Values = append(f.Values, FacetValue{Value: r.string(), Records: r.int()})
 	}
 	return f
