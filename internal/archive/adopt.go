@@ -19,7 +19,8 @@ type Told struct {
 	States map[string][]byte
 	// Since is what Add and Seal answered after that, one behind the other.
 	Since map[string][]byte
-	// Generation is that of the snapshot the States come from, as Checkpoint was told.
+	// Log and Generation are of the snapshot the States come from, as Checkpoint was told.
+	Log        string
 	Generation uint64
 	// Damaged says that the log lacks commits that were durable: then files may rightly
 	// have more than it knows, and are believed.
@@ -60,7 +61,7 @@ func Recover(o Options, t Told) (a *Archive, adopted map[string]bool, err error)
 			} else if has >= next {
 				stored, adopted[id] = nil, known
 			}
-		case !known && a.knew(dir, t.Generation):
+		case !known && a.knew(dir, t.Log, t.Generation):
 			stored = nil
 			a.opts.Log.Warn("kept text that the commit log does not know was taken in: was it restored?", "directory", dir)
 		case !known:
@@ -140,19 +141,20 @@ func (a *Archive) Describe(def record.Stream) {
 	}
 }
 
-// Generation says which generation of the commit log the next Checkpoint is for.
-func (a *Archive) Generation(n uint64) { a.generation = n }
+// Next says which commit log the next Checkpoint is for, and which generation of it.
+func (a *Archive) Next(log string, generation uint64) { a.log, a.generation = log, generation }
 
 // knew tells whether a directory that the log does not have was in a log once: its
 // description is of a checkpoint, and not of one that a crash cut off. So it was copied
 // here. What was being written when the machine stopped is not, and nobody was told that
-// it is kept: what can be read again will be.
-func (a *Archive) knew(dir string, generation uint64) bool {
+// it is kept: what can be read again will be. That is of the next generation or, when the
+// first attempt at this one turned out to be whole after all, of this one.
+func (a *Archive) knew(dir, log string, generation uint64) bool {
 	o := a.opts
 	o.Log = nil // load reports
 	s := newStream(newArchive(o), record.Stream{}, dir)
 	s.readMeta()
-	return s.hasMeta && s.generation > 0 && s.generation != generation+1
+	return s.hasMeta && s.generation > 0 && (s.log != log || s.generation < generation)
 }
 
 // setAside gives the data of a stream names under which nothing looks for it.

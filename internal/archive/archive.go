@@ -112,7 +112,8 @@ type Archive struct {
 	// Of the writing goroutine.
 	touched []*Stream // since the last Show
 	dirty   map[*Stream]bool
-	// generation is the commit log's after the next checkpoint.
+	// log and generation are the commit log's after the next checkpoint.
+	log        string
 	generation uint64
 	unsure     bool     // a sync failed: what was written since the last checkpoint is in doubt
 	stale      []string // files to remove once the log has forgotten them

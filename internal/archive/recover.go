@@ -165,7 +165,7 @@ func (s *Stream) readMeta() {
 	age, _ := time.ParseDuration(m.Age)
 	s.keep = Bound{Size: m.Size, Age: age}
 	s.def = record.Stream{ID: m.ID, Source: m.Source, Labels: record.NewLabels(m.Labels)}
-	s.hasMeta, s.generation = true, m.Generation
+	s.hasMeta, s.log, s.generation = true, m.Log, m.Generation
 	if m.Generation > 0 {
 		s.described = s.revision
 	}

@@ -48,6 +48,7 @@ type Stream struct {
 	newNames  bool // files were made since the last checkpoint
 	shown     bool // nothing happened since the last Show
 
+	log        string // as in meta.json
 	generation uint64 // as in meta.json
 	lost       uint64 // records that were in damaged blocks, to be stated
 	doubt      bool   // a byte of the tail is not as it was, and none can say which
@@ -89,7 +90,9 @@ type meta struct {
 	Labels  map[string]string `json:"labels"`
 	Size    int64             `json:"keep_bytes,omitempty"`
 	Age     string            `json:"keep_age,omitempty"`
-	// Generation is that of the commit log when this was last synced, 0 if it never was.
+	// Log is the identity of the commit log when this was last synced, and Generation its
+	// generation; 0 if it never was.
+	Log        string `json:"log,omitempty"`
 	Generation uint64 `json:"generation,omitempty"`
 }
 
@@ -468,9 +471,9 @@ func (s *Stream) writeMeta(sync bool) error {
 	revision := s.revision
 	s.mu.Unlock()
 	if sync {
-		s.generation = s.a.generation
+		s.log, s.generation = s.a.log, s.a.generation
 	}
-	m.Generation = s.generation
+	m.Log, m.Generation = s.log, s.generation
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return fmt.Errorf("describe %s: %w", m.ID, err)

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -248,7 +249,7 @@ func (l *commitLog) begin(j *Journal) error {
 	} else if err := l.settle(l.current, false); err != nil {
 		return err
 	}
-	l.archive.Generation(l.at.generation + 1)
+	l.archive.Next(l.id(j), l.at.generation+1)
 	snapshot, err := l.snapshot(j)
 	if err != nil {
 		return err
@@ -273,6 +274,19 @@ func (l *commitLog) begin(j *Journal) error {
 		_ = l.prepare(j, 1-l.current, l.offset)
 	}
 	return nil
+}
+
+// identity is the key of the state that tells this log from those of other directories.
+const identity = "journal"
+
+// id returns the log's identity, which is made once.
+func (l *commitLog) id(j *Journal) string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.states[identity]) == 0 {
+		j.states[identity] = []byte(rand.Text())
+	}
+	return string(j.states[identity])
 }
 
 // prepare opens file i and reserves its space: room for commits behind a snapshot of that

@@ -30,9 +30,10 @@ func lost(files [2]disk.File, found [2]*recovered, best int) bool {
 	if r.generation > 1 && (files[1-best] == nil || other.size == 0) {
 		return true // each generation but the first has one before it
 	}
-	// A torn frame has the beginning of its header, and behind that anything: so what is
-	// believed is only that a frame of that generation was begun there, and how.
-	commit := func(generation uint64, _ bool) bool { return generation > r.generation }
+	// A torn frame has the beginning of its header, and behind that anything, a piece of an
+	// older frame for one: so what is believed is only that a frame of just that generation
+	// was begun there, and how.
+	commit := func(generation uint64, _ bool) bool { return generation == r.generation+1 }
 	behind := func(generation uint64, synced bool) bool { return generation == r.generation && synced }
 	return findFrame(files[1-best], 1, commit) || findFrame(files[best], r.end+1, behind)
 }

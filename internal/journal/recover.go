@@ -238,7 +238,7 @@ func (r *recovered) apply(c *change) {
 // openArchive opens the kept text as it was at the snapshot, and repeats what the commits
 // since have.
 func openArchive(o archive.Options, r *recovered) (*archive.Archive, error) {
-	t := archive.Told{States: r.files, Since: map[string][]byte{}, Generation: r.generation, Damaged: r.lost}
+	t := archive.Told{States: r.files, Since: map[string][]byte{}, Log: string(r.states[identity]), Generation: r.generation, Damaged: r.lost}
 	if !r.sound {
 		t.States = nil // what is there is all that is known
 	}
