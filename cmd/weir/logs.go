@@ -139,8 +139,8 @@ func usage(err error) error { return exitError{code: exitUsage, err: err} }
 type logSource interface {
 	// Lines calls emit with lines; matched, before the first, with how many streams there are.
 	Lines(ctx context.Context, q question, matched func(int) error, emit func([]lines.Line) error) error
-	// Numbers answers a query for numbers.
-	Numbers(ctx context.Context, q question) (logql.Result, error)
+	// Numbers answers a query for numbers; warnings say what keeps the answer from being whole.
+	Numbers(ctx context.Context, q question) (res logql.Result, warnings []string, err error)
 }
 
 // show prints the answer: from the running weir, else from the data directory.
@@ -162,13 +162,14 @@ func (p *process) show(ctx context.Context, cfg agent.Config, q question, printe
 // showFrom prints the answer of one source.
 func (p *process) showFrom(ctx context.Context, from logSource, q question, printer *console.Printer) error {
 	if q.numbers != nil {
-		res, err := from.Numbers(ctx, q)
+		res, warnings, err := from.Numbers(ctx, q)
 		if err != nil {
 			return err
 		}
 		if len(res.Series) == 0 && res.Kind != logql.Scalar {
 			p.hint("nothing to count in that time")
 		}
+		p.warn(warnings)
 		return printer.Numbers(&res)
 	}
 	matched := func(streams int) error {
@@ -187,7 +188,9 @@ func (p *process) showFrom(ctx context.Context, from logSource, q question, prin
 		return nil
 	}
 	any := false
+	warned := map[string]bool{}
 	err := from.Lines(ctx, q, matched, func(some []lines.Line) error {
+		some = p.withoutWarnings(some, warned)
 		if !any && q.byDefault && len(some) >= q.Limit {
 			p.hint("the last " + strconv.Itoa(q.Limit) + " lines; -n or --since shows more")
 		}
@@ -198,6 +201,25 @@ func (p *process) showFrom(ctx context.Context, from logSource, q question, prin
 		p.hint("no such lines")
 	}
 	return err
+}
+
+// withoutWarnings returns the lines among some; warnings, which may come again while one
+// follows, are printed once.
+func (p *process) withoutWarnings(some []lines.Line, warned map[string]bool) []lines.Line {
+	return slices.DeleteFunc(some, func(l lines.Line) bool {
+		if l.Warning != "" && !warned[l.Warning] {
+			warned[l.Warning] = true
+			p.warn([]string{l.Warning})
+		}
+		return l.Warning != ""
+	})
+}
+
+// warn says what keeps the answer from being whole.
+func (p *process) warn(list []string) {
+	for _, text := range list {
+		fmt.Fprintln(p.messages, "weir: "+text)
+	}
 }
 
 // hint tells a person who looks at the answer what it alone does not.

@@ -59,12 +59,13 @@ func (k *keptText) Lines(ctx context.Context, q question, matched func(int) erro
 }
 
 // Numbers implements logSource.
-func (k *keptText) Numbers(ctx context.Context, q question) (logql.Result, error) {
+func (k *keptText) Numbers(ctx context.Context, q question) (logql.Result, []string, error) {
 	a, err := k.open()
 	if err != nil {
-		return logql.Result{}, err
+		return logql.Result{}, nil, err
 	}
-	return logql.New(logql.Options{Archive: a}).Query(ctx, q.params())
+	res, err := logql.New(logql.Options{Archive: a}).Query(ctx, q.params())
+	return res, res.Warnings(), err
 }
 
 // runningWeir is a weir that answers HTTP.
@@ -203,7 +204,7 @@ func lineWaits(in *bufio.Reader) bool {
 }
 
 // Numbers implements logSource, by Loki's API.
-func (r *runningWeir) Numbers(ctx context.Context, q question) (logql.Result, error) {
+func (r *runningWeir) Numbers(ctx context.Context, q question) (logql.Result, []string, error) {
 	params := url.Values{"query": {q.numbers.String()}}
 	path := "/loki/api/v1/query"
 	if q.step > 0 {
@@ -216,12 +217,12 @@ func (r *runningWeir) Numbers(ctx context.Context, q question) (logql.Result, er
 	}
 	resp, err := r.get(ctx, path, params)
 	if err != nil {
-		return logql.Result{}, err
+		return logql.Result{}, nil, err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return logql.Result{}, fmt.Errorf("ask the running weir: %w", err)
+		return logql.Result{}, nil, fmt.Errorf("ask the running weir: %w", err)
 	}
 	return parseNumbers(text)
 }
@@ -246,20 +247,21 @@ func (p *lokiPoint) UnmarshalJSON(text []byte) error {
 }
 
 // parseNumbers reads the answer of Loki's API to a query for numbers.
-func parseNumbers(text []byte) (res logql.Result, err error) {
+func parseNumbers(text []byte) (res logql.Result, warnings []string, err error) {
 	var answer struct {
-		Data struct {
+		Warnings []string
+		Data     struct {
 			ResultType logql.Kind
 			Result     json.RawMessage
 		}
 	}
 	if err := json.Unmarshal(text, &answer); err != nil {
-		return res, fmt.Errorf("the running weir's answer: %w", err)
+		return res, nil, fmt.Errorf("the running weir's answer: %w", err)
 	}
 	res.Kind = answer.Data.ResultType
 	if res.Kind == logql.Scalar {
 		err := json.Unmarshal(answer.Data.Result, (*lokiPoint)(&res.Scalar))
-		return res, err
+		return res, answer.Warnings, err
 	}
 	var series []struct {
 		Metric map[string]string
@@ -267,7 +269,7 @@ func parseNumbers(text []byte) (res logql.Result, err error) {
 		Values []lokiPoint
 	}
 	if err := json.Unmarshal(answer.Data.Result, &series); err != nil {
-		return res, fmt.Errorf("the running weir's answer: %w", err)
+		return res, nil, fmt.Errorf("the running weir's answer: %w", err)
 	}
 	for _, s := range series {
 		one := logql.Series{Labels: record.NewLabels(s.Metric)}
@@ -279,5 +281,5 @@ func parseNumbers(text []byte) (res logql.Result, err error) {
 		}
 		res.Series = append(res.Series, one)
 	}
-	return res, nil
+	return res, answer.Warnings, nil
 }

@@ -140,16 +140,16 @@ func TestQuestionMistakes(t *testing.T) {
 }
 
 func TestParseNumbers(t *testing.T) {
-	res, err := parseNumbers([]byte(`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"app":"a"},"value":[1795197600.123,"4.5"]}],"stats":{}}}`))
-	if err != nil || res.Kind != logql.Vector || len(res.Series) != 1 || res.Series[0].Labels.Get("app") != "a" ||
+	res, warnings, err := parseNumbers([]byte(`{"status":"success","warnings":["some are left out"],"data":{"resultType":"vector","result":[{"metric":{"app":"a"},"value":[1795197600.123,"4.5"]}],"stats":{}}}`))
+	if err != nil || len(warnings) != 1 || warnings[0] != "some are left out" || res.Kind != logql.Vector || len(res.Series) != 1 || res.Series[0].Labels.Get("app") != "a" ||
 		res.Series[0].Points[0] != (logql.Point{Time: 1795197600123e6, Value: 4.5}) {
 		t.Errorf("%+v, %v", res, err)
 	}
-	res, err = parseNumbers([]byte(`{"data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"],[2,"NaN"]]}]}}`))
+	res, _, err = parseNumbers([]byte(`{"data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"],[2,"NaN"]]}]}}`))
 	if err != nil || res.Kind != logql.Matrix || len(res.Series[0].Points) != 2 || !math.IsNaN(res.Series[0].Points[1].Value) {
 		t.Errorf("%+v, %v", res, err)
 	}
-	res, err = parseNumbers([]byte(`{"data":{"resultType":"scalar","result":[5,"2"]}}`))
+	res, _, err = parseNumbers([]byte(`{"data":{"resultType":"scalar","result":[5,"2"]}}`))
 	if err != nil || res.Scalar != (logql.Point{Time: 5e9, Value: 2}) {
 		t.Errorf("%+v, %v", res, err)
 	}
@@ -161,7 +161,7 @@ func FuzzParseNumbers(f *testing.F) {
 	f.Add([]byte(`{"data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"],[2,"NaN"]]}]}}`))
 	f.Add([]byte(`{"data":{"resultType":"scalar","result":[5,"2"]}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		res, err := parseNumbers(text)
+		res, _, err := parseNumbers(text)
 		if err != nil {
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/weirlog/weir/internal/disk"
 )
@@ -40,6 +41,7 @@ type segment struct {
 
 	mu       sync.Mutex // guards reported
 	reported map[int64]bool
+	damaged  atomic.Int32 // how many are reported
 }
 
 func baseName(first uint64) string { return fmt.Sprintf("%020d", first) }
@@ -71,14 +73,29 @@ func (g *segment) report(offset int64) bool {
 		g.reported = map[int64]bool{}
 	}
 	g.reported[offset] = true
+	g.damaged.Add(1)
 	return true
+}
+
+// knows tells whether there is damage at that offset that was reported. It is asked for each
+// block that is looked at.
+func (g *segment) knows(offset int64) bool {
+	if g.damaged.Load() == 0 {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.reported[offset]
 }
 
 // forget makes damage at that offset news again: it was mended.
 func (g *segment) forget(offset int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.reported, offset)
+	if g.reported[offset] {
+		delete(g.reported, offset)
+		g.damaged.Add(-1)
+	}
 }
 
 // open opens the three files for writing.

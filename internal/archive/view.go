@@ -191,7 +191,20 @@ func (v *View) AppendText(dst []byte, i int, d *Decoder) ([]byte, error) {
 	if err != nil {
 		return dst, v.damaged(b, err)
 	}
+	if b.segment.knows(b.frameAt) {
+		b.segment.forget(b.frameAt) // the disk, or somebody, has mended it
+	}
 	return out, nil
+}
+
+// Damaged returns what is wrong with block i, if it was found damaged when it was read last;
+// nil otherwise. It reads nothing.
+func (v *View) Damaged(i int) *CorruptError {
+	if i == len(v.blocks) || v.blocks[i].frame != nil || !v.blocks[i].segment.knows(v.blocks[i].frameAt) {
+		return nil
+	}
+	b := &v.blocks[i]
+	return &CorruptError{File: v.s.dir + b.segment.name(dataExt), Offset: b.frameAt, Err: errors.New("it could not be read before")}
 }
 
 // damaged reports a block once.

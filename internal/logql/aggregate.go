@@ -36,6 +36,7 @@ type aggregation struct {
 	bytes    bool // the value of an entry is the length of its line
 	plan     *plan
 	budget   *budget
+	damages  *damages
 }
 
 // newAggregation prepares for a range aggregation at some moments. By is the grouping of a
@@ -77,7 +78,7 @@ func (e *Engine) run(ctx context.Context, a *aggregation, b *budget) (*table, St
 	}
 	var workers []worker
 	for range min(e.opts.Workers, len(a.plan.tasks)) {
-		workers = append(workers, &aggregator{aggregation: a, table: a.table(), reader: reader{runner: a.prog.NewRunner()}})
+		workers = append(workers, &aggregator{aggregation: a, table: a.table(), reader: reader{runner: a.prog.NewRunner(), met: a.damages}})
 	}
 	if len(workers) > 0 {
 		if err := all(ctx, workers); err != nil {
@@ -229,6 +230,9 @@ func (x *indexed) block(t *task) (done bool, err error) {
 		if err := x.count(interval, v.records, t.head.BodyBytes); err != nil {
 			return true, err
 		}
+	}
+	if known := t.src.view.Damaged(t.block); known != nil {
+		x.damages.note(Damage{Stream: t.src.id, Records: t.head.Records, Counted: true, File: known.File, Offset: known.Offset})
 	}
 	return true, nil
 }

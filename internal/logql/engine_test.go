@@ -338,13 +338,7 @@ func TestDamage(t *testing.T) {
 	w := newWorld(t)
 	w.fill(w.stream("app=shop"), 100, 10, func(i int) kept.Record { return line(fmt.Sprint("line ", i)) })
 	e := w.engine(logql.Options{})
-	for _, name := range w.disk.Names() {
-		if strings.HasSuffix(name, ".zst") {
-			b := w.disk.Bytes(name)
-			b[len(b)/2] ^= 0x55
-			w.disk.SetBytes(name, b)
-		}
-	}
+	w.flip()
 	res := query(t, e, all(`{app="shop"}`))
 	if res.Stats.Damaged != 1 || len(res.Entries) != 90 {
 		t.Errorf("%d entries, %+v", len(res.Entries), res.Stats)

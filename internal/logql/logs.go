@@ -50,14 +50,14 @@ func (e *Engine) logs(ctx context.Context, q *syntax.LogQuery, p Params) (Result
 	l.order()
 	var workers []worker
 	for range min(e.opts.Workers, len(l.plan.tasks)) {
-		workers = append(workers, &logWorker{q: l, reader: reader{runner: prog.NewRunner()}})
+		workers = append(workers, &logWorker{q: l, reader: reader{runner: prog.NewRunner(), met: &l.met}})
 	}
 	if len(workers) > 0 {
 		if err := all(ctx, workers); err != nil {
 			return Result{}, err
 		}
 	}
-	res := Result{Kind: Streams, Stats: l.plan.stats, Entries: l.found.sorted()}
+	res := Result{Kind: Streams, Stats: l.plan.stats, Entries: l.found.sorted(), Damage: l.met.sorted()}
 	for _, w := range workers {
 		res.Stats.add(&w.(*logWorker).stats)
 	}
@@ -70,6 +70,7 @@ type logQuery struct {
 	plan   *plan
 	within span
 	found  found
+	met    damages
 	// after is where the answer before this one ended, if resumes. What its start is in its
 	// block is known when that is read; number is its record's.
 	resumes bool

@@ -45,6 +45,7 @@ type evaluation struct {
 	budget budget
 	sets   map[string]*labelSet
 	stats  Stats
+	met    damages
 	key    []byte
 }
 
@@ -65,7 +66,7 @@ func (e *Engine) metric(ctx context.Context, p Params) (Result, error) {
 	} else {
 		res, err = v.matrix(ctx, root)
 	}
-	res.Stats = v.stats
+	res.Stats, res.Damage = v.stats, v.met.sorted()
 	return res, err
 }
 
@@ -139,6 +140,7 @@ func (v *evaluation) rangeNode(ctx context.Context, e *syntax.RangeAgg, by *synt
 		return n, nil
 	}
 	a := newAggregation(e, by, v.steps)
+	a.damages = &v.met
 	t, stats, err := v.engine.run(ctx, a, &v.budget)
 	if err != nil {
 		return nil, err

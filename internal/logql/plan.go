@@ -201,6 +201,7 @@ type reader struct {
 	text   []byte
 	src    *source // whose labels the runner has
 	stats  Stats
+	met    *damages
 }
 
 // open reads a block and has the runner begin with it. A block that is damaged, or was
@@ -209,11 +210,10 @@ func (r *reader) open(t *task) (ok bool, err error) {
 	r.stats.BlocksRead++
 	r.text, err = t.src.view.AppendText(r.text[:0], t.block, &r.dec)
 	if err != nil {
-		var corrupt *archive.CorruptError
 		switch {
 		case errors.Is(err, archive.ErrGone):
 			r.stats.Gone++
-		case errors.As(err, &corrupt):
+		case r.met.add(t.src.id, t.head, err):
 			r.stats.Damaged++
 		default:
 			return false, err

@@ -16,12 +16,13 @@ type Range struct{ First, Last uint64 }
 
 // Records returns records of a stream as they were kept, in the order of their sequence
 // numbers: those in one of the ranges, which are sorted and do not overlap. What was
-// removed meanwhile, or is damaged, is left out.
-func (e *Engine) Records(ctx context.Context, stream string, ranges []Range) ([]Entry, error) {
+// removed meanwhile, or is damaged, is left out; of the latter the answer says so.
+func (e *Engine) Records(ctx context.Context, stream string, ranges []Range) (Result, error) {
+	res := Result{Kind: Streams}
 	streams := e.opts.Archive.Streams()
 	i := slices.IndexFunc(streams, func(s *archive.Stream) bool { return s.ID() == stream })
 	if i < 0 || len(ranges) == 0 {
-		return nil, nil
+		return res, nil
 	}
 	r := recordReader{view: streams[i].View(), follower: NewFollower(&syntax.LogQuery{}), chunk: archive.Chunk{Stream: streams[i].Definition()}}
 	defer r.view.Close()
@@ -30,13 +31,14 @@ func (e *Engine) Records(ctx context.Context, stream string, ranges []Range) ([]
 	at := sort.Search(n, func(i int) bool { return r.end(i) > ranges[0].First })
 	for ; at < n && r.view.Head(at).First <= last; at++ {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return res, ctx.Err()
 		}
 		if err := r.block(at, ranges); err != nil {
-			return nil, err
+			return res, err
 		}
 	}
-	return r.entries, nil
+	res.Entries, res.Damage = r.entries, r.met.sorted()
+	return res, nil
 }
 
 // recordReader collects records of one stream.
@@ -47,6 +49,7 @@ type recordReader struct {
 	follower *Follower
 	chunk    archive.Chunk
 	entries  []Entry
+	met      damages
 }
 
 // end returns the sequence number after the last record of a block.
@@ -63,8 +66,7 @@ func (r *recordReader) block(i int, ranges []Range) error {
 	}
 	var err error
 	r.text, err = r.view.AppendText(r.text[:0], i, &r.dec)
-	var corrupt *archive.CorruptError
-	if errors.Is(err, archive.ErrGone) || errors.As(err, &corrupt) {
+	if err != nil && (errors.Is(err, archive.ErrGone) || r.met.add(r.chunk.Stream.ID, r.view.Head(i), err)) {
 		return nil
 	}
 	if err != nil {

@@ -80,7 +80,7 @@ func TestRecords(t *testing.T) {
 			t.Fatal(err)
 		}
 		var numbers []uint64
-		for _, r := range got {
+		for _, r := range got.Entries {
 			numbers = append(numbers, r.Sequence)
 			if r.Line != fmt.Sprint("line ", r.Sequence) || r.Stream != "test/app=shop" || r.Time != moment+int64(r.Sequence-1)*int64(time.Second) {
 				t.Errorf("%+v", r)
@@ -98,7 +98,7 @@ func TestRecords(t *testing.T) {
 	check([]logql.Range{{First: 29, Last: 31}, {First: 90, Last: 91}, {First: 99, Last: 200}}, 29, 30, 31, 90, 91, 99, 100)
 	check([]logql.Range{{First: 0, Last: 0}, {First: 60, Last: 60}}, 60)
 	check([]logql.Range{{First: 101, Last: 200}})
-	if got, err := e.Records(t.Context(), "test/app=none", []logql.Range{{First: 1, Last: 1}}); got != nil || err != nil {
+	if got, err := e.Records(t.Context(), "test/app=none", []logql.Range{{First: 1, Last: 1}}); got.Entries != nil || err != nil {
 		t.Errorf("%v, %v", got, err)
 	}
 }

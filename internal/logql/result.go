@@ -31,6 +31,8 @@ type Result struct {
 	// and the like, by their values.
 	Series []Series
 	Scalar Point
+	// Damage is what the answer is about and could not be read, sorted.
+	Damage []Damage
 	Stats  Stats
 }
 

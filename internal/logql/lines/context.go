@@ -63,7 +63,9 @@ func (w *walk) records(ctx context.Context, stream string, ranges []logql.Range)
 		return nil, err
 	}
 	defer done()
-	return w.Engine.Records(ctx, stream, ranges)
+	res, err := w.Engine.Records(ctx, stream, ranges)
+	w.meet(res.Damage)
+	return res.Entries, err
 }
 
 // groups returns the ranges of records that are wanted, by stream and number.

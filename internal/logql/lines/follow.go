@@ -93,7 +93,7 @@ func (f *follower) catchUp(ctx context.Context) error {
 // there emits lines that are there already.
 func (f *follower) there(some []Line) error {
 	for i := range some {
-		if e := &some[i].Entry; e.Sequence >= f.old[e.Stream] {
+		if e := &some[i].Entry; some[i].Warning == "" && e.Sequence >= f.old[e.Stream] {
 			f.seen[identity(e)]++
 		}
 	}

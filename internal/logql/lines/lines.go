@@ -14,6 +14,7 @@ package lines
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ type Engine interface {
 	// Query answers a log query.
 	Query(ctx context.Context, p logql.Params) (logql.Result, error)
 	// Records returns what a stream has at some of its places.
-	Records(ctx context.Context, stream string, ranges []logql.Range) ([]logql.Entry, error)
+	Records(ctx context.Context, stream string, ranges []logql.Range) (logql.Result, error)
 }
 
 // Archive has the streams.
@@ -83,6 +84,9 @@ type Line struct {
 	// Lost is how many records could not be shown here because the reader was too slow; then
 	// there is no line.
 	Lost int
+	// Warning says, unless it is empty, what of the kept text is missing because it is damaged;
+	// then there is no line.
+	Warning string
 }
 
 // Parse reads a query. It is LogQL, or a pipeline alone, for all streams.
@@ -119,9 +123,22 @@ const pageLines = 4096
 const minPage = 32
 
 // Read calls emit with the lines that are there, the oldest first, in pieces, until it
-// fails. The lines are emit's to keep.
+// fails; at last with warnings, if some could not be read. The lines are emit's to keep.
 func (r *Reader) Read(ctx context.Context, q Request, emit func([]Line) error) error {
 	w := r.newWalk(q, emit)
+	if err := w.all(ctx); err != nil || len(w.met) == 0 {
+		return err
+	}
+	var warnings []Line
+	for _, text := range logql.Warnings(slices.Collect(maps.Keys(w.met))) {
+		warnings = append(warnings, Line{Warning: text})
+	}
+	return emit(warnings)
+}
+
+// all emits all lines.
+func (w *walk) all(ctx context.Context) error {
+	q := &w.Request
 	if q.Limit > 0 && q.Limit <= w.page {
 		p := w.params(logql.Backward, q.Limit)
 		return w.deliver(ctx, p)
@@ -151,13 +168,14 @@ type walk struct {
 	emit  func([]Line) error
 	page  int
 	shown shown
+	met   map[logql.Damage]bool
 
 	got  int        // lines of the last piece
 	last logql.Mark // of it
 }
 
 func (r *Reader) newWalk(q Request, emit func([]Line) error) *walk {
-	w := &walk{Reader: r, Request: q, emit: emit, page: max(minPage, pageLines/(1+q.Before+q.After)), shown: shown{last: map[string]uint64{}}}
+	w := &walk{Reader: r, Request: q, emit: emit, page: max(minPage, pageLines/(1+q.Before+q.After)), shown: shown{last: map[string]uint64{}}, met: map[logql.Damage]bool{}}
 	if len(q.Words) > 0 {
 		c := r.choose(q)
 		w.only = c.named
@@ -191,6 +209,7 @@ func (w *walk) query(ctx context.Context, p logql.Params) ([]logql.Entry, error)
 	}
 	defer done()
 	res, err := w.Engine.Query(ctx, p)
+	w.meet(res.Damage)
 	return res.Entries, err
 }
 
@@ -199,6 +218,13 @@ func (w *walk) turn(ctx context.Context) (func(), error) {
 		return func() {}, nil
 	}
 	return w.Turn(ctx)
+}
+
+// meet notes what is damaged: pieces of an answer may meet the same block.
+func (w *walk) meet(damage []logql.Damage) {
+	for _, d := range damage {
+		w.met[d] = true
+	}
 }
 
 // deliver emits the answer to one query.

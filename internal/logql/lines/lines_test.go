@@ -24,18 +24,20 @@ const moment = int64(1_700_000_000e9)
 // world is an archive that is read and followed.
 type world struct {
 	lines.Reader
-	t testing.TB
-	a *archive.Archive
+	t    testing.TB
+	a    *archive.Archive
+	disk *disk.Faulty
 	// waiting is what was written and is not visible yet.
 	waiting []func()
 }
 
 func newWorld(t testing.TB) *world {
-	a, err := archive.Open(archive.Options{Tree: new(disk.Faulty)}, nil)
+	tree := new(disk.Faulty)
+	a, err := archive.Open(archive.Options{Tree: tree}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, a: a}
+	w := &world{t: t, a: a, disk: tree}
 	w.Reader = lines.Reader{Engine: logql.New(logql.Options{Archive: a}), Archive: a, Sync: func(context.Context) error { w.show(); return nil }}
 	return w
 }
@@ -84,6 +86,11 @@ func text(some []lines.Line) string {
 	for _, l := range some {
 		if l.Lost > 0 {
 			list = append(list, fmt.Sprintf("lost%d", l.Lost))
+			continue
+		}
+		if l.Warning != "" {
+			before, _, _ := strings.Cut(l.Warning, " cannot")
+			list = append(list, "warning:"+before)
 			continue
 		}
 		if l.Apart {
@@ -290,4 +297,28 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q is fine", text)
 		}
 	}
+}
+
+// TestReadDamaged has a block that cannot be read: a warning stands after the lines, once for
+// all pieces of the answer.
+func TestReadDamaged(t *testing.T) {
+	w := newWorld(t)
+	a := stream("f/a", "app=a")
+	for _, word := range []string{"one", "two", "three"} {
+		w.write(a, 1, word)
+		w.write(a, 2, word+"!")
+		w.show()
+		w.a.Stream(a, archive.Bound{}).Seal(nil)
+	}
+	w.show()
+	for _, name := range w.disk.Names() {
+		if strings.HasSuffix(name, ".zst") {
+			b := w.disk.Bytes(name)
+			b[len(b)/2] ^= 0x55 // of the second block
+			w.disk.SetBytes(name, b)
+		}
+	}
+	w.reads("a:one a:three a:one! a:three! warning:2 records of stream f/a", lines.Request{Query: query(t, "")})
+	w.reads("a:one! a:three! warning:2 records of stream f/a", lines.Request{Query: query(t, ""), Limit: 2})
+	w.reads("a-one a-one! -- a-three a:three! warning:2 records of stream f/a", lines.Request{Query: query(t, `|= "three"`), Limit: 1, Before: 9, Start: time.Unix(0, moment)})
 }

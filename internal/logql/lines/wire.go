@@ -28,10 +28,13 @@ const timeForm = "2006-01-02T15:04:05.000000000Z"
 // (in one line). Members without a value are left out but for time, stream and line. Labels
 // are the stream's, metadata came with the record, parsed was made by the query. Characters
 // that a terminal could take for something else are escaped. A note of lines that are
-// missing is {"lost":12}.
+// missing is {"lost":12}, a warning {"warning":"text"}.
 func Append(dst []byte, l *Line) []byte {
 	if l.Lost > 0 {
 		return append(strconv.AppendInt(append(dst, `{"lost":`...), int64(l.Lost), 10), "}\n"...)
+	}
+	if l.Warning != "" {
+		return append(AppendString(append(dst, `{"warning":`...), l.Warning), "}\n"...)
 	}
 	dst = append(dst, `{"time":"`...)
 	dst = time.Unix(0, l.Time).UTC().AppendFormat(dst, timeForm)
@@ -157,6 +160,7 @@ func ParseLine(text []byte) (Line, error) {
 		Labels, Metadata, Parsed map[string]string
 		Gap, Context, Apart      bool
 		Lost                     int
+		Warning                  string
 		Error                    *string
 	}
 	if err := json.Unmarshal(text, &m); err != nil {
@@ -167,6 +171,8 @@ func ParseLine(text []byte) (Line, error) {
 		return Line{}, &RemoteError{*m.Error}
 	case m.Lost > 0:
 		return Line{Lost: m.Lost}, nil
+	case m.Warning != "":
+		return Line{Warning: m.Warning}, nil
 	case m.Lost < 0 || m.Time.IsZero():
 		return Line{}, errors.New("not a line: it has no time")
 	}

@@ -39,6 +39,7 @@ func TestWire(t *testing.T) {
 	}, `{"time":"2023-11-14T22:13:20.000000000Z","stream":"f/a","sequence":18446744073709551615,"level":"warn",`+
 		`"line":"a \"b\" \\ \n\t\u001b \u202e \udb40\udc41 ü","labels":{"app":"a","env":""},"metadata":{"stream":"stderr"},"parsed":{"user":"u"},"gap":true,"context":true,"apart":true}`)
 	check(lines.Line{Lost: 12}, `{"lost":12}`)
+	check(lines.Line{Warning: "it is \"damaged\""}, `{"warning":"it is \"damaged\""}`)
 	for _, text := range []string{``, `{`, `[]`, `{}`, `{"lost":-1}`, `{"time":"x"}`, `{"time":"2023-11-14T22:13:20Z","line":1}`} {
 		if l, err := lines.ParseLine([]byte(text)); err == nil {
 			t.Errorf("%s is %+v", text, l)
@@ -89,6 +90,7 @@ func FuzzWire(f *testing.F) {
 func FuzzParseLine(f *testing.F) {
 	f.Add([]byte(`{"time":"2023-11-14T22:13:20.000000001Z","stream":"f/a","sequence":3,"level":"warn","line":"text","labels":{"a":"b"},"gap":true}`))
 	f.Add([]byte(`{"lost":12}`))
+	f.Add([]byte(`{"warning":"x"}`))
 	f.Add([]byte(`{"error":"x"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		l, err := lines.ParseLine(text)

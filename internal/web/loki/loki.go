@@ -39,7 +39,7 @@ type Engine interface {
 	// DetectedFields looks at lines for the fields they have, or would have if parsed.
 	DetectedFields(ctx context.Context, p logql.Params) ([]logql.Field, error)
 	// Records returns what a stream has at some of its places.
-	Records(ctx context.Context, stream string, ranges []logql.Range) ([]logql.Entry, error)
+	Records(ctx context.Context, stream string, ranges []logql.Range) (logql.Result, error)
 }
 
 // Index lists what there is, sorted.

@@ -103,7 +103,13 @@ func (a *API) thinned(ctx context.Context, p logql.Params, interval time.Duratio
 
 // result writes the answer to a query.
 func (o *out) result(res *logql.Result, u *usage) {
-	o.raw(`{"status":"success","data":{"resultType":"`)
+	o.raw(`{"status":"success",`)
+	if warnings := res.Warnings(); len(warnings) > 0 {
+		o.raw(`"warnings":`)
+		o.strings(warnings)
+		o.raw(",")
+	}
+	o.raw(`"data":{"resultType":"`)
 	o.raw(string(res.Kind))
 	o.raw(`",`)
 	returned := len(res.Series)

@@ -32,6 +32,7 @@ var began = time.Date(2026, 11, 20, 18, 0, 0, 0, time.UTC)
 type world struct {
 	*loki.API
 	archive  *archive.Archive
+	disk     *disk.Faulty
 	registry *metric.Registry
 	synced   atomic.Int64
 }
@@ -43,11 +44,12 @@ var (
 
 func newWorld(t testing.TB, limits loki.Limits, change func(*loki.Deps)) *world {
 	t.Helper()
-	a, err := archive.Open(archive.Options{Tree: new(disk.Faulty)}, nil)
+	tree := new(disk.Faulty)
+	a, err := archive.Open(archive.Options{Tree: tree}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{archive: a, registry: metric.New()}
+	w := &world{archive: a, disk: tree, registry: metric.New()}
 	for i := range 20 {
 		level := record.LevelInfo + record.Level(i%3)
 		w.keep(t, shop, kept.Record{
