@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -47,6 +46,9 @@ func Recover(o Options, t Told) (a *Archive, adopted map[string]bool, err error)
 	for _, name := range names {
 		dir := "streams/" + name + "/"
 		id, known := byDir[dir]
+		if !known && a.recall(dir) {
+			continue
+		}
 		stored := t.States[id]
 		if !known || stored == nil && t.States != nil {
 			stored = emptyState
@@ -67,14 +69,27 @@ func Recover(o Options, t Told) (a *Archive, adopted map[string]bool, err error)
 		case !known:
 			a.setAside(dir)
 		}
-		if err := a.load(dir, id, stored); err != nil {
+		if err := a.load(dir, logged{id, stored, t.Since[id]}); err != nil {
 			return nil, nil, err
 		}
 		if s := a.streams[dir]; s != nil && t.Damaged && s.next > next && !o.ReadOnly {
 			s.Add(nil, appendUnvouched(nil, s.next-next))
 		}
 	}
+	a.remember(t.States)
 	return a, adopted, nil
+}
+
+// remember makes the streams that have no directory, and records to state that were not kept.
+func (a *Archive) remember(states map[string][]byte) {
+	for id, stored := range states {
+		st, err := parseState(stored)
+		if dir := dirOf(id); err == nil && st.missed > 0 && a.streams[dir] == nil {
+			s := newStream(a, record.Stream{ID: id}, dir)
+			s.missed.Store(st.missed)
+			a.streams[dir] = s
+		}
+	}
 }
 
 // probe returns the number behind the last record that the files of a stream have, without
@@ -83,39 +98,13 @@ func (a *Archive) probe(dir, id string) (next uint64, err error) {
 	o := a.opts
 	o.ReadOnly, o.Log = true, slog.New(slog.DiscardHandler)
 	p := newArchive(o)
-	if err := p.load(dir, id, nil); err != nil {
+	if err := p.load(dir, logged{id: id}); err != nil {
 		return 0, err
 	}
 	if s := p.streams[dir]; s != nil {
 		return s.next, nil
 	}
 	return 0, nil
-}
-
-// nextOf returns the number behind the last record that the log has.
-func nextOf(stored, since []byte) uint64 {
-	next := uint64(1)
-	if st, err := parseState(stored); err == nil {
-		next = st.next
-	}
-	r := reader{b: since}
-	for len(r.b) > 0 && !r.bad {
-		kind := r.b[0]
-		r.b = r.b[1:]
-		switch kind {
-		case partText:
-			next += uint64(bytes.Count(r.bytes(), []byte("\n")))
-		case partBlock:
-			if e, _, err := parseEntry(r.bytes()); err == nil {
-				next = e.First + uint64(e.Records+e.Gaps)
-			}
-			r.bytes()
-			r.bytes()
-		default:
-			r.fail()
-		}
-	}
-	return next
 }
 
 // Replayed says that all that the log has was repeated: what the streams have to say about
@@ -150,11 +139,17 @@ func (a *Archive) Next(log string, generation uint64) { a.log, a.generation = lo
 // it is kept: what can be read again will be. That is of the next generation or, when the
 // first attempt at this one turned out to be whole after all, of this one.
 func (a *Archive) knew(dir, log string, generation uint64) bool {
+	s := a.describedBy(dir)
+	return s.hasMeta && s.generation > 0 && (s.log != log || s.generation < generation)
+}
+
+// describedBy returns what a directory's description says, which is not loaded by that.
+func (a *Archive) describedBy(dir string) *Stream {
 	o := a.opts
 	o.Log = nil // load reports
 	s := newStream(newArchive(o), record.Stream{}, dir)
 	s.readMeta()
-	return s.hasMeta && s.generation > 0 && (s.log != log || s.generation < generation)
+	return s
 }
 
 // setAside gives the data of a stream names under which nothing looks for it.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirlog/weir/internal/codec/kept"
 	"github.com/weirlog/weir/internal/disk"
@@ -41,6 +42,24 @@ func TestLostBlocksAreStated(t *testing.T) {
 			t.Fatalf("%d lines, %d gaps", len(got), stated)
 		}
 		states = checkpoint(t, a)
+	}
+}
+
+// TestMissedWithoutFiles: that records were not kept is remembered of a stream for which the
+// disk had no room at all.
+func TestMissedWithoutFiles(t *testing.T) {
+	var fs disk.Faulty
+	a := open(t, &fs, nil)
+	a.Stream(shop, small).Missed(nil, 7)
+	states := checkpoint(t, a)
+	fs.RemoveAll()
+	a = open(t, &fs, states)
+	a.Describe(shop)
+	a.Retain(time.Now())
+	a.Due(time.Now(), func(*Stream, []byte) {})
+	a.Show()
+	if n := gaps(t, a); n != 1 || a.Find(shop.ID).Labels().Get("container") != "shop" {
+		t.Errorf("%d gaps of %v", n, a.Find(shop.ID).Labels())
 	}
 }
 

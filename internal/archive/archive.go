@@ -21,6 +21,7 @@
 //	log = s.Add(log, text)   // write the log now
 //	a.Flush()                // blocks to their files
 //	a.Show()                 // the log is synced: readers may see it
+//	a.Tidy()                 // and files that it makes superfluous may go
 //
 // The reading side may be used by any number of goroutines: Streams, View, Tail, Wait. A
 // reader sees only what was shown, except for Tail, which is ahead of the disk.
@@ -36,6 +37,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirlog/weir/internal/codec/compress"
@@ -106,8 +108,12 @@ type Archive struct {
 	version uint64        // grows with each Show
 	changed chan struct{} // closed and replaced by each Show
 	full    bool          // below the floor
+	refused bool          // the disk had no room for text that is written all the same
 	broken  []broken      // filters to make again
 	stats   Stats
+	past    past
+
+	cleared atomic.Bool // text went that no sink wants any more
 
 	// Of the writing goroutine.
 	touched []*Stream // since the last Show
@@ -115,8 +121,9 @@ type Archive struct {
 	// log and generation are the commit log's after the next checkpoint.
 	log        string
 	generation uint64
-	unsure     bool     // a sync failed: what was written since the last checkpoint is in doubt
-	stale      []string // files to remove once the log has forgotten them
+	unsure     bool             // a sync failed: what was written since the last checkpoint is in doubt
+	stale      []string         // files of tails to remove once the log that has the text is synced
+	owed       map[*Stream]bool // those of which the log does not have yet what retention decided
 	enc        compress.Encoder
 	dec        compress.Decoder
 	// packed is the last block's frame, and unpacked what it unpacked to.
@@ -135,6 +142,7 @@ func (a *Archive) Stream(def record.Stream, keep Bound) *Stream {
 	s := a.streams[dir]
 	if s == nil {
 		s = newStream(a, def, dir)
+		s.begin(a.past.take(dir))
 		a.streams[dir] = s
 	}
 	s.Hold()
@@ -198,11 +206,11 @@ func (a *Archive) Stats() Stats {
 	return st
 }
 
-// Full tells whether the disk has less room than the floor, so that text is not kept.
+// Full tells whether the disk has less room than the floor, or none, so that text is not kept.
 func (a *Archive) Full() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.full
+	return a.full || a.refused
 }
 
 // A CorruptError says what of the kept text is damaged. The rest is there.

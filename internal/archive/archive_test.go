@@ -434,6 +434,7 @@ func TestUntil(t *testing.T) {
 		t.Helper()
 		now = now.Add(time.Minute)
 		a.Retain(now)
+		a.Due(now, func(*Stream, []byte) {})
 		a.Show()
 		if got, _ := read(t, a); len(got) != want {
 			t.Errorf("%d lines are left, want %d", len(got), want)

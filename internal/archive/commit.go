@@ -2,11 +2,8 @@ package archive
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/weirlog/weir/internal/codec/compress"
 	"github.com/weirlog/weir/internal/disk"
@@ -31,17 +28,23 @@ func (a *Archive) Show() {
 	if len(a.touched) == 0 {
 		return
 	}
+	late := a.touched[:0]
 	for _, s := range a.touched {
 		if a.opts.ReadOnly {
 			s.show()
 			continue
 		}
+		if len(s.waiting) > 0 {
+			late = append(late, s) // what came before has to be shown first
+			continue
+		}
 		if err := s.writeTail(); err != nil {
+			a.refuse(errors.Is(err, disk.ErrFull))
 			a.opts.Log.Debug("tail stays in memory", "stream", s.ID(), "error", err)
 		}
 		s.show()
 	}
-	a.touched = a.touched[:0]
+	a.touched = late
 	a.spill()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -78,6 +81,54 @@ func (a *Archive) spill() {
 	}
 }
 
+// Tidy removes the files of tails that are in blocks or gone: the log that says so is synced.
+// Nothing is removed while blocks wait, as readers see the tails that they were.
+func (a *Archive) Tidy() {
+	if len(a.touched) > 0 {
+		return
+	}
+	for _, name := range a.stale {
+		if err := a.opts.Tree.Remove(name); err != nil {
+			a.opts.Log.Warn("remove a tail that is in a block", "file", name, "error", err)
+		}
+	}
+	a.stale = a.stale[:0]
+}
+
+// refuse notes, if so, that the disk has no room for text that is in the log. No more is
+// accepted then, so what waits for room is at most what was accepted before.
+func (a *Archive) refuse(so bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if so && !a.refused {
+		a.opts.Log.Warn("the disk is full: text is counted and not kept")
+	}
+	a.refused = a.refused || so
+}
+
+// Retry writes what the disk had no room for, and has text kept again once there is some.
+// Like Show it is for when the log is synced.
+func (a *Archive) Retry() {
+	a.mu.Lock()
+	refused := a.refused
+	a.mu.Unlock()
+	if !refused {
+		return
+	}
+	for s := range a.dirty {
+		s.touch()
+		if s.flush() != nil || s.writeTail() != nil {
+			return
+		}
+	}
+	a.mu.Lock()
+	a.refused = false
+	a.mu.Unlock()
+	a.opts.Log.Info("the disk has room again: text is kept")
+	a.Show()
+	a.Tidy()
+}
+
 // syncEach is up to how many segments are synced one by one; with more, one call for the
 // whole file system is cheaper.
 const syncEach = 32
@@ -92,6 +143,7 @@ func (a *Archive) Checkpoint() error {
 			errs = append(errs, s.rewrite())
 		}
 		if err := s.flush(); err != nil {
+			s.loseWaiting(err)
 			errs = append(errs, err)
 		}
 		if !s.isDescribed() {
@@ -169,7 +221,7 @@ func (a *Archive) sync(all, names bool) error {
 }
 
 // Forgotten says that the log holds the States of the last Checkpoint, and nothing from
-// before: files that only the log's past needed are removed.
+// before.
 func (a *Archive) Forgotten() {
 	for s := range a.dirty {
 		if s.open { // the next block opens it again: few streams have one a generation
@@ -177,36 +229,6 @@ func (a *Archive) Forgotten() {
 		}
 	}
 	clear(a.dirty)
-	for _, name := range a.stale {
-		if err := a.opts.Tree.Remove(name); err != nil {
-			a.opts.Log.Warn("remove a tail that is in a block", "file", name, "error", err)
-		}
-	}
-	a.stale = a.stale[:0]
-}
-
-// Due calls seal, with what the log has to hold, for each stream whose tail is so old that
-// its text would outlive its bound, and for the oldest tails while all together are more than
-// the node may have: as blocks they are smaller, and can be removed.
-func (a *Archive) Due(now time.Time, seal func(s *Stream, log []byte)) {
-	all := a.All()
-	if a.over > 0 {
-		slices.SortFunc(all, func(s, t *Stream) int { return cmp.Compare(s.tail.since, t.tail.since) })
-	}
-	var due []*Stream
-	for _, s := range all {
-		if s.tail.Bytes == 0 {
-			continue
-		}
-		age := a.age(s)
-		if a.over > 0 || age > 0 && now.UnixMilli()-s.tail.since > (age/parts).Milliseconds() {
-			due = append(due, s)
-			a.over -= int64(s.tail.Bytes)
-		}
-	}
-	for _, s := range due {
-		seal(s, s.Seal(nil))
-	}
 }
 
 // Vanish says that the data directory was removed with all that was in it. Streams go on

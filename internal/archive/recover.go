@@ -25,6 +25,8 @@ type state struct {
 	tailFirst uint64
 	tailBytes int
 	tailSum   uint32
+	missed    uint64 // records that were not kept and that no gap record states yet
+	from      uint64 // the first record
 }
 
 // AppendState appends the stream's State after a Checkpoint.
@@ -34,13 +36,16 @@ func (s *Stream) AppendState(dst []byte) ([]byte, error) {
 		g := s.segments[len(s.segments)-1]
 		st.segment, st.size = g.first, g.size
 	}
+	if st.from = st.tailFirst; len(s.segments) > 0 {
+		st.from = s.segments[0].first
+	}
 	sum, err := s.tailSum()
 	if err != nil {
 		return dst, err
 	}
 	for _, v := range []uint64{
 		st.next, st.segment, uint64(st.size[0]), uint64(st.size[1]), uint64(st.size[2]),
-		st.tailFirst, uint64(st.tailBytes), uint64(sum),
+		st.tailFirst, uint64(st.tailBytes), uint64(sum), s.missed.Load(), st.from,
 	} {
 		dst = binary.AppendUvarint(dst, v)
 	}
@@ -70,6 +75,9 @@ func parseState(b []byte) (st state, err error) {
 		st.size[i] = r.offset()
 	}
 	st.tailFirst, st.tailBytes, st.tailSum = r.uvarint(), r.int(), r.uint32()
+	if len(r.b) > 0 {
+		st.missed, st.from = r.uvarint(), r.uvarint()
+	}
 	if r.bad || len(r.b) > 0 {
 		return state{}, errors.New("the state of a stream does not follow its format")
 	}
@@ -89,23 +97,30 @@ func newArchive(o Options) *Archive {
 	}
 	a := &Archive{
 		opts: o, streams: map[string]*Stream{}, tails: map[*Tail]bool{},
-		changed: make(chan struct{}), dirty: map[*Stream]bool{},
+		changed: make(chan struct{}), dirty: map[*Stream]bool{}, owed: map[*Stream]bool{}, past: past{},
 	}
 	a.dec.Checked = true // pack compares every byte
 	return a
 }
 
+// logged is what the log has of one stream.
+type logged struct {
+	id     string
+	stored []byte // its State; nil: the files are believed
+	since  []byte
+}
+
 // load reads one stream's directory.
-func (a *Archive) load(dir, id string, stored []byte) error {
-	s := newStream(a, record.Stream{ID: id}, dir)
+func (a *Archive) load(dir string, k logged) error {
+	s := newStream(a, record.Stream{ID: k.id}, dir)
 	names, err := a.opts.Tree.List(strings.TrimSuffix(dir, "/"))
 	if err != nil {
 		return fmt.Errorf("look for kept text: %w", err)
 	}
 	s.readMeta()
 	var st *state
-	if stored != nil {
-		parsed, err := parseState(stored)
+	if k.stored != nil {
+		parsed, err := parseState(k.stored)
 		if err != nil {
 			a.damage(dir+metaName, 0, err)
 		} else {
@@ -125,11 +140,19 @@ func (a *Archive) load(dir, id string, stored []byte) error {
 			tails = append(tails, first)
 		}
 	}
+	if st != nil && st.next == 1 && s.begun > 1 { // the log does not know it yet
+		st.next, st.tailFirst, st.from = s.begun, s.begun, s.begun
+	}
 	if st != nil {
 		s.cut(*st)
+		s.missed.Store(st.missed)
 	}
 	s.loadSegments(st)
-	s.loadTail(st, tails)
+	if st != nil && endsTail(*st, k.since) {
+		s.passTail(st.tailFirst, tails)
+	} else {
+		s.loadTail(st, tails)
+	}
 	if len(s.blocks) == 0 && s.tail.Bytes == 0 && s.def.ID == "" {
 		return nil // nothing that anybody could want
 	}
@@ -165,22 +188,23 @@ func (s *Stream) readMeta() {
 	age, _ := time.ParseDuration(m.Age)
 	s.keep = Bound{Size: m.Size, Age: age}
 	s.def = record.Stream{ID: m.ID, Source: m.Source, Labels: record.NewLabels(m.Labels)}
-	s.hasMeta, s.log, s.generation = true, m.Log, m.Generation
+	s.hasMeta, s.log, s.generation, s.begun = true, m.Log, m.Generation, m.Next
 	if m.Generation > 0 {
 		s.described = s.revision
 	}
 }
 
-// cut takes away what was written after the checkpoint: the log has it.
+// cut takes away what was written after the checkpoint, which the log has, and what was
+// removed before it and came back.
 func (s *Stream) cut(st state) {
 	tree := s.a.opts.Tree
 	s.segments = slices.DeleteFunc(s.segments, func(g *segment) bool {
-		if g.first < st.tailFirst && (st.segment == 0 || g.first <= st.segment) {
+		if g.first >= st.from && g.first < st.tailFirst && (st.segment == 0 || g.first <= st.segment) {
 			return false
 		}
 		if !s.a.opts.ReadOnly {
 			if err := g.remove(tree, s.dir); err != nil {
-				s.a.opts.Log.Warn("remove a segment that the log repeats", "error", err)
+				s.a.opts.Log.Warn("remove a segment that the log repeats, or had removed", "error", err)
 			}
 		}
 		return true
@@ -249,10 +273,12 @@ func (s *Stream) loadSegments(st *state) {
 		s.blocks = append(s.blocks, blocks...)
 	}
 	if n := len(s.blocks); n > 0 {
-		s.next = s.blocks[n-1].First + uint64(s.blocks[n-1].Records+s.blocks[n-1].Gaps)
+		s.next = s.blocks[n-1].end()
 	}
 	if st != nil {
 		s.next = max(s.next, st.next)
+	} else {
+		s.next = max(s.next, s.begun)
 	}
 }
 
@@ -324,6 +350,27 @@ func (s *Stream) loadIndex(g *segment, limit lengths) ([]block, error) {
 	return blocks, nil
 }
 
+// passTail begins a tail where the log has the block that the old one became. What there is
+// of the old one stays until the log is synced once more.
+func (s *Stream) passTail(first uint64, found []uint64) {
+	s.removeTails(first, found)
+	if slices.Contains(found, first) && !s.a.opts.ReadOnly {
+		s.a.stale = append(s.a.stale, s.dir+tailName(first))
+	}
+	s.tail.start(s.next)
+}
+
+// removeTails removes the files of tails but one.
+func (s *Stream) removeTails(but uint64, found []uint64) {
+	for _, first := range found {
+		if first != but && !s.a.opts.ReadOnly {
+			if err := s.a.opts.Tree.Remove(s.dir + tailName(first)); err != nil {
+				s.a.opts.Log.Warn("remove a tail that is in a block", "error", err)
+			}
+		}
+	}
+}
+
 // loadTail reads the tail, and removes the files of others.
 func (s *Stream) loadTail(st *state, found []uint64) {
 	want, limit := s.next, int64(1<<30)
@@ -332,13 +379,7 @@ func (s *Stream) loadTail(st *state, found []uint64) {
 	} else if len(found) > 0 {
 		want = slices.Max(found)
 	}
-	for _, first := range found {
-		if first != want && !s.a.opts.ReadOnly {
-			if err := s.a.opts.Tree.Remove(s.dir + tailName(first)); err != nil {
-				s.a.opts.Log.Warn("remove a tail that is in a block", "error", err)
-			}
-		}
-	}
+	s.removeTails(want, found)
 	s.tail.start(want)
 	if st == nil && want < s.next {
 		s.tail.start(s.next) // the tail is in the last block

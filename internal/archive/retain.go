@@ -31,6 +31,9 @@ func (a *Archive) Retain(now time.Time) {
 	for _, s := range all {
 		s.retain(now)
 		total += s.onDisk()
+		if s.missed.Load() > 0 {
+			a.owed[s] = true
+		}
 	}
 	for bound := a.opts.Total.Size; bound > 0 && total > bound; {
 		s := oldest(all)
@@ -45,10 +48,23 @@ func (a *Archive) Retain(now time.Time) {
 	if bound := a.opts.Total.Size; bound > 0 {
 		a.over = max(0, total-bound) // there are only tails: Due makes blocks of them, which can go
 	}
-	for _, s := range all {
-		a.forget(s)
+	for i, n := 0, 0; i < len(all) && n < forgetAtOnce; i++ {
+		if a.forget(all[i]) {
+			n++
+		}
 	}
 }
+
+// Clear removes, as Retain does, the text that was kept for sinks which have it now.
+func (a *Archive) Clear() {
+	for _, s := range a.All() {
+		s.clear(s.unwanted())
+	}
+}
+
+// Cleared tells whether text may have gone, since the last call, that was kept for sinks
+// alone: files that had it before have it still.
+func (a *Archive) Cleared() bool { return a.cleared.Swap(false) }
 
 // watchSpace compares the free space with the floor.
 func (a *Archive) watchSpace() {
@@ -100,11 +116,14 @@ func (s *Stream) retain(now time.Time) {
 	}
 }
 
-// clear removes text before a record that nobody wants any more: whole segments, and the
-// tail once all of it may go.
+// clear removes text before a record that nobody wants any more: whole segments, and, with
+// the next commit, the tail once all of it may go.
 func (s *Stream) clear(before uint64) {
 	if before >= s.next {
 		s.closeSegment()
+		if s.tail.Bytes > 0 {
+			s.a.owed[s] = true
+		}
 	}
 	for len(s.segments) > 0 {
 		g := s.segments[0]
@@ -112,13 +131,8 @@ func (s *Stream) clear(before uint64) {
 			break
 		}
 		s.removeOldest()
+		s.a.cleared.Store(true)
 	}
-	if before < s.next || s.tail.Bytes == 0 || !s.shown {
-		return
-	}
-	s.a.count(func(st *Stats) { st.Removed += uint64(s.tail.Records) })
-	s.touch()
-	s.dropTail()
 }
 
 // endOf returns the record after a segment's last.
@@ -126,7 +140,7 @@ func (s *Stream) endOf(g *segment) uint64 {
 	end := g.first
 	for i := range s.blocks {
 		if b := &s.blocks[i]; b.segment == g {
-			end = b.First + uint64(b.Records+b.Gaps)
+			end = b.end()
 		}
 	}
 	return end
@@ -153,6 +167,9 @@ func (s *Stream) removeOldest() {
 	for n < len(s.blocks) && s.blocks[n].segment == g {
 		n++
 	}
+	if n > 0 {
+		s.gone, s.a.owed[s] = s.blocks[n-1].end(), true
+	}
 	s.blocks = s.blocks[n:]
 	s.segments = s.segments[1:]
 	for i, u := range s.unsynced {
@@ -175,33 +192,6 @@ func (s *Stream) hide(n int) {
 	v := *s.visible
 	v.blocks = v.blocks[min(n, len(v.blocks)):]
 	s.visible = &v
-}
-
-// forget removes a stream that has no text any more and that nobody writes to.
-func (a *Archive) forget(s *Stream) {
-	if len(s.segments) > 0 || s.tail.Bytes > 0 || len(s.waiting) > 0 || !s.shown || a.dirty[s] || s.writers.Load() > 0 {
-		return
-	}
-	a.mu.Lock() // so that nobody can begin to write to it
-	defer a.mu.Unlock()
-	if s.writers.Load() > 0 {
-		return
-	}
-	tree := a.opts.Tree
-	names, err := tree.List(s.dir[:len(s.dir)-1])
-	for _, name := range names {
-		if err == nil {
-			err = tree.Remove(s.dir + name)
-		}
-	}
-	if err == nil {
-		err = tree.Remove(s.dir[:len(s.dir)-1])
-	}
-	if err != nil {
-		a.opts.Log.Warn("remove a stream without text", "stream", s.ID(), "error", err)
-		return
-	}
-	delete(a.streams, s.dir)
 }
 
 // count changes the statistics.

@@ -52,6 +52,8 @@ type Stream struct {
 	generation uint64 // as in meta.json
 	lost       uint64 // records that were in damaged blocks, to be stated
 	doubt      bool   // a byte of the tail is not as it was, and none can say which
+	begun      uint64 // what its numbers began with; 0 is 1
+	gone       uint64 // not 0: the log has to hold that the records before are gone
 }
 
 // waiting is a block on its way to its file.
@@ -94,6 +96,9 @@ type meta struct {
 	// generation; 0 if it never was.
 	Log        string `json:"log,omitempty"`
 	Generation uint64 `json:"generation,omitempty"`
+	// Next is the number behind the last record that the stream had before it was forgotten
+	// for having no text; 0 if it never was.
+	Next uint64 `json:"next,omitempty"`
 }
 
 const metaVersion = 1
@@ -144,8 +149,15 @@ func (s *Stream) Labels() record.Labels {
 // Dir returns the stream's directory in the data directory.
 func (s *Stream) Dir() string { return s.dir }
 
-// Miss counts records that are not kept; a gap record will say so.
-func (s *Stream) Miss(records int) {
+// Missed counts records that are not kept, and appends to dst what a log has to hold. A gap
+// record says so once there is room.
+func (s *Stream) Missed(dst []byte, records int) []byte {
+	s.touch()
+	s.miss(records)
+	return appendNumber(dst, partMissed, s.missed.Load())
+}
+
+func (s *Stream) miss(records int) {
 	s.missed.Add(uint64(records))
 	s.a.count(func(st *Stats) { st.Missed += uint64(records) })
 }
@@ -201,6 +213,9 @@ func (s *Stream) Until(sinks []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.until = slices.Clone(sinks)
+	if len(sinks) > 0 {
+		s.a.cleared.Store(true) // a process before may have left some
+	}
 }
 
 // Delivered says that a sink has all records before next.
@@ -238,19 +253,15 @@ func (s *Stream) target() (blockSize int, segmentSize int64) {
 	return blockSize, segmentSize
 }
 
-// The kinds of what a log holds about a stream.
-const (
-	partText  = 't' // joins the tail
-	partBlock = 'b' // takes the tail's place: entry, filter and frame
-)
-
 // Add takes text, whole lines of NDJSON, behind what there is, and appends to dst what a
 // log has to hold so that Replay can repeat it.
 func (s *Stream) Add(dst, text []byte) []byte {
 	s.touch()
+	dst = s.appendGone(dst)
 	if n := s.missed.Swap(0); n > 0 {
 		text = append(appendMissed(nil, n), text...)
 		s.tail.missed += n // the gap record is the first line: it comes into this block
+		dst = appendNumber(dst, partMissed, 0)
 	}
 	blockSize, _ := s.target()
 	for len(text) > 0 {
@@ -330,47 +341,13 @@ func (s *Stream) seal(dst, text []byte) []byte {
 	return dst
 }
 
-// dropTail begins a new tail. The old one's file goes when the log has forgotten it.
+// dropTail begins a new tail. The old one's file goes when the log is synced that says why.
 func (s *Stream) dropTail() {
-	if s.tail.onDisk > 0 {
+	if s.tail.onDisk > 0 && !s.a.opts.ReadOnly {
 		s.a.stale = append(s.a.stale, s.dir+tailName(s.tail.First))
 	}
 	s.tail = tail{builder: s.tail.builder}
 	s.tail.start(s.next)
-}
-
-// Replay repeats what Add and Seal answered.
-func (s *Stream) Replay(log []byte) error {
-	s.touch()
-	r := reader{b: log}
-	for len(r.b) > 0 && !r.bad {
-		kind := r.b[0]
-		r.b = r.b[1:]
-		switch kind {
-		case partText:
-			s.grow(nil, r.bytes())
-		case partBlock:
-			e, _, err := parseEntry(r.bytes())
-			grams, frame := r.bytes(), r.bytes()
-			if err != nil || r.bad {
-				return fmt.Errorf("replay a block of %s: %w", s.ID(), errEntry)
-			}
-			if s.a.opts.ReadOnly {
-				e.frame = bytes.Clone(frame)
-				s.blocks = append(s.blocks, e)
-			} else {
-				s.waiting = append(s.waiting, waiting{b: e, frame: bytes.Clone(frame), grams: bytes.Clone(grams)})
-			}
-			s.next = e.First + uint64(e.Records+e.Gaps)
-			s.dropTail()
-		default:
-			r.fail()
-		}
-	}
-	if r.bad {
-		return errors.New("replay " + s.ID() + ": the log does not follow its format")
-	}
-	return nil
 }
 
 // touch notes that there is something to show and to sync.
@@ -384,7 +361,7 @@ func (s *Stream) touch() {
 
 // lose gives up records that are not on disk, and says so.
 func (s *Stream) lose(why string, records int, err error) {
-	s.Miss(records)
+	s.miss(records)
 	s.a.opts.Log.Warn("kept text was lost", "stream", s.ID(), "records", records, "why", why, "error", err)
 }
 
@@ -395,8 +372,8 @@ func (s *Stream) loseTail(why string, err error) {
 	s.dropTail()
 }
 
-// flush writes the sealed blocks to their segment, and meta.json. Blocks that the disk does
-// not take are lost.
+// flush writes the sealed blocks to their segment, and meta.json. Blocks for which the disk
+// has no room wait for the next call; those that it does not take for another reason are lost.
 func (s *Stream) flush() error {
 	if !s.hasMeta {
 		if err := s.writeMeta(false); err != nil {
@@ -409,6 +386,10 @@ func (s *Stream) flush() error {
 		if err == nil {
 			w.b.segment = g
 			err = g.write(&w.b, w.frame, w.grams)
+		}
+		if errors.Is(err, disk.ErrFull) {
+			s.a.refuse(true)
+			return err
 		}
 		if err != nil {
 			s.loseWaiting(err)
@@ -473,7 +454,7 @@ func (s *Stream) writeMeta(sync bool) error {
 	if sync {
 		s.log, s.generation = s.a.log, s.a.generation
 	}
-	m.Log, m.Generation = s.log, s.generation
+	m.Log, m.Generation, m.Next = s.log, s.generation, s.begun
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return fmt.Errorf("describe %s: %w", m.ID, err)

@@ -32,6 +32,9 @@ type Head struct {
 	Weighted bool
 }
 
+// end returns the number behind the last record.
+func (h *Head) end() uint64 { return h.First + uint64(h.Records+h.Gaps) }
+
 // ErrGone means that retention took a block away while it was looked at.
 var ErrGone = errors.New("the block was removed")
 
@@ -98,8 +101,7 @@ func (v *View) Head(i int) *Head {
 // Next returns the sequence number after the last record.
 func (v *View) Next() uint64 {
 	if n := v.Len(); n > 0 {
-		h := v.Head(n - 1)
-		return h.First + uint64(h.Records+h.Gaps)
+		return v.Head(n - 1).end()
 	}
 	return v.next
 }

@@ -23,6 +23,7 @@ var errGone = errors.New("the data directory, or a file in it, was removed or re
 type commitLog struct {
 	files    [2]disk.File
 	sizes    [2]int64 // reserved
+	used     [2]int64 // how much of them may hold anything
 	current  int      // the file that is appended to
 	at       link     // of the next frame
 	offset   int64    // where it goes
@@ -44,6 +45,8 @@ type commitLog struct {
 	archive   *archive.Archive
 	described map[*archive.Stream]bool // those that the current file tells the definition of
 	buf       []byte                   // scratch: a frame
+	unclean   bool                     // it has text that nobody wants any more
+	cleaned   time.Time                // when it was last rid of such
 }
 
 // open recovers j's state and begins a new generation.
@@ -93,11 +96,27 @@ func (l *commitLog) tick(j *Journal, now time.Time) {
 		err := l.sync(j)
 		l.archive.Retain(now)
 		if err == nil {
+			l.archive.Retry()
 			_ = l.note(j, nil) // there may be room for text again, or no longer
+			l.clean(j, now)
 		}
 	} else {
 		_ = l.write(j)
 	}
+}
+
+// finish is the last sync, after which no text is left that nobody wants.
+func (l *commitLog) finish(j *Journal) error {
+	err := l.sync(j)
+	if err == nil {
+		l.archive.Clear()
+		err = l.sync(j)
+	}
+	if err == nil {
+		l.unclean = l.archive.Cleared() || l.unclean
+		l.cleanNow(j, time.Now())
+	}
+	return err
 }
 
 // relieve writes what waits at once, so that who waits for room can go on.
@@ -127,13 +146,19 @@ func (l *commitLog) write(j *Journal) error {
 		l.stale = true
 		return l.note(j, fmt.Errorf("write %s: %w", fileNames[l.current], err))
 	}
-	l.offset += int64(len(l.buf))
-	l.at = l.at.next(l.buf)
+	l.advance()
 	l.written, l.marked = true, false
 	if err := l.archive.Flush(); err != nil && j.opts.Ledger != nil {
 		j.opts.Ledger.Event("text not kept")
 	}
 	return nil
+}
+
+// advance goes behind the frame in buf, which was written.
+func (l *commitLog) advance() {
+	l.offset += int64(len(l.buf))
+	l.used[l.current] = max(l.used[l.current], l.offset)
+	l.at = l.at.next(l.buf)
 }
 
 // sync writes what is pending, makes it durable and raises the registry.
@@ -266,7 +291,8 @@ func (l *commitLog) begin(j *Journal) error {
 	if err := l.settle(next, true); err != nil {
 		return err
 	}
-	l.current, l.at, l.offset = next, first.next(l.buf), int64(len(l.buf))
+	l.current, l.at, l.offset = next, first, 0
+	l.advance()
 	l.stale, l.written, l.marked, l.at.synced = false, false, false, true
 	l.raise(j)
 	l.archive.Forgotten()
@@ -287,6 +313,45 @@ func (l *commitLog) id(j *Journal) string {
 		j.states[identity] = []byte(rand.Text())
 	}
 	return string(j.states[identity])
+}
+
+// cleanEvery is for how long the log may have text that nobody wants any more.
+const cleanEvery = time.Minute
+
+// clean rids the files of text that was kept for sinks which have it now: both get a new
+// snapshot, which has no text, and zeros behind it.
+func (l *commitLog) clean(j *Journal, now time.Time) {
+	l.unclean = l.archive.Cleared() || l.unclean
+	if since := now.Sub(l.cleaned); since >= 0 && since < cleanEvery {
+		return
+	}
+	l.cleanNow(j, now)
+}
+
+func (l *commitLog) cleanNow(j *Journal, now time.Time) {
+	if !l.unclean {
+		return
+	}
+	l.cleaned = now
+	for range l.files {
+		if l.note(j, l.begin(j)) != nil || l.note(j, l.zero()) != nil {
+			return // again in a minute
+		}
+	}
+	l.unclean = false
+}
+
+// zero overwrites what is behind the frames of the current file.
+func (l *commitLog) zero() error {
+	zeros := make([]byte, min(1<<20, l.used[l.current]-l.offset))
+	for at := l.offset; at < l.used[l.current]; at += int64(len(zeros)) {
+		n := min(int64(len(zeros)), l.used[l.current]-at)
+		if _, err := l.files[l.current].WriteAt(zeros[:n], at); err != nil {
+			return fmt.Errorf("clear %s: %w", fileNames[l.current], err)
+		}
+	}
+	l.used[l.current] = l.offset
+	return l.settle(l.current, true)
 }
 
 // prepare opens file i and reserves its space: room for commits behind a snapshot of that
@@ -326,6 +391,7 @@ func (l *commitLog) raise(j *Journal) {
 		l.unsynced = l.unsynced[:0]
 	}
 	l.archive.Show()
+	l.archive.Tidy()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.showLocked()
@@ -383,7 +449,7 @@ func (l *commitLog) note(j *Journal, err error) error {
 	}
 	switch {
 	case err == nil && l.archive.Full():
-		j.opts.Ledger.Degraded("the disk of data_dir has less free space than journal.free: text is counted and not kept", "make room, or lower journal.free or journal.size; what is missing is stated in its stream")
+		j.opts.Ledger.Degraded("the disk of data_dir is full, or has less free space than journal.free: text is counted and not kept", "make room, or lower journal.free or journal.size; what is missing is stated in its stream")
 		return nil
 	case err == nil:
 		j.opts.Ledger.Healthy()

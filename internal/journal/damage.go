@@ -76,6 +76,5 @@ func (l *commitLog) mark() {
 	if _, err := l.files[l.current].WriteAt(l.buf, l.offset); err != nil {
 		return // the next commit goes to the same place
 	}
-	l.offset += int64(len(l.buf))
-	l.at = l.at.next(l.buf)
+	l.advance()
 }

@@ -281,8 +281,11 @@ func (w *Writer) accept(b *record.Batch, t writtenText) error {
 	for _, d := range b.Deltas {
 		j.deltas[cell{d.Series, d.Cell}] += d.Add
 	}
-	if t.keep {
-		j.acceptLocked(w.keeping, t.text)
+	switch {
+	case t.keep:
+		j.acceptLocked(w.keeping, t.text, 0)
+	case t.missed > 0:
+		j.acceptLocked(w.keeping, nil, t.missed)
 	}
 	if len(t.text) > 0 {
 		// Under the lock, so that one who begins to follow, and then has a commit made, gets
@@ -362,7 +365,7 @@ func (j *Journal) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return j.commit.sync(j)
+			return j.commit.finish(j)
 		case done := <-j.wake:
 			done <- j.commit.sync(j)
 		case now := <-tick.C:

@@ -36,6 +36,7 @@ type pending struct {
 	stream *archive.Stream
 	def    record.Stream
 	text   []byte
+	missed int  // how many records were not kept
 	listed bool // in Journal.texts
 	inputs int  // that write it
 }
@@ -189,12 +190,13 @@ func (j *Journal) room(ctx context.Context, size int) error {
 	}
 }
 
-// acceptLocked takes text for the next commit.
-func (j *Journal) acceptLocked(p *pending, text []byte) {
-	if len(text) == 0 {
+// acceptLocked takes text for the next commit, or a number of records that have none.
+func (j *Journal) acceptLocked(p *pending, text []byte, missed int) {
+	if len(text)+missed == 0 {
 		return
 	}
-	if n := len(j.spares); p.text == nil && n > 0 {
+	p.missed += missed
+	if n := len(j.spares); p.text == nil && len(text) > 0 && n > 0 {
 		p.text, j.spares[n-1], j.spares = j.spares[n-1], nil, j.spares[:n-1]
 		j.spare -= cap(p.text)
 	}
@@ -210,8 +212,8 @@ func (j *Journal) acceptLocked(p *pending, text []byte) {
 // takeTextsLocked moves the text that waits to c and lets those go on that wait for room.
 func (j *Journal) takeTextsLocked(c *change) {
 	for _, p := range j.texts {
-		c.texts = append(c.texts, takenText{stream: p.stream, def: p.def, text: p.text})
-		p.text = nil
+		c.texts = append(c.texts, takenText{stream: p.stream, def: p.def, text: p.text, missed: p.missed})
+		p.text, p.missed = nil, 0
 		p.listed = false
 		j.releaseLocked(p)
 	}
@@ -229,6 +231,7 @@ type takenText struct {
 	stream *archive.Stream
 	def    record.Stream
 	text   []byte
+	missed int
 }
 
 // maxSpare is how much memory a commit leaves to the next one, of all streams together, and
@@ -242,10 +245,18 @@ const (
 func (l *commitLog) addTexts(j *Journal, c *change) {
 	for i := range c.texts {
 		t := &c.texts[i]
-		l.logText(c, t.stream, t.def, func(dst []byte) []byte { return t.stream.Add(dst, t.text) })
+		l.logText(c, t.stream, t.def, func(dst []byte) []byte {
+			if len(t.text) > 0 {
+				dst = t.stream.Add(dst, t.text)
+			}
+			if t.missed > 0 {
+				dst = t.stream.Missed(dst, t.missed)
+			}
+			return dst
+		})
 		t.stream.Release()
 		j.mu.Lock()
-		if j.spare+cap(t.text) <= maxSpare && len(j.spares) < maxSpares {
+		if cap(t.text) > 0 && j.spare+cap(t.text) <= maxSpare && len(j.spares) < maxSpares {
 			j.spares = append(j.spares, t.text[:0])
 			j.spare += cap(t.text)
 		}
@@ -277,6 +288,7 @@ type writtenText struct {
 	text    []byte
 	records int
 	keep    bool // or it is for those alone who follow the stream live
+	missed  int  // how many records should be kept and cannot
 }
 
 // text renders what is kept of b, and waits for room. A batch whose text cannot be kept is
@@ -295,7 +307,7 @@ func (w *Writer) text(ctx context.Context, b *record.Batch) (writtenText, error)
 		if b.Refusable {
 			return writtenText{}, flow.ErrNoRoom
 		}
-		w.keeping.stream.Miss(t.records)
+		t.missed = t.records
 		return t, nil
 	}
 	t.keep = true

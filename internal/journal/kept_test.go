@@ -126,7 +126,7 @@ func TestTextHistories(t *testing.T) {
 		names := []string{"a", "b", "c"}
 		for step := range 100 {
 			i := rnd.IntN(3)
-			what := rnd.IntN(12)
+			what := rnd.IntN(13)
 			if testing.Verbose() {
 				t.Logf("seed %d, step %d: %d to %s", seed, step, what, names[i])
 			}
@@ -153,6 +153,9 @@ func TestTextHistories(t *testing.T) {
 			case 10:
 				w.journal.commit.archive.Retain(w.journal.commit.lastSync.AddDate(0, 0, step+1))
 			case 11:
+				w.journal.commit.unclean = true
+				w.journal.commit.cleanNow(w.journal, time.Now())
+			case 12:
 				fs.FailWith(nil)
 				if rnd.IntN(3) == 0 {
 					w.journal.Close()
@@ -215,7 +218,9 @@ func TestTextOnAFullDisk(t *testing.T) {
 			case 3:
 				w.write()
 			case 4:
-				_ = w.sync()
+				if w.sync() == nil {
+					w.journal.commit.archive.Retry()
+				}
 			case 5:
 				fs.Limit(int64(rnd.IntN(2)) * int64(20_000+rnd.IntN(200_000)))
 			case 6:
@@ -237,6 +242,7 @@ func TestTextOnAFullDisk(t *testing.T) {
 		if err := w.sync(); err != nil {
 			t.Fatal(err)
 		}
+		w.journal.commit.archive.Retry()
 		w.readText("a", 1, smallBlocks) // states what the last commit could not write
 		if err := w.sync(); err != nil {
 			t.Fatal(err)

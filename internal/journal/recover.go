@@ -64,6 +64,7 @@ func (l *commitLog) load(j *Journal) (found [2]*recovered, best int, err error) 
 			return found, 0, err
 		}
 		found[i] = readFile(l.files[i], name, l.sizes[i])
+		l.used[i] = l.sizes[i]
 		l.sizes[i] = 0 // reserve it again: a copied directory may be sparse
 	}
 	if found[1].sound && (!found[0].sound || found[1].generation > found[0].generation) {
