@@ -134,10 +134,11 @@ func (w *aggregator) block(t *task) error {
 				continue
 			}
 		}
-		if !r.Process() {
+		o := r.Outcome()
+		if o == nil {
 			continue
 		}
-		if err := w.record(t, interval); err != nil {
+		if err := w.record(t, o, interval); err != nil {
 			return err
 		}
 	}
@@ -145,16 +146,20 @@ func (w *aggregator) block(t *task) error {
 }
 
 // record counts the entry that the runner holds.
-func (w *aggregator) record(t *task, interval int) error {
+func (w *aggregator) record(t *task, o *pipeline.Outcome, interval int) error {
 	r := w.runner
 	w.stats.Matched++
-	if name := r.Err(); name != "" {
-		return &QueryError{&PipelineError{name, r.Labels()}}
-	}
-	w.key = r.AppendKey(w.key[:0], &w.grouping)
-	c, err := w.table.cell(w.key)
-	if err != nil {
-		return err
+	c, _ := o.Note.(*cell)
+	if c == nil {
+		if name := r.Err(); name != "" {
+			return &QueryError{&PipelineError{name, r.Labels()}}
+		}
+		w.key = r.AppendKey(w.key[:0], &w.grouping)
+		var err error
+		if c, err = w.table.cell(w.key); err != nil {
+			return err
+		}
+		o.Note = c
 	}
 	if w.measure == counts {
 		return w.table.addMany(c, interval, 1, 0)

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"regexp"
+	"slices"
 
 	"github.com/weirlog/weir/internal/codec/scan"
 	"github.com/weirlog/weir/internal/logql/syntax"
@@ -50,7 +51,7 @@ func newRegexp(st *syntax.Regexp, need *Need) *regexpStage {
 }
 
 func (s *regexpStage) run(r *Runner) bool {
-	if !r.wants(s.groups) {
+	if !r.wants(s.groups, nil) {
 		return true // no match is no error
 	}
 	if s.scan != nil {
@@ -73,14 +74,15 @@ func (s *regexpStage) run(r *Runner) bool {
 	return true
 }
 
-// wants tells whether one of the slots can become a label of the record.
-func (r *Runner) wants(slots []slot) bool {
+// wants tells whether one of the slots can become a label of the record, which came with more
+// labels beside those in r.
+func (r *Runner) wants(slots []slot, more []string) bool {
 	for i := range slots {
 		n := slots[i].name
 		if n.needPlain && n.needSuffixed {
 			return true
 		}
-		if n.needSuffixed == r.cameWith(n.plain) {
+		if n.needSuffixed == (r.cameWith(n.plain) || slices.Contains(more, n.plain)) {
 			return true
 		}
 	}
@@ -90,6 +92,10 @@ func (r *Runner) wants(slots []slot) bool {
 // match fills r.spans with the fields of the line, which are parts of r.text unless the
 // line was changed.
 func (r *Runner) match(p *scan.Pattern) scan.Result {
+	if r.held == p {
+		r.held = nil
+		return r.result
+	}
 	n := len(p.Names())
 	if cap(r.spans) < n {
 		r.spans = make([]record.Span, n)
@@ -159,7 +165,7 @@ func (s *patternStage) present(r *Runner) []slot {
 // run looks for the literals from left to right. One at the start has to begin the line; a
 // capture without its literal takes the rest of the line.
 func (s *patternStage) run(r *Runner) bool {
-	if !r.wants(s.wanted) {
+	if !r.wants(s.wanted, nil) {
 		return true
 	}
 	if s.scan != nil && !r.changed {

@@ -70,6 +70,9 @@ type Program struct {
 	looks []string
 	// looksAll: it cannot be said which they are.
 	looksAll bool
+	// alike: see Outcome. Then parser is the first stage, if that is one.
+	alike  bool
+	parser *parsed
 }
 
 // stage is one step of a pipeline.
@@ -118,6 +121,7 @@ func Compile(s Spec) *Program {
 	if s.Unwrap != nil {
 		p.unwrap = newUnwrap(s.Unwrap)
 	}
+	p.noteAlike()
 	p.chooseDriver()
 	return p
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/codec/scan"
 	"github.com/weirlog/weir/internal/logql/syntax"
 	"github.com/weirlog/weir/internal/logql/template"
 	"github.com/weirlog/weir/internal/record"
@@ -22,6 +23,7 @@ type Runner struct {
 	gapName   string
 	fieldName map[string]string // the label of a stored field, by its name
 	tails     tails
+	alike     alike
 
 	// Of the block.
 	text []byte
@@ -51,6 +53,8 @@ type Runner struct {
 	names   names
 	path    []byte // of a member of a JSON object
 	spans   []record.Span
+	held    *scan.Pattern // whose result for this line is known already
+	result  scan.Result
 	forms   map[*template.Template]*template.Runner
 	view    map[string]string // the labels for templates
 	texts   map[string]string // see lasting
@@ -92,6 +96,8 @@ func (r *Runner) Stream(labels record.Labels) {
 	r.came = append(r.came[:0], r.levelName)
 	r.fieldName = map[string]string{}
 	r.tails.era++
+	r.tails.serial++
+	r.alike.bare, r.alike.idle = r.tails.serial, r.prog.parser != nil && !r.wants(r.prog.parser.groups, nil)
 	r.text = nil
 }
 

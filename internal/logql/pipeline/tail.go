@@ -17,6 +17,8 @@ type tail struct {
 	plain   []byte
 	damaged bool
 	gap     bool
+	idle    bool     // the parser that comes first does not look at the line
+	serial  uint64   // no other that was read has it
 	came    []string // the names of the labels that it brings, needed or not
 	labels  []label  // those that are needed
 }
@@ -26,7 +28,8 @@ type tails struct {
 	seed maphash.Seed
 	of   []tail
 	// era changes with the names of labels: what was read before does not count any more.
-	era int
+	era    int
+	serial uint64 // that of the last one read
 }
 
 const (
@@ -59,6 +62,8 @@ func (r *Runner) tail(text []byte) *tail {
 func (r *Runner) read(t *tail, text []byte) {
 	t.text = append(t.text[:0], text...)
 	t.came, t.labels, t.plain = t.came[:0], t.labels[:0], t.plain[:0]
+	r.tails.serial++
+	t.serial = r.tails.serial
 	l, err := kept.Rest(t.text, 0)
 	if t.damaged = err != nil; t.damaged {
 		return
@@ -79,6 +84,7 @@ func (r *Runner) read(t *tail, text []byte) {
 			r.bring(t, label, value)
 		}
 	}
+	t.idle = r.prog.parser != nil && !r.wants(r.prog.parser.groups, t.came)
 }
 
 // bring adds a label that records come with, unless there is one of that name. The value is
