@@ -155,13 +155,12 @@ func (t *text) short(quicks []quick, i, pos int, row []record.Span) (seg, from, 
 	limit := min(end, len(b)-16)
 	for ; i < len(quicks); i++ {
 		q := &quicks[i]
-		// first is where the window begins that the end was found in, skip its place there.
-		// Keeping them apart shortens the chain from one segment to the next.
+		// The end is found skip behind first. Apart they are a shorter chain between segments.
 		first, skip := pos, 0
 	search:
 		for {
 			if first > limit || first+8 > len(b) {
-				return i, pos, -1
+				break
 			}
 			var m uint64
 			switch x := binary.LittleEndian.Uint64(b[first : first+8]); q.try {
@@ -186,6 +185,9 @@ func (t *text) short(quicks []quick, i, pos int, row []record.Span) (seg, from, 
 			first += 8
 		}
 		at, next := first+skip, first+q.n+skip
+		if at > limit && q.n == 0 && limit == end {
+			at, next = end, end // nothing ends the run before
+		}
 		if at > limit || at-pos < q.min || next > end || q.n == 0 && at != end || q.list && goesOn(b[at-1], b[at+1]) {
 			return i, pos, -1
 		}

@@ -65,17 +65,23 @@ type Pattern struct {
 // groups that have names. It matches where regexp would: anywhere in the line, unless ^
 // binds it. The error is that of package regexp, or that two groups have the same name.
 func Compile(expr string) (*Pattern, error) {
+	return CompileSome(expr, func(string) bool { return true })
+}
+
+// CompileSome is Compile without the fields that are not wanted.
+func CompileSome(expr string, wanted func(name string) bool) (*Pattern, error) {
 	re, err := regexp.Compile(expr)
 	if err != nil {
 		return nil, err
 	}
 	p := &Pattern{re: re}
 	slots := map[int]int{}
-	for i, name := range re.SubexpNames() {
-		if slices.Contains(p.names, name) {
+	names := re.SubexpNames()
+	for i, name := range names {
+		if name != "" && slices.Contains(names[:i], name) {
 			return nil, fmt.Errorf("error parsing regexp: duplicate group name: `%s`", name)
 		}
-		if name != "" {
+		if name != "" && wanted(name) {
 			slots[i] = len(p.names)
 			p.names = append(p.names, name)
 			p.groups = append(p.groups, i)

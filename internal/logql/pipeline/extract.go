@@ -38,7 +38,8 @@ func slotsOf(fields []string, need *Need) (list []slot) {
 
 func newRegexp(st *syntax.Regexp, need *Need) *regexpStage {
 	s := &regexpStage{re: st.Re}
-	if p, err := scan.Compile(st.Re.String()); err == nil {
+	wanted := func(field string) bool { return !newName(field, need).skip }
+	if p, err := scan.CompileSome(st.Re.String(), wanted); err == nil {
 		if ok, _ := p.Engine(); ok {
 			s.scan = p
 		}
