@@ -110,6 +110,28 @@ func bodyEnd(line []byte, start int) int {
 	return end
 }
 
+// IsTail tells whether text, which stands behind the body of a line, is one for BodyBefore: the
+// body's quote, maybe the name of the stream, and fields.
+func IsTail(text []byte) bool {
+	rest, ok := bytes.CutPrefix(text, []byte(`"`))
+	return ok && bytes.HasPrefix(bytes.TrimPrefix(rest, []byte(stderrPart)), []byte(fieldsPart)) && bytes.HasSuffix(text, []byte(`"}}`))
+}
+
+// BodyBefore is BodyAt for a line that may end with a tail that another line has: ok is false
+// if that does not tell where its body ends.
+func BodyBefore(line, tail []byte) (start, end int, ok bool) {
+	end = len(line) - len(tail)
+	if start = bodyStart(line); start < 0 || end < start || string(line[end:]) != string(tail) {
+		return 0, 0, false
+	}
+	if end == start {
+		return start, end, true
+	}
+	// The quote may be escaped, or that behind the name of the stream.
+	last := line[end-1]
+	return start, end, last != '\\' && (last != 'r' || !bytes.HasSuffix(line[start:end+1], []byte(stderrPart)))
+}
+
 // fieldsAt returns where the last that looks like the beginning of fields is behind start, -1
 // if nothing does. It is near the end.
 func fieldsAt(line []byte, start int) int {

@@ -33,8 +33,9 @@ type Runner struct {
 	clock kept.Clock
 
 	// Of the line.
-	start, end       int // of the line in text, without its newline
-	bodyAt, bodyEnd  int // of the body in text
+	start, end       int   // of the line in text, without its newline
+	bodyAt, bodyEnd  int   // of the body in text
+	known            *tail // what stands behind the body, if others have the same
 	escapes, escaped bool
 	hasPlain         bool
 	plain            []byte // the body as plain text, if it has escapes
@@ -178,7 +179,7 @@ func (r *Runner) locate() bool {
 
 // enter prepares for the line from start to end.
 func (r *Runner) enter() {
-	from, to := kept.BodyAt(r.text[r.start:r.end])
+	from, to := r.body(r.text[r.start:r.end])
 	r.bodyAt, r.bodyEnd = r.start+from, r.start+to
 	r.escapes, r.hasPlain, r.changed = false, false, false
 }

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash/maphash"
 
 	"github.com/weirlog/weir/internal/codec/kept"
@@ -28,18 +29,26 @@ type tails struct {
 	seed maphash.Seed
 	of   []tail
 	// era changes with the names of labels: what was read before does not count any more.
-	era    int
+	era int
+	// ends are some of them by the last bytes of lines, for finding them before it is known
+	// where a body ends.
+	ends   [maxEnds]*tail
 	serial uint64 // that of the last one read
 }
 
 const (
 	maxTails = 256 // a power of two
+	endBits  = 6
+	maxEnds  = 1 << endBits
 	// maxTail is how long a tail is remembered at most.
 	maxTail = 512
 )
 
 // tail returns what a tail says. It is valid until the next line.
 func (r *Runner) tail(text []byte) *tail {
+	if r.known != nil {
+		return r.known
+	}
 	c := &r.tails
 	if c.of == nil {
 		c.seed, c.of = maphash.MakeSeed(), make([]tail, maxTails+1)
@@ -55,7 +64,33 @@ func (r *Runner) tail(text []byte) *tail {
 		r.read(t, text)
 		t.era = c.era
 	}
+	if end := c.end(text); end != nil && !t.damaged && kept.IsTail(t.text) {
+		*end = t
+	}
 	return t
+}
+
+// end returns the place of what ends with text in ends; nil if that is too short.
+func (c *tails) end(text []byte) **tail {
+	const odd, last = 0x9E3779B97F4A7C15, len(`"}}`) // which all of them have
+	if len(text) < 8+last {
+		return nil
+	}
+	return &c.ends[binary.LittleEndian.Uint64(text[len(text)-8-last:])*odd>>(64-endBits)]
+}
+
+// body finds the body of a line, behind which there is mostly what others have there.
+func (r *Runner) body(line []byte) (from, to int) {
+	r.known = nil
+	if end := r.tails.end(line); end != nil {
+		if t := *end; t != nil && t.era == r.tails.era {
+			if from, to, ok := kept.BodyBefore(line, t.text); ok {
+				r.known = t
+				return from, to
+			}
+		}
+	}
+	return kept.BodyAt(line)
 }
 
 // read sets t to what a tail says.
