@@ -17,7 +17,8 @@ import (
 // as well as its third; text without fields is packed a little worse.
 type Encoder struct {
 	// long has, for 16 bytes, the last two places where they began, the later one in its
-	// lower half, and short, for six bytes, the last place. Places count from 1.
+	// lower half, and short, for six bytes, the last place. That is 0 if there was none:
+	// what stands at 0 is compared like all that is found.
 	long  [1 << longBits]uint64
 	short [1 << shortBits]uint32
 
@@ -35,8 +36,6 @@ const (
 	// margin is how much of the end of a frame is not searched, so that no look ahead goes
 	// beyond it.
 	margin = 24
-	// longCopy is a copy of the text at the last offset that is not worth comparing with others.
-	longCopy = 32
 	// maxSkip is how far the search goes without a delimiter.
 	maxSkip = 48
 	// hurry is after how many bytes without a copy the search passes over one more each time.
@@ -107,10 +106,10 @@ func (e *Encoder) search(from, to int) {
 	b := e.src
 	e.seqs.list = e.seqs.list[:0]
 	lits := slices.Grow(e.lits[:0], to-from+shortRun)
-	s, lit := from, from // lit is where the literals begin that have no sequence yet
+	s, lit := max(from, 1), from // lit is where the literals begin that have no sequence yet
 	limit := min(to, len(b)-margin)
 	for s < limit {
-		t, n := e.copyAt(s, to)
+		t, n := e.copyAt(b, s, to)
 		if n == 0 {
 			s = nextField(b, s+(s-lit)/hurry, limit)
 			continue
@@ -142,37 +141,55 @@ func appendRun(lits, b []byte, n int) []byte {
 	return lits[:at+n]
 }
 
-// copyAt returns where the text at s was before and how many bytes of it, up to the place
-// to; n is 0 if nowhere.
-func (e *Encoder) copyAt(s, to int) (t, n int) {
-	b := e.src
+// copyAt returns where the text of b at s, which is not 0, was before and how many bytes of
+// it, up to the place to; n is 0 if nowhere.
+func (e *Encoder) copyAt(b []byte, s, to int) (t, n int) {
 	w, v := binary.LittleEndian.Uint64(b[s:]), binary.LittleEndian.Uint64(b[s+8:])
 	long := &e.long[(w*0xCF1BBCDCB7A56463^v)*0x9E3779B97F4A7C15>>(64-longBits)]
 	short := &e.short[(w<<16)*0x9E3779B97F4A7C15>>(64-shortBits)]
-	last, six := *long, int(*short)-1
-	near, far := int(uint32(last))-1, int(last>>32)-1
-	*long, *short = last<<32|uint64(s+1), uint32(s+1)
-	if r := s - e.reps[0]; r >= 0 && binary.LittleEndian.Uint32(b[r:]) == uint32(w) {
-		if t, n = r, same(b[:to], s, r); n >= longCopy {
-			return t, n
+	last, six := *long, int(*short)
+	*long, *short = last<<32|uint64(s), uint32(s)
+	near, rep := int(uint32(last)), s-e.reps[0]
+	again := binary.LittleEndian.Uint64(b[rep:]) ^ w
+	if binary.LittleEndian.Uint64(b[near:]) != w {
+		if t, n = shortCopy(again, binary.LittleEndian.Uint64(b[six:])^w, rep, six); n == 8 {
+			n += same(b[:to], s+8, t+8)
+		}
+	} else {
+		t, n = near, 8+same(b[:to], s+8, near+8)
+		if again == 0 && rep != near {
+			if m := 8 + same(b[:to], s+8, rep+8); m+1 >= n {
+				t, n = rep, m
+			}
+		}
+		// The other can only be better if it goes on where the first ends.
+		far := int(last >> 32)
+		if s+n+2 <= to && binary.LittleEndian.Uint64(b[far:]) == w && binary.LittleEndian.Uint16(b[far+n:]) == binary.LittleEndian.Uint16(b[s+n:]) {
+			if m := 8 + same(b[:to], s+8, far+8); m > n+1 {
+				t, n = far, m
+			}
 		}
 	}
-	if near >= 0 && binary.LittleEndian.Uint64(b[near:]) == w {
-		if m := min(8+same(b[:to], s+8, near+8), to-s); m > n+1 {
-			t, n = near, m
-		}
-	}
-	// The other can only be better if it goes on where the first ends.
-	if far >= 0 && s+n+2 <= to && binary.LittleEndian.Uint64(b[far:]) == w && binary.LittleEndian.Uint16(b[far+n:]) == binary.LittleEndian.Uint16(b[s+n:]) {
-		if m := min(8+same(b[:to], s+8, far+8), to-s); m > n+1 {
-			t, n = far, m
-		}
-	}
-	if n == 0 && six >= 0 && (binary.LittleEndian.Uint64(b[six:])^w)<<16 == 0 {
-		t, n = six, same(b[:to], s, six)
-	}
-	if n < minMatch { // cut short by the end of the block
+	if n = min(n, to-s); n < minMatch { // cut short by the end of the block
 		return 0, 0
+	}
+	return t, n
+}
+
+// shortCopy chooses between a copy at the last offset, of four bytes at least, and one that
+// was found by six bytes: again and found have zeros where eight bytes are the same. It
+// does so without a branch for each question, since nobody can foresee the answers.
+func shortCopy(again, found uint64, rep, six int) (t, n int) {
+	t, n = rep, bits.TrailingZeros64(again)/8
+	if n < 4 {
+		n = 0
+	}
+	m := bits.TrailingZeros64(found) / 8
+	if m < 6 {
+		m = 0
+	}
+	if m > n+1 {
+		t, n = six, m
 	}
 	return t, n
 }
@@ -191,12 +208,29 @@ func same(b []byte, s, t int) int {
 }
 
 // nextField returns where the field after the one at s begins: after the next delimiter.
+// Most fields end within the eight bytes that are looked at first.
 func nextField(b []byte, s, limit int) int {
+	if s >= limit {
+		return limit
+	}
+	if end := delimiters(binary.LittleEndian.Uint64(b[s:])); end != 0 {
+		return s + bits.TrailingZeros64(end)/8 + 1
+	}
 	limit = min(limit, s+maxSkip)
-	for s < limit && inField[b[s]] {
-		s++
+	for s += 8; s < limit && inField[b[s]]; s++ {
 	}
 	return s + 1
+}
+
+const ones, tops = 0x0101010101010101, 0x8080808080808080
+
+// delimiters returns the highest bit of each of eight bytes that is not in inField.
+func delimiters(w uint64) uint64 {
+	c := w &^ tops
+	l := c | 0x20*ones // letters in lower case
+	letters := (l + (0x80-'a')*ones) &^ (l + (0x80-'z'-1)*ones)
+	digits := (c + (0x80-'0')*ones) &^ (c + (0x80-'9'-1)*ones)
+	return (^(letters | digits) | w) & tops
 }
 
 // inField has the bytes that are not delimiters: ASCII letters and digits.

@@ -190,6 +190,27 @@ func TestXXH64(t *testing.T) {
 	good("abc", 0x44bc2cf5ad770999)
 }
 
+// TestDelimiters compares the delimiters of eight bytes with what each byte is by itself.
+func TestDelimiters(t *testing.T) {
+	for c := range 256 {
+		for _, other := range []byte{0, ' ', 'a', '0', 0x7f, 0x80, 0xff} {
+			for i := range 8 {
+				b := bytes.Repeat([]byte{other}, 8)
+				b[i] = byte(c)
+				var want uint64
+				for k, c := range b {
+					if !inField[c] {
+						want |= 0x80 << (8 * k)
+					}
+				}
+				if got := delimiters(binary.LittleEndian.Uint64(b)); got != want {
+					t.Fatalf("delimiters of %q = %x, want %x", b, got, want)
+				}
+			}
+		}
+	}
+}
+
 // FuzzAppendFrame puts text together as the input says.
 func FuzzAppendFrame(f *testing.F) {
 	f.Add([]byte("GET /index.html 200\nGET /index.htm 404\n"), uint16(100), uint64(1))
