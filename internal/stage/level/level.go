@@ -113,6 +113,10 @@ const maxScratch = 16 << 10
 // look at more.
 const searched = 4096
 
+// besideWords is where a control character matters to the words of a line: those that
+// severity.FromLine looks at are in its first 200 bytes, unless it is an object.
+const besideWords = 200 + len(`\u001b`)
+
 // beginning returns the text of r for severity.FromLine, valid until the next call. Words
 // and quotes need no unescaping, but tabs and the colors of terminals do, which stand as
 // \u0009 and \u001b right before a level.
@@ -122,7 +126,11 @@ func (s *stage) beginning(b *record.Batch, r *record.Record) []byte {
 		return text
 	}
 	text = text[:min(len(text), searched)]
-	if hasControl(text[:min(len(text), searched/8)]) {
+	near := besideWords
+	if len(text) > 0 && text[0] == '{' {
+		near = searched / 8
+	}
+	if hasControl(text[:min(len(text), near)]) {
 		s.plain = dockerjson.Unescape(s.plain[:0], text)
 		return s.plain
 	}
