@@ -97,7 +97,8 @@ func zerosAtLeast(w uint64) uint64 { return (w - ones) &^ w & highs }
 // TextLen returns how long a canonical body or value is without its escapes.
 func TextLen(body []byte) int {
 	escapes := bytes.Count(body, backslash)
-	if escapes == 0 || onlyShort(body) {
+	// Each quote is escaped, so with as many backslashes there are no other escapes.
+	if escapes == 0 || escapes == bytes.Count(body, quote) || onlyShort(body) {
 		return len(body) - escapes
 	}
 	n := len(body)
@@ -115,7 +116,7 @@ func TextLen(body []byte) int {
 	}
 }
 
-var backslash = []byte{'\\'}
+var backslash, quote = []byte{'\\'}, []byte{'"'}
 
 // onlyShort tells whether a canonical text has as many escapes as backslashes, and none that
 // is longer than two bytes. It looks at sixteen bytes at once, and for each at the one before.
