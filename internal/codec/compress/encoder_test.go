@@ -159,6 +159,27 @@ func TestManySequences(t *testing.T) {
 	}
 }
 
+// TestFarCopies has offsets, copies and literals with as many bits as a large frame can have.
+func TestFarCopies(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	text := make([]byte, 3<<20)
+	for i := range text {
+		text[i] = byte(r.Uint32())
+	}
+	half := len(text) / 2
+	for at := half; at < len(text)-70_000; at += r.IntN(70_000) {
+		n := r.IntN(40)
+		if r.IntN(4) == 0 {
+			n = r.IntN(70_000)
+		}
+		from := r.IntN(half - n)
+		copy(text[at:at+n], text[from:])
+		at += n
+	}
+	var e Encoder
+	checkFrame(t, &e, text)
+}
+
 // TestCodes holds the codes of lengths against the ranges that they stand for.
 func TestCodes(t *testing.T) {
 	check := func(kind string, code func(uint32) uint8, extra *[maxCodes]uint8) {

@@ -139,6 +139,10 @@ func (f *fse) mode() uint8 {
 	return modeTable
 }
 
+// maxUnwritten is how many bits may wait when three states follow, of 26 bits at most, and
+// still all are in one word, which is not full. Few sequences have more.
+const maxUnwritten = 63 - 26
+
 // maxSequenceBytes is more than a sequence takes, with three codes and the bits after them.
 const maxSequenceBytes = 11
 
@@ -156,17 +160,20 @@ func (s *sequences) appendBits(dst []byte) []byte {
 	acc |= (uint64(q.match) & (1<<matchBits[c.match] - 1)) << used
 	used += uint(matchBits[c.match])
 	at := 0
+	list, codes := s.list, s.codes[:len(s.list)]
 	for i := last; ; {
-		binary.LittleEndian.PutUint64(out[at:], acc)
-		at += int(used >> 3)
-		acc >>= used &^ 7
-		used &= 7
-		acc |= (uint64(q.offset) & (1<<c.offset - 1)) << used
+		if used+uint(c.offset) > maxUnwritten {
+			binary.LittleEndian.PutUint64(out[at:], acc)
+			at += int(used >> 3)
+			acc >>= used &^ 7
+			used &= 7
+		}
+		acc |= (uint64(q.offset) & (1<<(c.offset&31) - 1)) << (used & 63)
 		used += uint(c.offset)
 		if i--; i < 0 {
 			break
 		}
-		q, c = s.list[i], s.codes[i]
+		q, c = list[i], codes[i]
 		acc, used = s.offsets.step(&offset, c.offset, acc, used)
 		acc, used = s.matches.step(&match, c.match, acc, used)
 		acc, used = s.lits.step(&lits, c.lits, acc, used)
@@ -174,10 +181,10 @@ func (s *sequences) appendBits(dst []byte) []byte {
 		at += int(used >> 3)
 		acc >>= used &^ 7
 		used &= 7
-		acc |= (uint64(q.lits) & (1<<litBits[c.lits] - 1)) << used
-		used += uint(litBits[c.lits])
-		acc |= (uint64(q.match) & (1<<matchBits[c.match] - 1)) << used
-		used += uint(matchBits[c.match])
+		acc |= (uint64(q.lits) & (1<<(litBits[c.lits&(maxCodes-1)]&31) - 1)) << used
+		used += uint(litBits[c.lits&(maxCodes-1)])
+		acc |= (uint64(q.match) & (1<<(matchBits[c.match&(maxCodes-1)]&31) - 1)) << (used & 63)
+		used += uint(matchBits[c.match&(maxCodes-1)])
 	}
 	w := bitWriter{acc, used}
 	dst = w.flush(dst[:n+at])
