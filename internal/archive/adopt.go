@@ -21,6 +21,8 @@ type Told struct {
 	// Log and Generation are of the snapshot the States come from, as Checkpoint was told.
 	Log        string
 	Generation uint64
+	// Floor is what Floor returned before.
+	Floor uint64
 	// Damaged says that the log lacks commits that were durable: then files may rightly
 	// have more than it knows, and are believed.
 	Damaged bool
@@ -31,6 +33,7 @@ type Told struct {
 // identity: for those nothing is to be replayed.
 func Recover(o Options, t Told) (a *Archive, adopted map[string]bool, err error) {
 	a = newArchive(o)
+	a.past.floor = t.Floor
 	byDir := make(map[string]string, len(t.States))
 	for id := range t.States {
 		byDir[dirOf(id)] = id

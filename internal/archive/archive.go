@@ -122,7 +122,8 @@ type Archive struct {
 	log        string
 	generation uint64
 	unsure     bool             // a sync failed: what was written since the last checkpoint is in doubt
-	stale      []string         // files of tails to remove once the log that has the text is synced
+	stale      []stale          // tails whose files go once the log that has the text is synced
+	evicted    []string         // directories of streams that are forgotten, which go then, too
 	owed       map[*Stream]bool // those of which the log does not have yet what retention decided
 	enc        compress.Encoder
 	dec        compress.Decoder

@@ -433,6 +433,8 @@ func TestUntil(t *testing.T) {
 	look := func(want int) {
 		t.Helper()
 		now = now.Add(time.Minute)
+		a.TakeDelivered()
+		a.Tidy()
 		a.Retain(now)
 		a.Due(now, func(*Stream, []byte) {})
 		a.Show()

@@ -39,7 +39,7 @@ func (a *Archive) Show() {
 			continue
 		}
 		if err := s.writeTail(); err != nil {
-			a.refuse(errors.Is(err, disk.ErrFull))
+			a.refuse(disk.IsFull(err))
 			a.opts.Log.Debug("tail stays in memory", "stream", s.ID(), "error", err)
 		}
 		s.show()
@@ -81,18 +81,38 @@ func (a *Archive) spill() {
 	}
 }
 
-// Tidy removes the files of tails that are in blocks or gone: the log that says so is synced.
-// Nothing is removed while blocks wait, as readers see the tails that they were.
+// stale is a tail that is in a block or gone.
+type stale struct {
+	stream *Stream
+	first  uint64
+}
+
+// Tidy says that the log is synced: files that it makes superfluous go, and what sinks have
+// need not be there again after a crash.
 func (a *Archive) Tidy() {
-	if len(a.touched) > 0 {
-		return
-	}
-	for _, name := range a.stale {
-		if err := a.opts.Tree.Remove(name); err != nil {
-			a.opts.Log.Warn("remove a tail that is in a block", "file", name, "error", err)
+	a.keepDelivered()
+	late := a.stale[:0]
+	for _, t := range a.stale {
+		if t.stream.showsFile(t.first) {
+			late = append(late, t) // until the block is shown that it became
+			continue
+		}
+		if err := a.opts.Tree.Remove(t.stream.dir + tailName(t.first)); err != nil {
+			a.opts.Log.Warn("remove a tail that is in a block", "stream", t.stream.ID(), "error", err)
 		}
 	}
-	a.stale = a.stale[:0]
+	a.stale = late
+	for _, dir := range a.evicted {
+		a.removeDir(dir)
+	}
+	a.evicted = nil
+}
+
+// showsFile tells whether readers read the tail that begins with that record from its file.
+func (s *Stream) showsFile(first uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.visible.memFrom > 0 && s.visible.tail.First == first
 }
 
 // refuse notes, if so, that the disk has no room for text that is in the log. No more is
@@ -105,6 +125,10 @@ func (a *Archive) refuse(so bool) {
 	}
 	a.refused = a.refused || so
 }
+
+// roomAgain is how much free space a disk has to have, once it was full, for text to be kept
+// again: as much as may wait for a commit, and its blocks' other files.
+const roomAgain = 8 << 20
 
 // Retry writes what the disk had no room for, and has text kept again once there is some.
 // Like Show it is for when the log is synced.
@@ -121,12 +145,14 @@ func (a *Archive) Retry() {
 			return
 		}
 	}
+	a.Show()
+	if free, _, err := a.opts.Tree.Space(); err != nil || free < roomAgain {
+		return
+	}
 	a.mu.Lock()
 	a.refused = false
 	a.mu.Unlock()
 	a.opts.Log.Info("the disk has room again: text is kept")
-	a.Show()
-	a.Tidy()
 }
 
 // syncEach is up to how many segments are synced one by one; with more, one call for the
@@ -147,7 +173,7 @@ func (a *Archive) Checkpoint() error {
 			errs = append(errs, err)
 		}
 		if !s.isDescribed() {
-			if err := s.writeMeta(true); err != nil && !errors.Is(err, disk.ErrFull) {
+			if err := s.writeMeta(true); err != nil && !disk.IsFull(err) {
 				return err
 			}
 		}
@@ -247,7 +273,10 @@ func (a *Archive) Vanish() {
 		}
 		s.touch()
 	}
-	a.stale = nil
+	a.stale, a.evicted = nil, nil
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.past.forgetAll()
 }
 
 // pack compresses a block, and unpacks it again: this is the last moment at which the text

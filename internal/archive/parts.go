@@ -16,6 +16,7 @@ const (
 	partText   = 't' // joins the tail: NDJSON
 	partBlock  = 'b' // takes the tail's place: entry, filter and frame
 	partDrop   = 'd' // the number of a record: those before it are gone, the tail too
+	partRest   = 'r' // the number of a record and the text from there on: the tail from now on
 	partMissed = 'm' // how many records were not kept that no gap record states yet
 )
 
@@ -25,7 +26,7 @@ type part struct {
 	text         []byte
 	block        block
 	grams, frame []byte
-	number       uint64 // of partDrop and partMissed
+	number       uint64 // of partDrop, partRest and partMissed
 }
 
 // errParts means that what a log has of a stream cannot be repeated.
@@ -45,6 +46,8 @@ func (r *reader) part() (p part, err error) {
 		}
 	case partDrop, partMissed:
 		p.number = uint64(r.offset())
+	case partRest:
+		p.number, p.text = uint64(r.offset()), r.bytes()
 	default:
 		r.fail()
 	}
@@ -66,6 +69,11 @@ func eachPart(log []byte, do func(p *part)) error {
 	return nil
 }
 
+func appendRest(dst []byte, first uint64, text []byte) []byte {
+	dst = appendNumber(dst, partRest, first)
+	return append(binary.AppendUvarint(dst, uint64(len(text))), text...)
+}
+
 func appendNumber(dst []byte, kind byte, n uint64) []byte {
 	return binary.AppendUvarint(append(dst, kind), n)
 }
@@ -84,6 +92,8 @@ func nextOf(stored, since []byte) uint64 {
 			next = p.block.end()
 		case partDrop:
 			next = max(next, p.number)
+		case partRest:
+			next = p.number + uint64(bytes.Count(p.text, []byte("\n")))
 		}
 	})
 	return next
@@ -93,7 +103,7 @@ func nextOf(stored, since []byte) uint64 {
 // or gone: then nobody needs its file.
 func endsTail(st state, since []byte) (ends bool) {
 	_ = eachPart(since, func(p *part) {
-		ends = ends || p.kind == partBlock || p.kind == partDrop && p.number > st.tailFirst
+		ends = ends || p.kind == partBlock || p.kind == partRest || p.kind == partDrop && p.number > st.tailFirst
 	})
 	return ends
 }
@@ -109,6 +119,8 @@ func (s *Stream) Replay(log []byte) error {
 			s.replayBlock(p)
 		case partDrop:
 			s.replayDrop(p.number)
+		case partRest:
+			s.restart(p.number, p.text)
 		case partMissed:
 			s.missed.Store(p.number)
 		}
@@ -127,7 +139,7 @@ func (s *Stream) replayBlock(p *part) {
 	} else {
 		s.waiting = append(s.waiting, waiting{b: p.block, frame: frame, grams: bytes.Clone(p.grams)})
 	}
-	s.next = p.block.end()
+	s.next, s.fresh = p.block.end(), false
 	s.dropTail()
 }
 
@@ -142,10 +154,8 @@ func (s *Stream) replayDrop(before uint64) {
 			s.removeOldest()
 		}
 	}
-	if before >= s.next {
-		s.dropTail()
-		s.next = before // of a stream that goes on with its numbers
-		s.tail.start(before)
+	if before >= s.next || s.fresh {
+		s.restart(before, nil)
 	}
 }
 
@@ -189,18 +199,13 @@ func (s *Stream) appendGone(dst []byte) []byte {
 	return dst
 }
 
-// settle appends what retention decided about the stream. A tail that no sink wants any more
-// goes only here, behind text that came meanwhile.
+// settle appends what retention decided about the stream. What of a tail no sink wants any
+// more goes only here, from before text that came meanwhile.
 func (s *Stream) settle(dst []byte) []byte {
-	if before := s.unwanted(); s.tail.Bytes > 0 && before >= s.next {
-		s.clear(before)
-		s.a.count(func(st *Stats) { st.Removed += uint64(s.tail.Records) })
-		s.touch()
-		s.dropTail()
-		s.gone = s.next
-		s.a.cleared.Store(true)
-	}
 	dst = s.appendGone(dst)
+	if before := s.unwanted(); s.tail.Bytes > 0 && before > s.tail.First {
+		dst = s.cutTail(dst, min(before, s.next))
+	}
 	if s.missed.Load() > 0 && !s.a.Full() {
 		dst = s.Add(dst, nil)
 	}

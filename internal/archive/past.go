@@ -11,50 +11,65 @@ const maxPast = 4096
 // forgetAtOnce is how many streams one look at the bounds forgets: each is synced.
 const forgetAtOnce = 16
 
-// past remembers the numbers behind the last records of streams that have no text any more,
-// by directory: whoever has read up to there goes on when the stream comes back. Of too many
-// those with the smallest numbers are forgotten: streams that may be such ones begin behind
-// all of them, so that nothing of them is taken for something that was read.
-type past map[string]uint64
+// past remembers the numbers behind the last records of streams that have no text any more:
+// whoever has read up to there goes on when the stream comes back. Of too many those with the
+// smallest numbers are forgotten. A stream that may be such a one begins behind all that were,
+// so that nothing of it is taken for something that was read.
+type past struct {
+	next  map[string]uint64 // by directory
+	floor uint64            // the largest number that was forgotten
+}
 
 // add remembers a stream, and returns the directory of one that is forgotten for it, or "".
-func (p past) add(dir string, next uint64) (dropped string) {
-	p[dir] = next
-	if len(p) <= maxPast {
+func (p *past) add(dir string, next uint64) (dropped string) {
+	if p.next == nil {
+		p.next = map[string]uint64{}
+	}
+	p.next[dir] = next
+	if len(p.next) <= maxPast {
 		return ""
 	}
-	dropped = p.least()
-	delete(p, dropped)
+	for dir, next := range p.next {
+		if dropped == "" || next < p.next[dropped] {
+			dropped = dir
+		}
+	}
+	p.floor = max(p.floor, p.next[dropped])
+	delete(p.next, dropped)
 	return dropped
 }
 
 // take returns the number that a stream begins with, and does not remember it further.
-func (p past) take(dir string) uint64 {
-	next, ok := p[dir]
-	delete(p, dir)
-	if !ok && len(p) >= maxPast/2 {
-		return p[p.least()]
+func (p *past) take(dir string) uint64 {
+	next, ok := p.next[dir]
+	delete(p.next, dir)
+	if !ok {
+		next = p.floor
 	}
 	return max(next, 1)
 }
 
-func (p past) least() string {
-	least := ""
-	for dir, next := range p {
-		if least == "" || next < p[least] {
-			least = dir
-		}
+// forgetAll is for when their files are gone.
+func (p *past) forgetAll() {
+	for _, next := range p.next {
+		p.floor = max(p.floor, next)
 	}
-	return least
+	p.next = nil
 }
 
-// begin makes a stream that is new here go on with the numbers that it had.
+// Floor returns the number that is above those of all streams that were forgotten. The log
+// has to remember it.
+func (a *Archive) Floor() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.past.floor
+}
+
+// begin makes a stream that is new here begin with that number.
 func (s *Stream) begin(next uint64) {
-	if next > 1 {
-		s.next, s.begun, s.gone = next, next, next
-		s.tail.start(next)
-		s.visible = &visible{next: next}
-	}
+	s.next, s.begun, s.gone, s.fresh = next, next, next, true
+	s.tail.start(next)
+	s.visible = &visible{next: next}
 }
 
 // recall tells whether a directory is that of a stream of the past: it has no text.
@@ -79,8 +94,8 @@ func isText(name string) bool {
 
 // bury remembers a stream, if need be in place of another.
 func (a *Archive) bury(dir string, next uint64) {
-	if old := a.past.add(dir, next); old != "" && !a.opts.ReadOnly {
-		a.removeDir(old)
+	if old := a.past.add(dir, next); old != "" {
+		a.evicted = append(a.evicted, old)
 	}
 }
 
@@ -96,28 +111,31 @@ func (a *Archive) removeDir(dir string) {
 	}
 }
 
-// forget lets go a stream that has no text any more and that nobody writes to, and tells
-// whether it did. What stays is its description, with its number.
-func (a *Archive) forget(s *Stream) bool {
-	if len(s.segments) > 0 || s.tail.Bytes > 0 || len(s.waiting) > 0 || !s.shown || a.dirty[s] || a.owed[s] || s.writers.Load() > 0 {
-		return false
-	}
-	a.mu.Lock() // so that nobody can begin to write to it
-	defer a.mu.Unlock()
-	if s.writers.Load() > 0 {
-		return false
-	}
+// isIdle tells whether a stream has no text any more, and nobody writes to it.
+func (s *Stream) isIdle() bool {
+	return len(s.segments) == 0 && s.tail.Bytes == 0 && len(s.waiting) == 0 && s.shown &&
+		!s.a.dirty[s] && !s.a.owed[s] && s.writers.Load() == 0
+}
+
+// forget lets go an idle stream. What stays is its description, with its number.
+func (a *Archive) forget(s *Stream) {
 	if s.next > 1 && (s.begun != s.next || !s.hasMeta) {
+		was := s.begun
 		s.begun = s.next
 		err := s.writeMeta(true)
 		if err == nil {
 			err = a.opts.Tree.SyncNames(s.dir)
 		}
 		if err != nil {
-			s.begun = 0 // to be tried again
-			a.opts.Log.Warn("forget a stream without text", "stream", s.ID(), "error", err)
-			return false
+			s.begun = was // to be tried again
+			a.opts.Log.Debug("forget a stream without text later", "stream", s.ID(), "error", err)
+			return
 		}
+	}
+	a.mu.Lock() // so that nobody can begin to write to it
+	defer a.mu.Unlock()
+	if s.writers.Load() > 0 {
+		return
 	}
 	delete(a.streams, s.dir)
 	if s.next > 1 {
@@ -125,5 +143,4 @@ func (a *Archive) forget(s *Stream) bool {
 	} else {
 		a.removeDir(s.dir)
 	}
-	return true
 }

@@ -63,6 +63,8 @@ func goes(t *testing.T, a *Archive, states map[string][]byte) map[string][]byte 
 	now := time.Now()
 	for range 5 {
 		now = now.Add(time.Minute)
+		a.TakeDelivered()
+		a.Tidy()
 		a.Retain(now)
 		a.Due(now, func(*Stream, []byte) {})
 		a.Show()
@@ -86,19 +88,32 @@ func TestPastIsBounded(t *testing.T) {
 		fs.SetBytes(fmt.Sprintf("streams/s%d/%s", i, metaName), []byte("{}"))
 	}
 	a.bury("streams/last/", 10_000)
+	a.Tidy()
 	left := 0
 	for _, name := range fs.Names() {
 		if strings.HasSuffix(name, metaName) {
 			left++
 		}
 	}
-	if left > maxPast || len(a.past) > maxPast {
-		t.Errorf("%d files, %d are remembered", left, len(a.past))
+	if left > maxPast || len(a.past.next) > maxPast {
+		t.Errorf("%d files, %d are remembered", left, len(a.past.next))
 	}
 	if n := a.past.take("streams/s7/"); n < 9 {
 		t.Errorf("a forgotten one begins with %d", n)
 	}
 	if n := a.past.take("streams/s4500/"); n != 4502 {
 		t.Errorf("a remembered one begins with %d", n)
+	}
+	floor := a.Floor()
+	for i := range streams {
+		a.past.take(fmt.Sprintf("streams/s%d/", i))
+	}
+	a.bury("streams/few/", 2)
+	if n := a.past.take("streams/s8/"); n < 10 || a.Floor() < floor {
+		t.Errorf("when few are left a forgotten one begins with %d", n)
+	}
+	a.Vanish()
+	if n := a.past.take("streams/last/"); n < 10_000 {
+		t.Errorf("when their files are gone one begins with %d", n)
 	}
 }

@@ -97,7 +97,7 @@ func newArchive(o Options) *Archive {
 	}
 	a := &Archive{
 		opts: o, streams: map[string]*Stream{}, tails: map[*Tail]bool{},
-		changed: make(chan struct{}), dirty: map[*Stream]bool{}, owed: map[*Stream]bool{}, past: past{},
+		changed: make(chan struct{}), dirty: map[*Stream]bool{}, owed: map[*Stream]bool{},
 	}
 	a.dec.Checked = true // pack compares every byte
 	return a
@@ -140,8 +140,9 @@ func (a *Archive) load(dir string, k logged) error {
 			tails = append(tails, first)
 		}
 	}
-	if st != nil && st.next == 1 && s.begun > 1 { // the log does not know it yet
-		st.next, st.tailFirst, st.from = s.begun, s.begun, s.begun
+	if st != nil && st.next == 1 { // the log does not know it yet
+		st.next = max(s.begun, 1)
+		st.tailFirst, st.from, s.fresh = st.next, st.next, true
 	}
 	if st != nil {
 		s.cut(*st)
@@ -355,7 +356,7 @@ func (s *Stream) loadIndex(g *segment, limit lengths) ([]block, error) {
 func (s *Stream) passTail(first uint64, found []uint64) {
 	s.removeTails(first, found)
 	if slices.Contains(found, first) && !s.a.opts.ReadOnly {
-		s.a.stale = append(s.a.stale, s.dir+tailName(first))
+		s.a.stale = append(s.a.stale, stale{s, first})
 	}
 	s.tail.start(s.next)
 }

@@ -49,22 +49,12 @@ func (a *Archive) Retain(now time.Time) {
 		a.over = max(0, total-bound) // there are only tails: Due makes blocks of them, which can go
 	}
 	for i, n := 0, 0; i < len(all) && n < forgetAtOnce; i++ {
-		if a.forget(all[i]) {
+		if s := all[i]; s.isIdle() {
+			a.forget(s)
 			n++
 		}
 	}
 }
-
-// Clear removes, as Retain does, the text that was kept for sinks which have it now.
-func (a *Archive) Clear() {
-	for _, s := range a.All() {
-		s.clear(s.unwanted())
-	}
-}
-
-// Cleared tells whether text may have gone, since the last call, that was kept for sinks
-// alone: files that had it before have it still.
-func (a *Archive) Cleared() bool { return a.cleared.Swap(false) }
 
 // watchSpace compares the free space with the floor.
 func (a *Archive) watchSpace() {
@@ -110,28 +100,9 @@ func (s *Stream) retain(now time.Time) {
 		}
 		s.removeOldest()
 	}
-	s.clear(s.unwanted())
+	s.clear(s.unwanted(), now)
 	for size := s.bound().Size; size > 0 && s.onDisk() > size && len(s.segments) > 0; {
 		s.removeOldest()
-	}
-}
-
-// clear removes text before a record that nobody wants any more: whole segments, and, with
-// the next commit, the tail once all of it may go.
-func (s *Stream) clear(before uint64) {
-	if before >= s.next {
-		s.closeSegment()
-		if s.tail.Bytes > 0 {
-			s.a.owed[s] = true
-		}
-	}
-	for len(s.segments) > 0 {
-		g := s.segments[0]
-		if s.open && len(s.segments) == 1 || s.endOf(g) > before {
-			break
-		}
-		s.removeOldest()
-		s.a.cleared.Store(true)
 	}
 }
 

@@ -29,8 +29,7 @@ type Stream struct {
 	revision int // grows when def or keep change
 	visible  *visible
 
-	until     []string          // the sinks for whom alone the text is kept; guarded by mu
-	delivered map[string]uint64 // by sink, the record after the last that it has; guarded by mu
+	delivery delivery
 
 	missed  atomic.Uint64 // records that were not kept, to be stated by a gap
 	writers atomic.Int64  // inputs that write to it
@@ -53,6 +52,7 @@ type Stream struct {
 	lost       uint64 // records that were in damaged blocks, to be stated
 	doubt      bool   // a byte of the tail is not as it was, and none can say which
 	begun      uint64 // what its numbers began with; 0 is 1
+	fresh      bool   // it is new here: the log says what its numbers begin with
 	gone       uint64 // not 0: the log has to hold that the records before are gone
 }
 
@@ -207,42 +207,6 @@ func (s *Stream) isDescribed() bool {
 	return s.described == s.revision
 }
 
-// Until says that the text is kept only for these sinks: what all of them have goes. None:
-// it is kept for its own sake.
-func (s *Stream) Until(sinks []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.until = slices.Clone(sinks)
-	if len(sinks) > 0 {
-		s.a.cleared.Store(true) // a process before may have left some
-	}
-}
-
-// Delivered says that a sink has all records before next.
-func (s *Stream) Delivered(sink string, next uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.delivered == nil {
-		s.delivered = map[string]uint64{}
-	}
-	s.delivered[sink] = next
-}
-
-// unwanted returns the record before which nobody wants any, 0 if the text is kept for its
-// own sake.
-func (s *Stream) unwanted() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.until) == 0 {
-		return 0
-	}
-	next := s.delivered[s.until[0]]
-	for _, sink := range s.until[1:] {
-		next = min(next, s.delivered[sink])
-	}
-	return next
-}
-
 // target returns how large a block becomes, and a segment.
 func (s *Stream) target() (blockSize int, segmentSize int64) {
 	blockSize, segmentSize = blockBytes, segmentBytes
@@ -297,6 +261,7 @@ func (s *Stream) grow(dst, text []byte) []byte {
 		s.tail.start(s.next)
 		s.tail.since = time.Now().UnixMilli()
 	}
+	s.fresh = false
 	s.next += uint64(s.tail.take(text, nil))
 	s.tail.mem = append(s.tail.mem, text...)
 	dst = append(dst, partText)
@@ -309,19 +274,27 @@ func (s *Stream) Seal(dst []byte) []byte {
 		return dst
 	}
 	s.touch()
-	text := s.tail.mem
-	if s.tail.from > 0 {
-		whole, err := readAll(s.a.opts.Tree, s.dir+tailName(s.tail.First), int64(s.tail.from))
-		if err != nil || len(whole) < s.tail.from {
-			s.loseTail("the tail cannot be read", err)
-			return dst
-		}
-		text = append(whole, text...)
+	text, err := s.tailText()
+	if err != nil {
+		s.loseTail("the tail cannot be read", err)
+		return dst
 	}
 	for line := range kept.Lines(text) {
 		s.a.grams.Add(kept.BodyOf(line))
 	}
 	return s.seal(dst, text)
+}
+
+// tailText returns the text of the tail, which must not be changed.
+func (s *Stream) tailText() ([]byte, error) {
+	if s.tail.from == 0 {
+		return s.tail.mem, nil
+	}
+	whole, err := readAll(s.a.opts.Tree, s.dir+tailName(s.tail.First), int64(s.tail.from))
+	if err == nil && len(whole) < s.tail.from {
+		err = errors.New("it is too short")
+	}
+	return append(whole, s.tail.mem...), err
 }
 
 // seal makes a block of text, of which the builder knows and the filter, and appends it to
@@ -344,7 +317,7 @@ func (s *Stream) seal(dst, text []byte) []byte {
 // dropTail begins a new tail. The old one's file goes when the log is synced that says why.
 func (s *Stream) dropTail() {
 	if s.tail.onDisk > 0 && !s.a.opts.ReadOnly {
-		s.a.stale = append(s.a.stale, s.dir+tailName(s.tail.First))
+		s.a.stale = append(s.a.stale, stale{s, s.tail.First})
 	}
 	s.tail = tail{builder: s.tail.builder}
 	s.tail.start(s.next)
@@ -387,7 +360,7 @@ func (s *Stream) flush() error {
 			w.b.segment = g
 			err = g.write(&w.b, w.frame, w.grams)
 		}
-		if errors.Is(err, disk.ErrFull) {
+		if disk.IsFull(err) {
 			s.a.refuse(true)
 			return err
 		}
@@ -466,8 +439,8 @@ func (s *Stream) writeMeta(sync bool) error {
 	}
 	_, err = f.WriteAt(append(text, '\n'), 0)
 	err = errors.Join(err, f.Truncate(int64(len(text))+1))
-	if sync && err == nil {
-		err = f.Sync()
+	if (sync || s.begun > 1) && err == nil {
+		err = f.Sync() // what it replaces may be all that has the number
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", s.dir+metaName, err)

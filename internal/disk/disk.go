@@ -52,6 +52,9 @@ var ErrLocked = errors.New("in use by another process")
 // ErrFull means that the disk has no space left.
 const ErrFull = syscall.ENOSPC
 
+// IsFull tells whether err means that there is no space, on the disk or in the user's quota.
+func IsFull(err error) bool { return errors.Is(err, ErrFull) || errors.Is(err, syscall.EDQUOT) }
+
 // OS returns the FS of a real directory. The directory is made with mode 0700, files with
 // 0600: logs are nobody else's business.
 func OS(dir string) (Tree, error) {

@@ -3,6 +3,7 @@ package journal
 import (
 	"cmp"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -45,6 +46,7 @@ type commitLog struct {
 	archive   *archive.Archive
 	described map[*archive.Stream]bool // those that the current file tells the definition of
 	buf       []byte                   // scratch: a frame
+	floor     uint64                   // what the archive's was at the last look
 	unclean   bool                     // it has text that nobody wants any more
 	cleaned   time.Time                // when it was last rid of such
 }
@@ -57,9 +59,12 @@ func (l *commitLog) open(j *Journal) error {
 	if err != nil {
 		return err
 	}
+	if l.files[best].Sync() == nil { // then what it makes superfluous may go, and makes room
+		l.archive.Tidy()
+	}
 	l.current = best // begin writes the other one
 	switch err := l.begin(j); {
-	case errors.Is(err, disk.ErrFull):
+	case disk.IsFull(err):
 		// What was recovered stands. Reading and counting go on, commits once there is room.
 		l.archive.Show()
 		_ = l.note(j, err)
@@ -67,7 +72,7 @@ func (l *commitLog) open(j *Journal) error {
 	case err != nil:
 		return fmt.Errorf("write the first commit: %w", err)
 	}
-	if err := l.prepare(j, 1-l.current, l.offset); err != nil && !errors.Is(err, disk.ErrFull) {
+	if err := l.prepare(j, 1-l.current, l.offset); err != nil && !disk.IsFull(err) {
 		return err
 	}
 	return nil
@@ -95,6 +100,10 @@ func (l *commitLog) tick(j *Journal, now time.Time) {
 		l.lastSync = now
 		err := l.sync(j)
 		l.archive.Retain(now)
+		if floor := l.archive.Floor(); floor != l.floor {
+			l.floor = floor
+			j.Store(floorKey, binary.AppendUvarint(nil, floor))
+		}
 		if err == nil {
 			l.archive.Retry()
 			_ = l.note(j, nil) // there may be room for text again, or no longer
@@ -239,6 +248,7 @@ func (l *commitLog) take(j *Journal, all *change) bool {
 	c.reset()
 	j.mu.Lock()
 	j.takeLocked(c)
+	l.archive.TakeDelivered()
 	if all != nil {
 		j.copyLocked(all)
 	}
@@ -305,6 +315,9 @@ func (l *commitLog) begin(j *Journal) error {
 // identity is the key of the state that tells this log from those of other directories.
 const identity = "journal"
 
+// floorKey is the key of the state that has the archive's Floor.
+const floorKey = "journal/floor"
+
 // id returns the log's identity, which is made once.
 func (l *commitLog) id(j *Journal) string {
 	j.mu.Lock()
@@ -328,8 +341,9 @@ func (l *commitLog) clean(j *Journal, now time.Time) {
 	l.cleanNow(j, now)
 }
 
+// cleanNow does nothing on a full disk: what waits for room would be lost.
 func (l *commitLog) cleanNow(j *Journal, now time.Time) {
-	if !l.unclean {
+	if !l.unclean || l.archive.Full() {
 		return
 	}
 	l.cleaned = now

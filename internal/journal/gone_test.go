@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -17,6 +18,12 @@ func (w *world) until(name string) *archive.Stream {
 	s := w.journal.Archive().Find(inputOf(name).Stream.ID)
 	s.Until([]string{"files"})
 	return s
+}
+
+// delivered says that the sink has so many lines, and stores that it does.
+func (w *world) delivered(s *archive.Stream, lines int) {
+	w.journal.Store("cursor", binary.AppendUvarint(nil, uint64(lines)))
+	s.Delivered("files", uint64(lines+1))
 }
 
 // retain looks at the bounds as if that much time had passed.
@@ -49,7 +56,7 @@ func TestNoTextIsLeft(t *testing.T) {
 		if len(withText(&fs)) == 0 || len(numbers(t, w.journal.Archive(), "a")) != 20 {
 			t.Fatalf("the sink does not have it yet: %v", withText(&fs))
 		}
-		s.Delivered("files", 21)
+		w.delivered(s, 20)
 		now := time.Now()
 		switch end {
 		case "runs":
@@ -63,7 +70,7 @@ func TestNoTextIsLeft(t *testing.T) {
 		case "is killed":
 			w = reopen(t, &fs, w)
 			w.readText("a", 1, smallBlocks)
-			w.until("a").Delivered("files", 22)
+			w.delivered(w.until("a"), 21)
 			for i := range 3 {
 				w.journal.commit.tick(w.journal, now.Add(time.Duration(i)*time.Minute))
 			}
@@ -101,6 +108,9 @@ func TestGoneHistories(t *testing.T) {
 				}
 			case 5:
 				has = max(has, rnd.IntN(int(w.lines.Series("a").Value())+1))
+				if s := w.journal.Archive().Find("test/a"); s != nil {
+					w.delivered(s, has)
+				}
 			case 6:
 				w.retain(time.Duration(step) * time.Minute)
 			case 7:
@@ -110,9 +120,14 @@ func TestGoneHistories(t *testing.T) {
 				}
 				fs.Crash(func(i, size int) int { return []int{0, size, rnd.IntN(size + 1)}[rnd.IntN(3)] })
 				w = openSized(t, &fs, 64<<10)
+				n, _ := binary.Uvarint(w.journal.Load("cursor"))
+				has = int(n)
+				if s := w.journal.Archive().Find("test/a"); s != nil {
+					w.delivered(s, has)
+				}
 			}
 			if w.journal.Archive().Find("test/a") != nil {
-				w.until("a").Delivered("files", uint64(has+1))
+				w.until("a")
 			}
 			got := numbers(t, w.journal.Archive(), "a")
 			shown := int(w.lines.Series("a").Value())
@@ -308,5 +323,96 @@ func TestRoomAgain(t *testing.T) {
 	w = reopen(t, &fs, w)
 	if again := numbers(t, w.journal.Archive(), "a"); !slices.Equal(got, again) {
 		t.Errorf("after a restart %d", len(again))
+	}
+}
+
+// TestSteadyStream: of a stream that always has new lines, too, what its sink has goes.
+func TestSteadyStream(t *testing.T) {
+	var fs disk.Faulty
+	w := openSized(t, &fs, 1<<20)
+	for i := range 40 {
+		w.readText("a", 5, smallBlocks)
+		w.delivered(w.until("a"), max(0, i*5-2)) // it is behind by some
+		w.journal.commit.tick(w.journal, time.Now().Add(time.Duration(i)*time.Minute))
+		if got := numbers(t, w.journal.Archive(), "a"); len(got) > 20 || got[len(got)-1] != (i+1)*5 {
+			t.Fatalf("round %d: %s are kept", i, ends(got))
+		}
+	}
+	if n := strings.Count(string(fs.Bytes("commit-0.weir"))+string(fs.Bytes("commit-1.weir")), "abcdefgh abcdefgh abcdefgh abcdefgh"); n > 1000 {
+		t.Errorf("the log has %d pieces of text", n)
+	}
+	fs.Crash(func(_, size int) int { return size })
+	w = open(t, &fs)
+	if got := numbers(t, w.journal.Archive(), "a"); len(got) > 20 || got[len(got)-1] != 200 {
+		t.Errorf("after a crash %s are kept", ends(got))
+	}
+}
+
+// TestDeliveredDuringSync: what a sink says while a commit is on its way to the disk is not in
+// that commit, so no text goes for it before the next.
+func TestDeliveredDuringSync(t *testing.T) {
+	var fs disk.Faulty
+	w := openSized(t, &fs, 1<<20)
+	w.readText("a", 100, smallBlocks)
+	s := w.until("a")
+	if err := w.journal.commit.begin(w.journal); err != nil {
+		t.Fatal(err)
+	}
+	w.readText("b", 1, smallBlocks)
+	told := false
+	fs.FailWith(func(op string) error {
+		if op == "sync" && !told {
+			told = true
+			w.delivered(s, 100)
+		}
+		return nil
+	})
+	if err := w.sync(); err != nil {
+		t.Fatal(err)
+	}
+	w.retain(time.Minute)
+	fs.FailWith(nil)
+	fs.Crash(func(_, size int) int { return size })
+	w = openSized(t, &fs, 1<<20)
+	if w.journal.Load("cursor") != nil || len(numbers(t, w.journal.Archive(), "a")) != 100 {
+		t.Errorf("the sink has %v, %d lines are left", w.journal.Load("cursor"), len(numbers(t, w.journal.Archive(), "a")))
+	}
+}
+
+// lookTwice is a disk on which something happens between the first look at the log and that
+// at the files of text.
+type lookTwice struct {
+	disk.Tree
+	happens func()
+}
+
+func (d *lookTwice) List(dir string) ([]string, error) {
+	if d.happens != nil {
+		d.happens()
+		d.happens = nil
+	}
+	return d.Tree.List(dir)
+}
+
+// TestOpenBesideWriter: who reads the directory from outside sees no damage where a tail
+// became a block meanwhile.
+func TestOpenBesideWriter(t *testing.T) {
+	var fs disk.Faulty
+	w := openSized(t, &fs, 1<<20)
+	w.readText("a", 20, smallBlocks)
+	if err := w.journal.commit.begin(w.journal); err != nil {
+		t.Fatal(err)
+	}
+	a, err := OpenArchive(&lookTwice{&fs, func() {
+		w.readText("a", 60, smallBlocks)
+		if err := w.sync(); err != nil {
+			t.Error(err)
+		}
+	}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := numbers(t, a, "a"); len(got) != 80 || a.Stats().Damaged != 0 {
+		t.Errorf("%s, %d damaged", ends(got), a.Stats().Damaged)
 	}
 }

@@ -240,6 +240,7 @@ func (r *recovered) apply(c *change) {
 // since have.
 func openArchive(o archive.Options, r *recovered) (*archive.Archive, error) {
 	t := archive.Told{States: r.files, Since: map[string][]byte{}, Log: string(r.states[identity]), Generation: r.generation, Damaged: r.lost}
+	t.Floor, _ = binary.Uvarint(r.states[floorKey])
 	if !r.sound {
 		t.States = nil // what is there is all that is known
 	}
@@ -280,6 +281,20 @@ func openArchive(o archive.Options, r *recovered) (*archive.Archive, error) {
 // left it. Nothing on disk is changed, and no lock is taken: it is meant for a directory
 // that no weir uses; of one that is in use it shows the state of a moment.
 func OpenArchive(tree disk.Tree, log *slog.Logger) (*archive.Archive, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	// A weir that runs may have removed files between the look at the log and that at them.
+	for range 4 {
+		a, err := openOnce(tree, slog.New(slog.DiscardHandler))
+		if err == nil && a.Stats().Damaged == 0 {
+			return a, nil
+		}
+	}
+	return openOnce(tree, log)
+}
+
+func openOnce(tree disk.Tree, log *slog.Logger) (*archive.Archive, error) {
 	var files [2]disk.File
 	found := [2]*recovered{{}, {}}
 	best := 0
@@ -303,9 +318,6 @@ func OpenArchive(tree disk.Tree, log *slog.Logger) (*archive.Archive, error) {
 	}
 	r := found[best]
 	r.lost = lost(files, found, best)
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	a, err := openArchive(archive.Options{Tree: tree, Log: log, ReadOnly: true}, r)
 	if err != nil {
 		return nil, err
