@@ -214,6 +214,14 @@ func (a *Archive) Full() bool {
 	return a.full || a.refused
 }
 
+// Low tells whether it has less than the floor. Where it has none, but the log has, text may
+// come that is written once there is room.
+func (a *Archive) Low() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.full
+}
+
 // A CorruptError says what of the kept text is damaged. The rest is there.
 type CorruptError struct {
 	File   string

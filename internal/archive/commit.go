@@ -115,8 +115,8 @@ func (s *Stream) showsFile(first uint64) bool {
 	return s.visible.memFrom > 0 && s.visible.tail.First == first
 }
 
-// refuse notes, if so, that the disk has no room for text that is in the log. No more is
-// accepted then, so what waits for room is at most what was accepted before.
+// refuse notes, if so, that the disk has no room for text that is in the log. What waits for
+// room is no more than the log has.
 func (a *Archive) refuse(so bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

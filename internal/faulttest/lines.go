@@ -190,8 +190,8 @@ type Result struct {
 
 var keptLine = regexp.MustCompile(`(?m)^n=(\d+) crc=([0-9a-f]{8}) `)
 
-// Kept adds to r what became of the text of the lines, as weir journal finds it.
-func (w *Weir) Kept(r *Result) {
+// cat returns the text that is kept.
+func (w *Weir) cat() []byte {
 	w.t.Helper()
 	cmd := exec.Command(Binary(w.t), "journal", "cat", "-c", w.config)
 	cmd.Env = append(os.Environ(), w.env...)
@@ -199,8 +199,14 @@ func (w *Weir) Kept(r *Result) {
 	if err != nil {
 		w.t.Fatalf("weir journal cat: %v", err)
 	}
+	return out
+}
+
+// Kept adds to r what became of the text of the lines, as weir journal finds it.
+func (w *Weir) Kept(r *Result) {
+	w.t.Helper()
 	times := make([]int, r.Written)
-	for _, m := range keptLine.FindAllSubmatch(out, -1) {
+	for _, m := range keptLine.FindAllSubmatch(w.cat(), -1) {
 		n, err := strconv.Atoi(string(m[1]))
 		if err != nil || n >= r.Written || string(m[2]) != checksum(n) {
 			r.Foreign++
@@ -218,6 +224,22 @@ func (w *Weir) Kept(r *Result) {
 			r.Example += fmt.Sprintf(" %d kept %d×", n, c)
 		}
 	}
+}
+
+// notKept is what a gap record says of lines that were counted and not kept.
+var notKept = regexp.MustCompile(`(?m)^(\d+) records were counted and not kept`)
+
+// Missed returns how many lines the kept text states to be counted and not kept.
+func (w *Weir) Missed() (n int) {
+	w.t.Helper()
+	for _, m := range notKept.FindAllSubmatch(w.cat(), -1) {
+		k, err := strconv.Atoi(string(m[1]))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		n += k
+	}
+	return n
 }
 
 var numbered = regexp.MustCompile(`^lines_total\{.*crc="([0-9a-f]+)".*\}$`)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirlog/weir/internal/archive"
@@ -47,6 +48,7 @@ type commitLog struct {
 	described map[*archive.Stream]bool // those that the current file tells the definition of
 	buf       []byte                   // scratch: a frame
 	floor     uint64                   // what the archive's was at the last look
+	strained  atomic.Bool              // it has so much that a full disk should bring no more text
 	unclean   bool                     // it has text that nobody wants any more
 	cleaned   time.Time                // when it was last rid of such
 }
@@ -167,6 +169,7 @@ func (l *commitLog) write(j *Journal) error {
 func (l *commitLog) advance() {
 	l.offset += int64(len(l.buf))
 	l.used[l.current] = max(l.used[l.current], l.offset)
+	l.strained.Store(l.offset > l.sizes[l.current]/2) // when it begins anew, what waits for room is lost
 	l.at = l.at.next(l.buf)
 }
 

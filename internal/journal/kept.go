@@ -303,10 +303,9 @@ func (w *Writer) text(ctx context.Context, b *record.Batch) (writtenText, error)
 	if w.keeping == nil {
 		return t, nil
 	}
-	if a.Full() {
-		if b.Refusable {
-			return writtenText{}, flow.ErrNoRoom
-		}
+	if full := a.Full(); full && b.Refusable {
+		return writtenText{}, flow.ErrNoRoom
+	} else if full && (a.Low() || w.journal.commit.strained.Load()) {
 		t.missed = t.records
 		return t, nil
 	}
