@@ -9,9 +9,9 @@ import (
 	"github.com/weirlog/weir/internal/disk"
 )
 
-// Flush writes what was sealed to its files, and tails that memory has no room for. What
-// the disk does not take is lost and stated by a gap in its stream; counting goes on. The
-// error is for telling the user.
+// Flush writes what was sealed to its files. That for which the disk has no room waits for
+// Retry; what it does not take for another reason is lost and stated by a gap in its stream.
+// Counting goes on. The error is for telling the user.
 func (a *Archive) Flush() error {
 	var errs []error
 	for _, s := range a.touched {
