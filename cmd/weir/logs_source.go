@@ -273,8 +273,11 @@ func parseNumbers(text []byte) (res logql.Result, warnings []string, err error) 
 	}
 	for _, s := range series {
 		one := logql.Series{Labels: record.NewLabels(s.Metric)}
-		if s.Value != nil {
-			s.Values = append(s.Values, *s.Value)
+		if res.Kind == logql.Vector {
+			if s.Value == nil {
+				return res, nil, errors.New("the running weir's answer: a series of a moment has no value")
+			}
+			s.Values = []lokiPoint{*s.Value}
 		}
 		for _, p := range s.Values {
 			one.Points = append(one.Points, logql.Point(p))

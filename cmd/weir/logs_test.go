@@ -160,6 +160,7 @@ func FuzzParseNumbers(f *testing.F) {
 	f.Add([]byte(`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"app":"a"},"value":[1795197600.123,"4.5"]}]}}`))
 	f.Add([]byte(`{"data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"],[2,"NaN"]]}]}}`))
 	f.Add([]byte(`{"data":{"resultType":"scalar","result":[5,"2"]}}`))
+	f.Add([]byte(`{"data":{"resultType":"vector","result":[{}]}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		res, _, err := parseNumbers(text)
 		if err != nil {

@@ -21,7 +21,7 @@ func showArchive(reg *metric.Registry, a *archive.Archive) error {
 	blocks := series(metric.Gauge, "weir_journal_blocks", "Sealed blocks of kept text.")
 	bytes := series(metric.Gauge, "weir_journal_bytes", "Bytes that kept text takes on the disk.")
 	text := series(metric.Gauge, "weir_journal_text_bytes", "Bytes of kept text before compression.")
-	full := series(metric.Gauge, "weir_journal_full", "1 while the disk has less free space than journal.free, so that text is not kept.")
+	full := series(metric.Gauge, "weir_journal_full", "1 while the disk has less free space than journal.free, or none, so that text is not kept.")
 	missed := series(metric.Counter, "weir_journal_missed_records_total", "Records that were counted and not kept, because the disk was full or failed, since the start.")
 	removed := series(metric.Counter, "weir_journal_removed_records_total", "Records that retention removed since the start.")
 	damaged := series(metric.Counter, "weir_journal_damaged_blocks_total", "Places of kept text that were found damaged since the start.")

@@ -430,25 +430,21 @@ func TestUntil(t *testing.T) {
 	s.Until([]string{"files", "other"})
 	fill(t, a, 6000)
 	now := time.Now()
-	look := func(want int) {
+	left := func(want int) {
 		t.Helper()
 		now = now.Add(time.Minute)
-		a.TakeDelivered()
-		a.Tidy()
-		a.Retain(now)
-		a.Due(now, func(*Stream, []byte) {})
-		a.Show()
+		look(a, now)
 		if got, _ := read(t, a); len(got) != want {
 			t.Errorf("%d lines are left, want %d", len(got), want)
 		}
 	}
-	look(6000)
+	left(6000)
 	s.Delivered("files", 6001)
-	look(6000)
+	left(6000)
 	s.Delivered("other", s.segments[1].first)
-	look(6001 - int(s.segments[1].first))
+	left(6001 - int(s.segments[1].first))
 	s.Delivered("other", 6001)
-	look(0)
+	left(0)
 	for _, name := range fs.Names() {
 		if strings.HasSuffix(name, dataExt) {
 			t.Errorf("%s is left", name)

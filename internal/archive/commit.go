@@ -102,8 +102,12 @@ func (a *Archive) Tidy() {
 		}
 	}
 	a.stale = late
+	a.mu.Lock() // so that none of them comes back meanwhile
+	defer a.mu.Unlock()
 	for _, dir := range a.evicted {
-		a.removeDir(dir)
+		if a.streams[dir] == nil {
+			a.removeDir(dir)
+		}
 	}
 	a.evicted = nil
 }
@@ -121,7 +125,7 @@ func (a *Archive) refuse(so bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if so && !a.refused {
-		a.opts.Log.Warn("the disk is full: text is counted and not kept")
+		a.opts.Log.Warn("the disk is full: text waits in the commit log; what that has no room for is counted and not kept")
 	}
 	a.refused = a.refused || so
 }

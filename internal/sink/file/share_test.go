@@ -78,7 +78,7 @@ func TestSharedNames(t *testing.T) {
 func TestFoldersOfOthers(t *testing.T) {
 	dir, all := t.TempDir(), hostileStreams()
 	if err := syscall.Setxattr(dir, "user.weir.test", nil, 0); errors.Is(err, syscall.ENOTSUP) {
-		t.Skip("the file system has no extended attributes")
+		t.Skip("SKIP: the file system has no extended attributes")
 	}
 	c := Config{Dir: dir, Match: "{}"}
 	write(t, open(t, c, newStates()), all[0], all[1])
