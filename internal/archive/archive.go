@@ -40,7 +40,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/weirlog/weir/internal/codec/compress"
 	"github.com/weirlog/weir/internal/codec/gram"
 	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/record"
@@ -125,13 +124,10 @@ type Archive struct {
 	stale      []stale          // tails whose files go once the log that has the text is synced
 	evicted    []string         // directories of streams that are forgotten, which go then, too
 	owed       map[*Stream]bool // those of which the log does not have yet what retention decided
-	enc        compress.Encoder
-	dec        compress.Decoder
-	// packed is the last block's frame, and unpacked what it unpacked to.
-	packed, unpacked []byte
-	grams            gram.Builder
-	retired          time.Time // when retention was last looked at
-	over             int64     // by how much all tails together were over the node's bound then
+	packer     packer
+	grams      gram.Builder
+	retired    time.Time // when retention was last looked at
+	over       int64     // by how much all tails together were over the node's bound then
 }
 
 // Stream returns the stream of that identity, made if need be, with its present labels and

@@ -1,11 +1,9 @@
 package archive
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
-	"github.com/weirlog/weir/internal/codec/compress"
 	"github.com/weirlog/weir/internal/disk"
 )
 
@@ -281,17 +279,4 @@ func (a *Archive) Vanish() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.past.forgetAll()
-}
-
-// pack compresses a block, and unpacks it again: this is the last moment at which the text
-// is at hand, so that a mistake of the encoder costs space and not text.
-func (a *Archive) pack(text []byte) []byte {
-	a.packed = a.enc.AppendFrame(a.packed[:0], text)
-	var err error
-	a.unpacked, err = a.dec.AppendBlock(a.unpacked[:0], a.packed, len(text))
-	if err == nil && bytes.Equal(a.unpacked, text) {
-		return bytes.Clone(a.packed)
-	}
-	a.opts.Log.Error("a block did not unpack to what was packed; it is kept uncompressed: please report this", "bytes", len(text), "error", err)
-	return compress.AppendStored(nil, text)
 }

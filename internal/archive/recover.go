@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weirlog/weir/internal/codec/compress"
 	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/record"
 )
@@ -99,7 +100,7 @@ func newArchive(o Options) *Archive {
 		opts: o, streams: map[string]*Stream{}, tails: map[*Tail]bool{},
 		changed: make(chan struct{}), dirty: map[*Stream]bool{}, owed: map[*Stream]bool{},
 	}
-	a.dec.Checked = true // pack compares every byte
+	a.packer.enc, a.packer.dec.Checked = new(compress.Encoder), true // pack compares every byte
 	return a
 }
 

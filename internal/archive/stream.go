@@ -303,7 +303,7 @@ func (s *Stream) seal(dst, text []byte) []byte {
 	a := s.a
 	w := waiting{b: block{Head: s.tail.Head, written: time.Now().UnixMilli(), fields: s.tail.counted.appendTo(nil, s.tail.Bytes)}, missed: s.tail.missed}
 	w.grams = a.grams.AppendFilter(nil)
-	w.frame = a.pack(text)
+	w.frame = a.packer.pack(text, time.Now(), a.opts.Log)
 	s.waiting = append(s.waiting, w)
 	s.dropTail()
 	entry := appendEntry(nil, &w.b)
