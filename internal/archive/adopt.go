@@ -76,7 +76,7 @@ func Recover(o Options, t Told) (a *Archive, adopted map[string]bool, err error)
 			return nil, nil, err
 		}
 		if s := a.streams[dir]; s != nil && t.Damaged && s.next > next && !o.ReadOnly {
-			s.Add(nil, appendUnvouched(nil, s.next-next))
+			s.Add(nil, kept.TextOf(appendUnvouched(nil, s.next-next)))
 		}
 	}
 	a.remember(t.States)
@@ -116,10 +116,10 @@ func (a *Archive) Replayed() {
 	for _, s := range a.All() {
 		if s.lost > 0 && !a.opts.ReadOnly {
 			reason := strconv.FormatUint(s.lost, 10) + " records before this were damaged on disk"
-			s.Add(nil, appendGap(nil, reason, -1))
+			s.Add(nil, kept.TextOf(appendGap(nil, reason, -1)))
 		}
 		if s.doubt && !a.opts.ReadOnly {
-			s.Add(nil, appendGap(nil, "one of the last records before this was damaged on disk", -1))
+			s.Add(nil, kept.TextOf(appendGap(nil, "one of the last records before this was damaged on disk", -1)))
 		}
 		s.lost, s.doubt = 0, false
 	}

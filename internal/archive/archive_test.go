@@ -52,7 +52,7 @@ func fill(t *testing.T, a *Archive, n int) map[string][]byte {
 	t.Helper()
 	s := a.Stream(shop, small)
 	for i := 1; i <= n; i += 50 {
-		s.Add(nil, lines(i, min(50, n+1-i)))
+		s.Add(nil, kept.TextOf(lines(i, min(50, n+1-i))))
 		if err := a.Flush(); err != nil {
 			t.Fatal(err)
 		}
@@ -252,7 +252,7 @@ func TestDamage(t *testing.T) {
 			}
 		}
 		s := a.Stream(shop, small)
-		s.Add(nil, lines(2001, 10))
+		s.Add(nil, kept.TextOf(lines(2001, 10)))
 		if err := a.Flush(); err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +284,7 @@ func TestRetention(t *testing.T) {
 		}
 		s := a.Stream(shop, c.bound)
 		for i := 1; i <= 5000; i += 50 {
-			s.Add(nil, lines(i, 50))
+			s.Add(nil, kept.TextOf(lines(i, 50)))
 			if err := a.Flush(); err != nil {
 				t.Fatal(err)
 			}
@@ -398,7 +398,7 @@ func FuzzReplay(f *testing.F) {
 		f.Fatal(err)
 	}
 	s := a.Stream(shop, small)
-	f.Add(s.Seal(s.Add(nil, lines(1, 3))))
+	f.Add(s.Seal(s.Add(nil, kept.TextOf(lines(1, 3)))))
 	f.Fuzz(func(t *testing.T, log []byte) {
 		var fs disk.Faulty
 		a := open(t, &fs, nil)
@@ -450,7 +450,7 @@ func TestUntil(t *testing.T) {
 			t.Errorf("%s is left", name)
 		}
 	}
-	s.Add(nil, lines(6001, 5))
+	s.Add(nil, kept.TextOf(lines(6001, 5)))
 	a.Show()
 	if got, _ := read(t, a); len(got) != 5 || got[0] != 6001 {
 		t.Errorf("after that: %v", got)

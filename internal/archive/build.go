@@ -15,9 +15,8 @@ import (
 type builder struct {
 	Head
 	counted fieldCounter
-	last    int64 // the time of the last record
-	clock   kept.Clock
-	rest    []byte    // what followed the last body that anything followed
+	last    int64     // the time of the last record
+	rest    []byte    // what followed the last body that anything followed, with its newline
 	said    kept.Line // what it says; its fields are parts of it
 }
 
@@ -41,55 +40,52 @@ func (b *builder) add(text []byte) (n int) {
 	return n
 }
 
-// take is add for text that a kept.Appender wrote: it does not check once more what was
-// just made. The bodies go to the filter as well, if there is one.
-func (b *builder) take(text []byte, filter *gram.Builder) (n int) {
-	b.Bytes += len(text)
-	for line := range kept.Lines(text) {
-		n++
-		l, err := b.read(line)
+// take is add for text that a kept.Appender wrote: it does not look for what is known of it.
+// The bodies go to the filter as well, if there is one.
+func (b *builder) take(t kept.Text, filter *gram.Builder) {
+	b.Bytes += len(t.Bytes)
+	rest := t.Bytes
+	for i := range t.Marks {
+		m := &t.Marks[i]
+		line := rest[:m.Len]
+		rest = rest[m.Len:]
+		l, err := b.after(line[m.Rest:])
 		if err != nil {
 			b.Gaps++
 			continue
 		}
+		l.Time, l.Level, l.Body = m.Time, m.Level, line[m.Body:m.Rest]
 		b.note(&l)
 		if filter != nil {
 			filter.Add(l.Body)
 		}
 	}
-	return n
-}
-
-// read returns what note needs of a line, without a look at each byte of its body.
-func (b *builder) read(line []byte) (l kept.Line, err error) {
-	start, end := kept.BodyAt(line)
-	if end != len(line)-len(`"}`) {
-		if l, err = b.after(line[end:]); err != nil {
-			return l, err
-		}
-	}
-	l.Time, l.Level, l.Body = b.clock.TimeOf(line), kept.LevelOf(line), line[start:end]
-	return l, nil
 }
 
 // maxRest is how much of what followed a body is remembered.
 const maxRest = 256
 
-// after reads what follows a body. Most lines of a stream end as the one before.
+// after reads what follows a body, up to the newline. Most lines of a stream end as the one
+// before.
 func (b *builder) after(rest []byte) (kept.Line, error) {
-	if bytes.Equal(rest, b.rest) {
+	if string(rest) == string(b.rest) && len(rest) > 0 {
 		return b.said, nil
 	}
+	if string(rest) == "\"}\n" {
+		return kept.Line{}, nil
+	}
 	if len(rest) > maxRest {
-		return kept.Rest(rest, 0)
+		return kept.Rest(bytes.TrimSuffix(rest, newline), 0)
 	}
 	b.rest = append(b.rest[:0], rest...)
 	var err error
-	if b.said, err = kept.Rest(b.rest, 0); err != nil {
+	if b.said, err = kept.Rest(bytes.TrimSuffix(b.rest, newline), 0); err != nil {
 		b.rest = b.rest[:0]
 	}
 	return b.said, err
 }
+
+var newline = []byte{'\n'}
 
 func (b *builder) note(l *kept.Line) {
 	if b.Records+b.Gaps == 0 {

@@ -78,7 +78,7 @@ func TestFieldsRead(t *testing.T) {
 	a := open(t, &fs, nil)
 	s := a.Stream(shop, Bound{})
 	text := withFields(6000, 5, func(i, k int) (string, string) { return fmt.Sprintf("f%d", k), fmt.Sprintf("value-%d", i%(20*k+1)) })
-	s.Add(nil, text)
+	s.Add(nil, kept.TextOf(text))
 	s.Seal(nil)
 	if err := a.Flush(); err != nil {
 		t.Fatal(err)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/weirlog/weir/internal/codec/kept"
 )
 
 // The kinds of what a log holds about a stream. Each is followed by a number, or by byte
@@ -114,7 +116,7 @@ func (s *Stream) Replay(log []byte) error {
 	err := eachPart(log, func(p *part) {
 		switch p.kind {
 		case partText:
-			s.grow(nil, p.text)
+			s.grow(nil, kept.TextOf(p.text))
 		case partBlock:
 			s.replayBlock(p)
 		case partDrop:
@@ -207,7 +209,7 @@ func (s *Stream) settle(dst []byte) []byte {
 		dst = s.cutTail(dst, min(before, s.next))
 	}
 	if s.missed.Load() > 0 && !s.a.Full() {
-		dst = s.Add(dst, nil)
+		dst = s.Add(dst, kept.Text{})
 	}
 	return dst
 }

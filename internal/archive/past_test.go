@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirlog/weir/internal/codec/kept"
 	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/record"
 )
@@ -31,7 +32,7 @@ func TestStreamComesBack(t *testing.T) {
 			states = checkpoint(t, a)
 		}
 		s = a.Stream(shop, small)
-		log := s.Add(nil, lines(51, 10))
+		log := s.Add(nil, kept.TextOf(lines(51, 10)))
 		a.Show()
 		v := s.View()
 		if h := v.Head(0); h.First != 51 || v.Next() != 61 {
@@ -53,7 +54,7 @@ func TestStreamComesBack(t *testing.T) {
 // checkpointed adds text and returns the states.
 func checkpointed(t *testing.T, a *Archive, s *Stream, text []byte) map[string][]byte {
 	t.Helper()
-	s.Add(nil, text)
+	s.Add(nil, kept.TextOf(text))
 	a.Show()
 	return checkpoint(t, a)
 }

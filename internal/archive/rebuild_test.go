@@ -30,7 +30,7 @@ func TestRebuiltAge(t *testing.T) {
 			var fs disk.Faulty
 			a := open(t, &fs, nil)
 			s := a.Stream(shop, Bound{Size: 512 << 10, Age: age})
-			s.Seal(s.Add(nil, dated(at, 3000)))
+			s.Seal(s.Add(nil, kept.TextOf(dated(at, 3000))))
 			if err := a.Flush(); err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +76,7 @@ func TestRebuiltBlocks(t *testing.T) {
 	a := open(t, &fs, nil)
 	s := a.Stream(shop, Bound{Size: 512 << 10})
 	for i := range 3 {
-		s.Add(nil, lines(1+i*100, 100))
+		s.Add(nil, kept.TextOf(lines(1+i*100, 100)))
 		s.Seal(nil)
 		s.waiting[i].b.written = int64(1000 * (i + 1))
 	}

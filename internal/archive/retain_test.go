@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirlog/weir/internal/codec/kept"
 	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/record"
 )
@@ -21,7 +22,7 @@ func TestNodeBoundOfTails(t *testing.T) {
 	for i := range streams {
 		def := record.Stream{ID: fmt.Sprint("app/", i), Source: "app"}
 		s := a.Stream(def, Bound{})
-		s.Add(nil, lines(1, 100))
+		s.Add(nil, kept.TextOf(lines(1, 100)))
 		s.tail.since = int64(1000 + i) // the later ones are newer
 		s.Release()
 	}

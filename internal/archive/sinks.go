@@ -127,6 +127,6 @@ func (s *Stream) restart(first uint64, text []byte) {
 	s.next = first
 	s.tail.start(first)
 	if len(text) > 0 {
-		s.grow(nil, text)
+		s.grow(nil, kept.TextOf(text))
 	}
 }

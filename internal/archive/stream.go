@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -219,27 +218,29 @@ func (s *Stream) target() (blockSize int, segmentSize int64) {
 
 // Add takes text, whole lines of NDJSON, behind what there is, and appends to dst what a
 // log has to hold so that Replay can repeat it.
-func (s *Stream) Add(dst, text []byte) []byte {
+func (s *Stream) Add(dst []byte, t kept.Text) []byte {
 	s.touch()
 	dst = s.appendGone(dst)
 	if n := s.missed.Swap(0); n > 0 {
-		text = append(appendMissed(nil, n), text...)
+		all := kept.TextOf(appendMissed(nil, n))
+		all.AddText(t)
+		t = all
 		s.tail.missed += n // the gap record is the first line: it comes into this block
 		dst = appendNumber(dst, partMissed, 0)
 	}
 	blockSize, _ := s.target()
-	for len(text) > 0 {
-		if s.tail.Bytes == 0 && len(text) >= blockSize {
-			n := lineEnd(text, blockSize)
+	for len(t.Bytes) > 0 {
+		var now kept.Text
+		if s.tail.Bytes == 0 && len(t.Bytes) >= blockSize {
+			now, t = t.Cut(blockSize)
 			s.tail.start(s.next)
-			s.next += uint64(s.tail.take(text[:n], &s.a.grams))
-			dst = s.seal(dst, text[:n])
-			text = text[n:]
+			s.next += uint64(len(now.Marks))
+			s.tail.take(now, &s.a.grams)
+			dst = s.seal(dst, now.Bytes)
 			continue
 		}
-		n := lineEnd(text, blockSize-s.tail.Bytes)
-		dst = s.grow(dst, text[:n])
-		text = text[n:]
+		now, t = t.Cut(blockSize - s.tail.Bytes)
+		dst = s.grow(dst, now)
 		if s.tail.Bytes >= blockSize {
 			dst = s.Seal(dst)
 		}
@@ -247,25 +248,18 @@ func (s *Stream) Add(dst, text []byte) []byte {
 	return dst
 }
 
-// lineEnd returns the length of the whole lines that begin in the first n bytes.
-func lineEnd(text []byte, n int) int {
-	if n >= len(text) {
-		return len(text)
-	}
-	return n + bytes.IndexByte(text[n-1:], '\n')
-}
-
 // grow appends whole lines to the tail.
-func (s *Stream) grow(dst, text []byte) []byte {
+func (s *Stream) grow(dst []byte, t kept.Text) []byte {
 	if s.tail.Bytes == 0 {
 		s.tail.start(s.next)
 		s.tail.since = time.Now().UnixMilli()
 	}
 	s.fresh = false
-	s.next += uint64(s.tail.take(text, nil))
-	s.tail.mem = append(s.tail.mem, text...)
+	s.next += uint64(len(t.Marks))
+	s.tail.take(t, nil)
+	s.tail.mem = append(s.tail.mem, t.Bytes...)
 	dst = append(dst, partText)
-	return append(binary.AppendUvarint(dst, uint64(len(text))), text...)
+	return append(binary.AppendUvarint(dst, uint64(len(t.Bytes))), t.Bytes...)
 }
 
 // Seal makes a block of the tail, if there is any.

@@ -36,6 +36,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/archive"
+	"github.com/weirlog/weir/internal/codec/kept"
 	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/ledger"
@@ -103,7 +104,7 @@ type Journal struct {
 	streams map[*archive.Stream]*pending
 	texts   []*pending    // those with text
 	waiting int           // bytes of text in texts
-	spares  [][]byte      // memory for texts to come
+	spares  []kept.Text   // memory for texts to come
 	spare   int           // how much of it
 	taken   chan struct{} // closed and replaced when texts are taken
 	closed  bool
@@ -285,12 +286,12 @@ func (w *Writer) accept(b *record.Batch, t writtenText) error {
 	case t.keep:
 		j.acceptLocked(w.keeping, t.text, 0)
 	case t.missed > 0:
-		j.acceptLocked(w.keeping, nil, t.missed)
+		j.acceptLocked(w.keeping, kept.Text{}, t.missed)
 	}
-	if len(t.text) > 0 {
+	if len(t.text.Bytes) > 0 {
 		// Under the lock, so that one who begins to follow, and then has a commit made, gets
 		// each record from one of the two and none from neither.
-		j.commit.archive.Publish(&w.input.def.stream, t.text, t.records)
+		j.commit.archive.Publish(&w.input.def.stream, t.text.Bytes, t.records)
 	}
 	p := &w.input.accepted
 	p.Records += uint64(len(b.Records))

@@ -35,7 +35,7 @@ type Keep struct {
 type pending struct {
 	stream *archive.Stream
 	def    record.Stream
-	text   []byte
+	text   kept.Text
 	missed int  // how many records were not kept
 	listed bool // in Journal.texts
 	inputs int  // that write it
@@ -91,7 +91,7 @@ func (j *Journal) releaseLocked(p *pending) {
 // renderer makes NDJSON of records.
 type renderer struct {
 	appender kept.Appender
-	text     []byte
+	text     kept.Text
 	fields   []kept.Field
 	slots    []string // those that columns is about
 	columns  []int
@@ -99,12 +99,12 @@ type renderer struct {
 
 // render returns the records of b that no filter took out, and how many they are. The text
 // is valid until the next call.
-func (w *Writer) render(b *record.Batch) (text []byte, records int) {
+func (w *Writer) render(b *record.Batch) (text kept.Text, records int) {
 	r := &w.renderer
-	r.text = r.text[:0]
+	r.text.Reset()
 	now := time.Now().UnixNano()
 	for _, g := range b.Gaps {
-		r.text = archive.AppendGap(r.text, now, g)
+		r.text.Add(archive.AppendGap(nil, now, g))
 	}
 	r.choose(b.Slots, w.fields)
 	came := b.Fields
@@ -119,7 +119,7 @@ func (w *Writer) render(b *record.Batch) (text []byte, records int) {
 		if line.Time == 0 {
 			line.Time = now
 		}
-		r.text = r.appender.Append(r.text, &line)
+		r.appender.AppendTo(&r.text, &line)
 	}
 	return r.text, records
 }
@@ -191,17 +191,17 @@ func (j *Journal) room(ctx context.Context, size int) error {
 }
 
 // acceptLocked takes text for the next commit, or a number of records that have none.
-func (j *Journal) acceptLocked(p *pending, text []byte, missed int) {
-	if len(text)+missed == 0 {
+func (j *Journal) acceptLocked(p *pending, text kept.Text, missed int) {
+	if len(text.Bytes)+missed == 0 {
 		return
 	}
 	p.missed += missed
-	if n := len(j.spares); p.text == nil && len(text) > 0 && n > 0 {
-		p.text, j.spares[n-1], j.spares = j.spares[n-1], nil, j.spares[:n-1]
-		j.spare -= cap(p.text)
+	if n := len(j.spares); p.text.Cap() == 0 && len(text.Bytes) > 0 && n > 0 {
+		p.text, j.spares[n-1], j.spares = j.spares[n-1], kept.Text{}, j.spares[:n-1]
+		j.spare -= p.text.Cap()
 	}
-	p.text = append(p.text, text...)
-	j.waiting += len(text)
+	p.text.AddText(text)
+	j.waiting += len(text.Bytes)
 	if !p.listed {
 		p.listed = true
 		p.stream.Hold() // until the text is taken, whoever closes
@@ -213,7 +213,7 @@ func (j *Journal) acceptLocked(p *pending, text []byte, missed int) {
 func (j *Journal) takeTextsLocked(c *change) {
 	for _, p := range j.texts {
 		c.texts = append(c.texts, takenText{stream: p.stream, def: p.def, text: p.text, missed: p.missed})
-		p.text, p.missed = nil, 0
+		p.text, p.missed = kept.Text{}, 0
 		p.listed = false
 		j.releaseLocked(p)
 	}
@@ -230,7 +230,7 @@ func (j *Journal) takeTextsLocked(c *change) {
 type takenText struct {
 	stream *archive.Stream
 	def    record.Stream
-	text   []byte
+	text   kept.Text
 	missed int
 }
 
@@ -246,7 +246,7 @@ func (l *commitLog) addTexts(j *Journal, c *change) {
 	for i := range c.texts {
 		t := &c.texts[i]
 		l.logText(c, t.stream, t.def, func(dst []byte) []byte {
-			if len(t.text) > 0 {
+			if len(t.text.Bytes) > 0 {
 				dst = t.stream.Add(dst, t.text)
 			}
 			if t.missed > 0 {
@@ -256,9 +256,10 @@ func (l *commitLog) addTexts(j *Journal, c *change) {
 		})
 		t.stream.Release()
 		j.mu.Lock()
-		if cap(t.text) > 0 && j.spare+cap(t.text) <= maxSpare && len(j.spares) < maxSpares {
-			j.spares = append(j.spares, t.text[:0])
-			j.spare += cap(t.text)
+		if size := t.text.Cap(); size > 0 && j.spare+size <= maxSpare && len(j.spares) < maxSpares {
+			t.text.Reset()
+			j.spares = append(j.spares, t.text)
+			j.spare += size
 		}
 		j.mu.Unlock()
 	}
@@ -285,7 +286,7 @@ func (l *commitLog) logText(c *change, s *archive.Stream, def record.Stream, add
 
 // writtenText is the text of a batch, until the writer renders the next.
 type writtenText struct {
-	text    []byte
+	text    kept.Text
 	records int
 	keep    bool // or it is for those alone who follow the stream live
 	missed  int  // how many records should be kept and cannot
@@ -310,5 +311,5 @@ func (w *Writer) text(ctx context.Context, b *record.Batch) (writtenText, error)
 		return t, nil
 	}
 	t.keep = true
-	return t, w.journal.room(ctx, len(t.text))
+	return t, w.journal.room(ctx, len(t.text.Bytes))
 }

@@ -304,7 +304,7 @@ func TestFieldsThatCameWithRecords(t *testing.T) {
 	}
 	text, _ := w.render(b)
 	var fields []string
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(string(text.Bytes)) {
 		_, found, _ := strings.Cut(line, `"fields":`)
 		fields = append(fields, strings.TrimSuffix(found, "}\n"))
 	}

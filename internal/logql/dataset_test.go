@@ -64,11 +64,11 @@ func load(b *testing.B, s *archive.Stream, file []byte) {
 			r.Fields = []kept.Field{{Name: []byte("status"), Value: e.Log[row[0].Off : row[0].Off+row[0].Len]}}
 		}
 		if text = appender.Append(text, &r); len(text) > 4<<20 {
-			s.Add(nil, text)
+			s.Add(nil, kept.TextOf(text))
 			text = text[:0]
 		}
 	}
-	s.Add(nil, text)
+	s.Add(nil, kept.TextOf(text))
 }
 
 func BenchmarkDecode(b *testing.B) {

@@ -34,7 +34,7 @@ func store(t testing.TB, r *rand.Rand, streams []reference.Stream) (*archive.Arc
 		to := a.Stream(record.Stream{ID: "test/" + strconv.Itoa(i), Labels: s.Labels}, archive.Bound{})
 		chance := 1 + r.IntN(60)
 		for k := range s.Entries {
-			to.Add(nil, appendEntry(nil, &app, r, &s.Entries[k]))
+			to.Add(nil, kept.TextOf(appendEntry(nil, &app, r, &s.Entries[k])))
 			if r.IntN(chance) == 0 {
 				to.Seal(nil)
 			}

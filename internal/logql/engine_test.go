@@ -55,7 +55,7 @@ func (w *world) add(s *archive.Stream, records ...kept.Record) {
 	for i := range records {
 		text = w.app.Append(text, &records[i])
 	}
-	s.Add(nil, text)
+	s.Add(nil, kept.TextOf(text))
 }
 
 // fill adds n records, a second from each other, in blocks of some records.
@@ -252,11 +252,11 @@ func TestMemory(t *testing.T) {
 		r := line(fmt.Sprintf("%s n=%d", body, i%1000))
 		r.Time = moment + int64(i)*1e6
 		if text = w.app.Append(text, &r); len(text) > 4<<20 {
-			s.Add(nil, text)
+			s.Add(nil, kept.TextOf(text))
 			text = text[:0]
 		}
 	}
-	s.Add(nil, text)
+	s.Add(nil, kept.TextOf(text))
 	e := w.engine(logql.Options{})
 	for _, q := range []string{`{app="shop"} |= "n=500"`, `sum by (n) (count_over_time({app="shop"} | logfmt [200h]))`, `quantile_over_time(0.9, {app="shop"} | logfmt | unwrap n [200h]) by ()`} {
 		var res logql.Result

@@ -85,7 +85,7 @@ func (w *world) write(stream string, n int, keep archive.Bound) {
 		w.written[stream]++
 		text = a.Append(text, &kept.Record{Time: time.Now().UnixNano(), Body: fmt.Appendf(nil, "line %d \"quoted\"", w.written[stream])})
 	}
-	s.Add(nil, text)
+	s.Add(nil, kept.TextOf(text))
 	if err := w.archive.Flush(); err != nil {
 		w.t.Fatal(err)
 	}

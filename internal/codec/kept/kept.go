@@ -106,21 +106,32 @@ type Appender struct {
 
 // Append appends r as one line, with its newline.
 func (a *Appender) Append(dst []byte, r *Record) []byte {
+	dst, _ = a.append(dst, r)
+	return dst
+}
+
+// append is Append and tells where in dst the body of the line ends.
+func (a *Appender) append(dst []byte, r *Record) (out []byte, rest int) {
 	const fixed = 160 // more than all that does not depend on the record
 	dst = slices.Grow(dst, fixed+len(r.Body)+len(r.Body)/8)
 	dst = a.appendTime(dst, r.Time)
-	level := r.Level
-	if int(level) >= len(afterTime) {
-		level = record.LevelUnknown
-	}
-	dst = append(dst, afterTime[level]...)
+	dst = append(dst, afterTime[known(r.Level)]...)
 	escaped := r.Flags&record.Escaped != 0
 	dst, valid := appendText(dst, r.Body, escaped)
+	rest = len(dst)
 	dst = append(dst, '"')
 	if r.Flags&(record.Stderr|record.Cut) != 0 || r.Weight > 1 || r.Gap != "" || len(r.Fields) > 0 || !valid {
 		dst = a.appendRest(dst, r, valid)
 	}
-	return append(dst, '}', '\n')
+	return append(dst, '}', '\n'), rest
+}
+
+// known returns the level as which a line has l.
+func known(l record.Level) record.Level {
+	if int(l) >= len(afterTime) {
+		return record.LevelUnknown
+	}
+	return l
 }
 
 // appendRest appends what most records do not have.

@@ -57,7 +57,7 @@ func stream(id, labels string) record.Stream {
 func (w *world) write(def record.Stream, ms int64, text string) {
 	line := new(kept.Appender).Append(nil, &kept.Record{Time: moment + ms*1e6, Level: record.LevelInfo, Body: []byte(text)})
 	w.a.Publish(&def, line, 1)
-	w.waiting = append(w.waiting, func() { w.a.Stream(def, archive.Bound{}).Add(nil, line) })
+	w.waiting = append(w.waiting, func() { w.a.Stream(def, archive.Bound{}).Add(nil, kept.TextOf(line)) })
 }
 
 func (w *world) show() {

@@ -80,7 +80,7 @@ func newWorld(t testing.TB, limits loki.Limits, change func(*loki.Deps)) *world 
 func (w *world) keep(t testing.TB, def record.Stream, r kept.Record) {
 	t.Helper()
 	text := new(kept.Appender).Append(nil, &r)
-	w.archive.Stream(def, archive.Bound{}).Add(nil, text)
+	w.archive.Stream(def, archive.Bound{}).Add(nil, kept.TextOf(text))
 	if err := w.archive.Flush(); err != nil {
 		t.Fatal(err)
 	}
