@@ -30,7 +30,7 @@ func newFileSink(c filesink.Config, d sinkDeps) (outlet, error) {
 	for _, key := range d.state.Stored(prefix) {
 		streams = append(streams, strings.TrimPrefix(key, prefix))
 	}
-	sink, err := filesink.New(c, filesink.Deps{Name: d.name, Ledger: d.ledger, State: d.state, Streams: streams})
+	sink, err := filesink.New(c, filesink.Deps{Name: d.name, Ledger: d.ledger, State: d.state, Streams: streams, Remembers: d.state.Archive().Remembers})
 	if err != nil {
 		return nil, err
 	}

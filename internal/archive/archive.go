@@ -18,7 +18,7 @@
 //
 //	a, err := archive.Open(archive.Options{Tree: tree}, states)
 //	s := a.Stream(def, keep)
-//	log = s.Add(log, kept.TextOf(lines)) // write the log now
+//	log = s.Add(log, text)   // a kept.Text; write the log now
 //	a.Flush()                // blocks to their files
 //	a.Show()                 // the log is synced: readers may see it
 //	a.Tidy()                 // and files that it makes superfluous may go

@@ -65,6 +65,16 @@ func (a *Archive) Floor() uint64 {
 	return a.past.floor
 }
 
+// Remembers tells whether a stream is there, or where it ended: if not, it begins behind all
+// numbers that were when it comes back, and whoever has read it need not remember it either.
+func (a *Archive) Remembers(id string) bool {
+	dir := dirOf(id)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, was := a.past.next[dir]
+	return was || a.streams[dir] != nil
+}
+
 // begin makes a stream that is new here begin with that number.
 func (s *Stream) begin(next uint64) {
 	s.next, s.begun, s.gone, s.fresh = next, next, next, true

@@ -111,6 +111,9 @@ func TestPastIsBounded(t *testing.T) {
 	if left > maxPast+1 || len(a.past.next) > maxPast {
 		t.Errorf("%d files, %d are remembered", left, len(a.past.next))
 	}
+	if !a.Remembers("back") || a.Remembers("never was") {
+		t.Error("it remembers others")
+	}
 	if n := a.past.take("streams/s7/"); n < 9 {
 		t.Errorf("a forgotten one begins with %d", n)
 	}

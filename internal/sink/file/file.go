@@ -55,6 +55,9 @@ type Deps struct {
 	State State
 	// Streams are those that State has a cursor of.
 	Streams []string
+	// Remembers tells whether a stream may go on where it ended. The cursors of others are
+	// dropped now and then. It may be nil: then all may.
+	Remembers func(stream string) bool
 }
 
 // Sink writes to files. It is a flow.TextSink.
@@ -64,6 +67,7 @@ type Sink struct {
 	template *template.Template
 	outputs  map[string]*output // by stream
 	names    map[string]string  // the stream that has a name
+	enough   int                // with so many outputs some may be superfluous
 	clock    uint64             // counts uses, for closing the file that was not used for longest
 	open     int
 	line     []byte
@@ -111,7 +115,7 @@ func New(c Config, d Deps) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sink{config: c, deps: d, template: t, outputs: map[string]*output{}, names: map[string]string{}}
+	s := &Sink{config: c, deps: d, template: t, outputs: map[string]*output{}, names: map[string]string{}, enough: minOutputs}
 	for _, stream := range d.Streams {
 		if o := s.load(stream); o != nil { // names stay with who has them
 			_ = s.removeSurplus(o) // what cannot be removed is reported at the next rotation
@@ -254,7 +258,28 @@ func (s *Sink) Flush(context.Context) error {
 		s.store(o)
 	}
 	s.closeUnused()
+	s.forget()
 	return nil
+}
+
+// minOutputs is how many streams a sink remembers at least.
+const minOutputs = 1024
+
+// forget drops what is known of streams that are gone for good. Their files stay.
+func (s *Sink) forget() {
+	if len(s.outputs) < s.enough || s.deps.Remembers == nil {
+		return
+	}
+	for stream, o := range s.outputs {
+		if s.deps.Remembers(stream) {
+			continue
+		}
+		s.shut(o)
+		delete(s.outputs, stream)
+		delete(s.names, o.name)
+		s.deps.State.Store(s.key(stream), nil)
+	}
+	s.enough = len(s.outputs)*3/2 + minOutputs // so that each look is paid by as many streams
 }
 
 // store keeps where the stream stands.
@@ -276,8 +301,15 @@ func (s *Sink) closeUnused() {
 				last = o
 			}
 		}
-		_ = last.file.Close() // it is synced
-		last.file = nil
+		s.shut(last)
+	}
+}
+
+// shut closes the file of an output, which is synced.
+func (s *Sink) shut(o *output) {
+	if o.file != nil {
+		_ = o.file.Close()
+		o.file = nil
 		s.open--
 	}
 }

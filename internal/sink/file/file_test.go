@@ -28,7 +28,11 @@ func newStates() *states { return &states{now: map[string][]byte{}, durable: map
 
 func (s *states) Load(key string) []byte { return s.now[key] }
 
-func (s *states) Store(key string, value []byte) { s.now[key] = slices.Clone(value) }
+func (s *states) Store(key string, value []byte) {
+	if s.now[key] = slices.Clone(value); len(value) == 0 {
+		delete(s.now, key)
+	}
+}
 
 func (s *states) Sync(context.Context) error {
 	if s.fail == nil {

@@ -166,3 +166,36 @@ func TestFewerFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestManyStreams: of streams that come and go the sink remembers a bounded number, and one
+// that comes back, behind all that was, goes on in its file.
+func TestManyStreams(t *testing.T) {
+	st, dir := newStates(), t.TempDir()
+	remembers := func(stream string) bool { return stream == "kept" }
+	s, err := New(Config{Dir: dir, Match: "{}"}, Deps{Name: "files", State: st, Remembers: remembers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	names := []string{"kept"}
+	for i := range minOutputs + 10 {
+		names = append(names, fmt.Sprint("s", i))
+	}
+	for _, name := range names {
+		write(t, s, record.Stream{ID: name})
+		if len(s.outputs) >= minOutputs || len(st.now) >= minOutputs || s.open > maxOpen || len(s.names) != len(s.outputs) {
+			t.Fatalf("%d outputs, %d states, %d files open, %d names", len(s.outputs), len(st.now), s.open, len(s.names))
+		}
+	}
+	if _, known := s.Next("kept"); !known {
+		t.Error("a stream that may go on was forgotten")
+	}
+	if _, known := s.Next("s0"); known {
+		t.Error("a stream that is gone was not forgotten")
+	}
+	write(t, s, record.Stream{ID: "s0"})
+	text, err := os.ReadFile(filepath.Join(dir, "s0", "s0.log"))
+	if err != nil || strings.Count(string(text), "\n") != 2 {
+		t.Errorf("%q, %v", text, err)
+	}
+}
