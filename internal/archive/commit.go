@@ -53,7 +53,7 @@ func (a *Archive) Show() {
 
 // show makes the present state visible.
 func (s *Stream) show() {
-	v := &visible{blocks: s.blocks[:len(s.blocks):len(s.blocks)], tail: s.tail.Head, tailFields: s.tail.counted.fields(), mem: s.tail.mem, memFrom: s.tail.from, next: s.next}
+	v := &visible{blocks: s.blocks[:len(s.blocks):len(s.blocks)], tail: s.tail.Head, tailFields: s.tail.counted.fields(), mem: s.tail.mem, memFrom: s.tail.from, next: s.next, begun: s.begun}
 	s.shown = true
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -79,7 +79,7 @@ func (a *Archive) Remembers(id string) bool {
 func (s *Stream) begin(next uint64) {
 	s.next, s.begun, s.gone, s.fresh = next, next, next, true
 	s.tail.start(next)
-	s.visible = &visible{next: next}
+	s.visible = &visible{next: next, begun: next}
 }
 
 // recall tells whether a directory is that of a stream of the past: it has no text.

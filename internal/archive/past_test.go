@@ -35,8 +35,8 @@ func TestStreamComesBack(t *testing.T) {
 		log := s.Add(nil, kept.TextOf(lines(51, 10)))
 		a.Show()
 		v := s.View()
-		if h := v.Head(0); h.First != 51 || v.Next() != 61 {
-			t.Errorf("after %d restarts it has records %d to %d", restarts, h.First, v.Next()-1)
+		if h := v.Head(0); h.First != 51 || v.Next() != 61 || v.Begun() != 51 {
+			t.Errorf("after %d restarts it has records %d to %d, begun with %d", restarts, h.First, v.Next()-1, v.Begun())
 		}
 		v.Close()
 		// And so it does where only the log has it.
@@ -48,6 +48,30 @@ func TestStreamComesBack(t *testing.T) {
 		if err := s.Replay(log); err != nil || s.next != 61 {
 			t.Errorf("after the log was repeated the next is %d: %v", s.next, err)
 		}
+	}
+}
+
+// TestBegun: what a stream began with stays, whatever retention removes, also over a restart.
+func TestBegun(t *testing.T) {
+	var fs disk.Faulty
+	a := open(t, &fs, nil)
+	s := a.Stream(shop, Bound{Size: 64 << 10})
+	for i := range 30 {
+		s.Add(nil, kept.TextOf(lines(1+3000*i, 3000)))
+		if err := a.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.Show()
+	a.Retain(time.Now())
+	for range 2 {
+		v := s.View()
+		if h := v.Head(0); h.First < 1000 || v.Begun() != 1 {
+			t.Errorf("the first block has record %d, and it began with %d", h.First, v.Begun())
+		}
+		v.Close()
+		a = open(t, &fs, checkpoint(t, a))
+		s = a.Find(shop.ID)
 	}
 }
 

@@ -81,6 +81,7 @@ type visible struct {
 	mem        []byte
 	memFrom    int
 	next       uint64
+	begun      uint64
 }
 
 // meta is the content of meta.json.

@@ -106,6 +106,10 @@ func (v *View) Next() uint64 {
 	return v.next
 }
 
+// Begun returns the number of the first record that the stream ever had, or had since it was
+// forgotten for having no text. Those from there on that are in no block are gone.
+func (v *View) Begun() uint64 { return max(v.begun, 1) }
+
 // MayContain tells whether block i can have a record whose body matches q. Where there is
 // no filter, or it is damaged, it can.
 func (v *View) MayContain(i int, q *gram.Query) bool {
