@@ -40,7 +40,7 @@ func newFileSink(c filesink.Config, d sinkDeps) (outlet, error) {
 	}
 	o := &textOutlet{name: d.name, prefix: prefix, deps: d, sink: sink, matches: selector}
 	o.reader = reader.New(reader.Options{
-		Archive: d.state.Archive(), Match: selector.Matches, Sink: sink, State: d.state, Name: d.name,
+		Archive: d.state.Archive(), Match: selector.Matches, Selector: selector.String(), Sink: sink, State: d.state, Name: d.name,
 		Start: sink.Since(), Ledger: d.ledger,
 		Delivered: func(s *archive.Stream, next uint64) {
 			s.Delivered(d.name, next)

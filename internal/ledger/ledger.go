@@ -53,7 +53,7 @@ func New(reg *metric.Registry, log *slog.Logger) (*Ledger, error) {
 	l.families = families{
 		up:            family("weir_component_up", "1 while the component works, 0 while it is degraded.", metric.Gauge),
 		dropped:       family("weir_component_dropped_total", "What the component dropped, by reason.", metric.Counter, "reason"),
-		sent:          family("weir_component_sent_total", "What the component delivered.", metric.Counter),
+		sent:          family("weir_component_sent_total", "What the component delivered; lines that say what is missing are not counted.", metric.Counter),
 		events:        family("weir_component_events_total", "What happened to the component, by kind of event.", metric.Counter, "event"),
 		behindBytes:   family("weir_component_behind_bytes", "Bytes that exist and were not read or sent yet.", metric.Gauge),
 		behindSeconds: family("weir_component_behind_seconds", "Age of the oldest data not read or sent yet.", metric.Gauge),

@@ -7,15 +7,20 @@
 // A sink that fails is tried again and holds back no other reader. What retention removes
 // before the sink could take it is a gap: a record that says how many are missing. Streams
 // that exist when a sink runs for the very first time are read from where they stand, or
-// from as long ago as Start says; streams that come later from their beginning.
+// from as long ago as Start says; streams that come later from the first record they had,
+// whether that is still there or not. When a selector changes, streams that are not known
+// yet are read from what there is of them.
 //
 // The package leaves out what a sink does with records and how it keeps its place.
 package reader
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/weirlog/weir/internal/archive"
@@ -48,15 +53,16 @@ type State interface {
 // Options say what is read and who gets it.
 type Options struct {
 	Archive *archive.Archive
-	// Match tells which streams are read, by their labels.
-	Match func(record.Labels) bool
-	Sink  flow.TextSink
-	// State keeps that the sink has begun, under Key(Name).
+	// Match tells which streams are read, by their labels, and Selector is its text.
+	Match    func(record.Labels) bool
+	Selector string
+	Sink     flow.TextSink
+	// State keeps that the sink has begun, and with which selector, under Key(Name).
 	State State
 	Name  string
 	// Start is how far back a sink begins that never ran; negative: at the beginning.
 	Start time.Duration
-	// Ledger is told about failures, and about gaps. It may be nil.
+	// Ledger is told about failures, and of records that are missing. It may be nil.
 	Ledger *ledger.Component
 	// Delivered, if set, is told what the sink has of a stream and will not ask for again.
 	Delivered func(s *archive.Stream, next uint64)
@@ -68,6 +74,7 @@ type Reader struct {
 	decoder archive.Decoder
 	text    []byte
 	batch   record.Batch
+	bad     int // how many records of batch are damaged
 	failed  bool
 }
 
@@ -80,11 +87,8 @@ func Key(name string) string { return StatePrefix + name }
 // Run reads until ctx ends, then once more what is there by then, unless ctx ends for a
 // reload.
 func (r *Reader) Run(ctx context.Context) error {
-	if r.opts.State.Load(Key(r.opts.Name)) == nil {
-		if err := r.begin(ctx); err != nil {
-			return err
-		}
-		r.opts.State.Store(Key(r.opts.Name), []byte{1})
+	if err := r.begin(ctx); err != nil {
+		return err
 	}
 	backoff := retry.Backoff{Min: pace, Max: 10 * time.Second}
 	for version := uint64(0); ; {
@@ -120,18 +124,19 @@ func (r *Reader) Run(ctx context.Context) error {
 	return r.pass(final)
 }
 
-// begin tells a sink that never ran where the streams stand that exist.
+// begin tells a sink that never ran, or not with this selector, where the streams stand that
+// exist: what came before that is not missing.
 func (r *Reader) begin(ctx context.Context) error {
-	for _, s := range r.opts.Archive.Streams() {
+	before, now := r.opts.State.Load(Key(r.opts.Name)), append([]byte{1}, r.opts.Selector...)
+	if bytes.Equal(before, now) {
+		return nil
+	}
+	for _, s := range r.opts.Archive.All() { // one without text may have had some
 		if _, known := r.opts.Sink.Next(s.ID()); known || !r.opts.Match(s.Labels()) {
 			continue
 		}
 		v := s.View()
-		next := v.Next()
-		since := time.Now().Add(-r.opts.Start).UnixNano()
-		for i := v.Len() - 1; i >= 0 && (r.opts.Start < 0 || r.opts.Start > 0 && v.Head(i).MaxTime >= since); i-- {
-			next = v.Head(i).First
-		}
+		next := r.place(v, before == nil)
 		v.Close()
 		def := s.Definition()
 		r.batch.Reset(&def)
@@ -140,12 +145,31 @@ func (r *Reader) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.opts.Sink.Flush(ctx)
+	if err := r.opts.Sink.Flush(ctx); err != nil {
+		return err
+	}
+	r.opts.State.Store(Key(r.opts.Name), now)
+	return nil
+}
+
+// place returns the record with which a stream begins for a sink: as Start says if it is the
+// sink's first run, else with what there is.
+func (r *Reader) place(v *archive.View, first bool) uint64 {
+	if first && r.opts.Start < 0 {
+		return v.Begun()
+	}
+	next, since := v.Next(), time.Now().Add(-r.opts.Start).UnixNano()
+	for i := v.Len() - 1; i >= 0 && (!first || r.opts.Start > 0 && v.Head(i).MaxTime >= since); i-- {
+		next = v.Head(i).First
+	}
+	return next
 }
 
 // pass brings what is shown and not delivered yet.
 func (r *Reader) pass(ctx context.Context) error {
-	for _, s := range r.opts.Archive.Streams() {
+	streams := r.opts.Archive.All() // what came may have gone already
+	slices.SortFunc(streams, func(x, y *archive.Stream) int { return strings.Compare(x.ID(), y.ID()) })
+	for _, s := range streams {
 		if !r.opts.Match(s.Labels()) {
 			continue
 		}
@@ -157,7 +181,7 @@ func (r *Reader) pass(ctx context.Context) error {
 		return err
 	}
 	if r.opts.Delivered != nil {
-		for _, s := range r.opts.Archive.Streams() {
+		for _, s := range streams {
 			if next, ok := r.opts.Sink.Next(s.ID()); ok && r.opts.Match(s.Labels()) {
 				r.opts.Delivered(s, next)
 			}
@@ -171,42 +195,63 @@ func (r *Reader) stream(ctx context.Context, s *archive.Stream) error {
 	v := s.View()
 	defer v.Close()
 	next, known := r.opts.Sink.Next(s.ID())
-	if known && next >= v.Next() {
-		return nil
+	if !known {
+		next = v.Begun()
 	}
 	def := s.Definition()
 	for i := range v.Len() {
 		h := v.Head(i)
 		end := h.First + uint64(h.Records+h.Gaps)
-		if known && end <= next {
+		if end <= next {
 			continue
 		}
-		if known && h.First > next {
-			if err := r.missing(ctx, &def, next, h.First); err != nil {
-				return err
-			}
+		if err := r.missing(ctx, &def, hole{from: next, to: h.First}); err != nil {
+			return err
 		}
-		if !known || h.First > next {
-			next, known = h.First, true
-		}
-		if err := r.block(ctx, v, i, next); err != nil {
+		if err := r.block(ctx, v, i, max(next, h.First)); err != nil {
 			return err
 		}
 		next = end
 	}
+	return r.missing(ctx, &def, hole{from: next, to: v.Next()}) // all that there was
+}
+
+// hole is records, those from one on and before another, that a sink cannot have: they were
+// removed, or are damaged.
+type hole struct {
+	from, to uint64
+	damaged  bool
+}
+
+// missing tells the sink that records are gone, if there are any in the hole.
+func (r *Reader) missing(ctx context.Context, def *record.Stream, h hole) error {
+	if h.from >= h.to {
+		return nil
+	}
+	drop, body := "removed before it was sent", "%d records were removed before they could be sent here"
+	if h.damaged {
+		drop, body = damaged, "%d records were damaged on disk before they could be sent here"
+	}
+	r.batch.Reset(def)
+	r.batch.First = h.to - 1 // it stands in the place of the last of them
+	r.batch.Records = append(r.batch.Records, record.Record{
+		Time: time.Now().UnixNano(), Level: record.LevelWarn, Flags: record.Lost, Body: r.batch.Append(fmt.Appendf(nil, body, h.to-h.from)),
+	})
+	if err := r.opts.Sink.Write(ctx, &r.batch); err != nil {
+		return err // it is stated, and counted, when it works again
+	}
+	r.dropped(drop, int(h.to-h.from))
 	return nil
 }
 
-// missing tells the sink that records are gone.
-func (r *Reader) missing(ctx context.Context, def *record.Stream, from, to uint64) error {
-	if r.opts.Ledger != nil {
-		r.opts.Ledger.Dropped("removed before it was sent", int(to-from))
+// damaged is why records are dropped that cannot be read.
+const damaged = "damaged before it was sent"
+
+// dropped counts records that are missing.
+func (r *Reader) dropped(why string, n int) {
+	if r.opts.Ledger != nil && n > 0 {
+		r.opts.Ledger.Dropped(why, n)
 	}
-	r.batch.Reset(def)
-	r.batch.First = to - 1 // it stands in the place of the last of them
-	body := fmt.Appendf(nil, "%d records were removed before they could be sent here", to-from)
-	r.batch.Records = append(r.batch.Records, record.Record{Time: time.Now().UnixNano(), Level: record.LevelWarn, Flags: record.Lost, Body: r.batch.Append(body)})
-	return r.opts.Sink.Write(ctx, &r.batch)
 }
 
 // block brings the records of a block from next on.
@@ -214,15 +259,17 @@ func (r *Reader) block(ctx context.Context, v *archive.View, i int, next uint64)
 	h := v.Head(i)
 	text, err := v.AppendText(r.text[:0], i, &r.decoder)
 	var corrupt *archive.CorruptError
-	if errors.Is(err, archive.ErrGone) || errors.As(err, &corrupt) {
-		def := v.Stream()
-		return r.missing(ctx, &def, next, h.First+uint64(h.Records+h.Gaps))
-	}
-	if err != nil {
+	def := v.Stream()
+	end := h.First + uint64(h.Records+h.Gaps)
+	switch {
+	case errors.Is(err, archive.ErrGone):
+		return r.missing(ctx, &def, hole{from: next, to: end})
+	case errors.As(err, &corrupt):
+		return r.missing(ctx, &def, hole{from: next, to: end, damaged: true})
+	case err != nil:
 		return err
 	}
 	r.text = text
-	def := v.Stream()
 	r.batch.Reset(&def)
 	number := h.First
 	for line := range kept.Lines(text) {
@@ -235,7 +282,7 @@ func (r *Reader) block(ctx context.Context, v *archive.View, i int, next uint64)
 		}
 		r.add(line)
 		if len(r.batch.Arena) >= batchBytes {
-			if err := r.opts.Sink.Write(ctx, &r.batch); err != nil {
+			if err := r.write(ctx); err != nil {
 				return err
 			}
 			r.batch.Reset(&def)
@@ -244,7 +291,18 @@ func (r *Reader) block(ctx context.Context, v *archive.View, i int, next uint64)
 	if len(r.batch.Records) == 0 {
 		return nil
 	}
-	return r.opts.Sink.Write(ctx, &r.batch)
+	return r.write(ctx)
+}
+
+// write brings the batch, and counts those of its records that are damaged.
+func (r *Reader) write(ctx context.Context) error {
+	bad := r.bad
+	r.bad = 0
+	if err := r.opts.Sink.Write(ctx, &r.batch); err != nil {
+		return err
+	}
+	r.dropped(damaged, bad)
+	return nil
 }
 
 // add appends a line to the batch. One that is damaged is empty, so that numbers hold.
@@ -252,6 +310,7 @@ func (r *Reader) add(line []byte) {
 	b := &r.batch
 	l, err := kept.Parse(line)
 	if err != nil {
+		r.bad++
 		b.Records = append(b.Records, record.Record{Flags: record.Lost, Level: record.LevelWarn, Body: b.Append([]byte("a damaged record"))})
 		return
 	}

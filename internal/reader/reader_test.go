@@ -61,6 +61,7 @@ func (m memory) Store(key string, value []byte) { m[key] = value }
 // world is an archive with a reader's sink.
 type world struct {
 	t       *testing.T
+	disk    *disk.Faulty
 	archive *archive.Archive
 	sink    *taker
 	state   memory
@@ -68,11 +69,12 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	a, err := archive.Open(archive.Options{Tree: new(disk.Faulty)}, nil)
+	d := new(disk.Faulty)
+	a, err := archive.Open(archive.Options{Tree: d}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{t: t, archive: a, sink: &taker{next: map[string]uint64{}}, state: memory{}, written: map[string]int{}}
+	return &world{t: t, disk: d, archive: a, sink: &taker{next: map[string]uint64{}}, state: memory{}, written: map[string]int{}}
 }
 
 // write adds n numbered lines of a stream.
@@ -89,6 +91,13 @@ func (w *world) write(stream string, n int, keep archive.Bound) {
 	if err := w.archive.Flush(); err != nil {
 		w.t.Fatal(err)
 	}
+	w.archive.Show()
+}
+
+// retain has the bounds looked at, some time from now.
+func (w *world) retain(later time.Duration) {
+	time.Sleep(2 * time.Second) // it does nothing within a second
+	w.archive.Retain(time.Now().Add(later))
 	w.archive.Show()
 }
 

@@ -86,7 +86,7 @@ type output struct {
 	file    *os.File
 	used    uint64
 	dirty   bool // written, and not stored
-	written int
+	written int  // records, those apart that say what is missing
 }
 
 // entry is what a template sees of a record.
@@ -177,7 +177,7 @@ func (s *Sink) Write(ctx context.Context, b *record.Batch) error {
 	if err := s.ready(ctx, o); err != nil {
 		return err
 	}
-	lines := s.line[:0]
+	lines, records := s.line[:0], 0
 	for i := range b.Records {
 		if b.First+uint64(i) < o.next {
 			continue // of a batch that failed half way
@@ -188,14 +188,22 @@ func (s *Sink) Write(ctx context.Context, b *record.Batch) error {
 			if err := s.put(o, lines[:before], b.First+uint64(i)); err != nil {
 				return err
 			}
+			o.written += records
 			if err := s.rotate(ctx, o); err != nil {
 				return err
 			}
-			lines = append(lines[:0], lines[before:]...)
+			lines, records = append(lines[:0], lines[before:]...), 0
+		}
+		if b.Records[i].Flags&record.Lost == 0 {
+			records++
 		}
 	}
 	s.line = lines[:0]
-	return s.put(o, lines, b.First+uint64(len(b.Records)))
+	err := s.put(o, lines, b.First+uint64(len(b.Records)))
+	if err == nil {
+		o.written += records
+	}
+	return err
 }
 
 // full tells whether so many more bytes are too many for the file.
@@ -212,7 +220,6 @@ func (s *Sink) put(o *output, lines []byte, next uint64) error {
 		}
 		return fmt.Errorf("write %s: %w", o.file.Name(), err)
 	}
-	o.written += int(next - min(o.next, next))
 	o.size += int64(len(lines))
 	o.next = next
 	return nil
