@@ -3,11 +3,13 @@ package archive
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -24,8 +26,8 @@ type Told struct {
 	// Floor is what Floor returned before.
 	Floor uint64
 	// Damaged says that the log lacks commits that were durable: then files may rightly
-	// have more than it knows, and are believed.
-	Damaged bool
+	// have more than it knows, and are believed. Missing says that it lacks all of them.
+	Damaged, Missing bool
 }
 
 // Recover opens the archive so that it has what the log tells and, where that cannot be
@@ -75,8 +77,10 @@ func Recover(o Options, t Told) (a *Archive, adopted map[string]bool, err error)
 		if err := a.load(dir, logged{id, stored, t.Since[id]}); err != nil {
 			return nil, nil, err
 		}
-		if s := a.streams[dir]; s != nil && t.Damaged && s.next > next && !o.ReadOnly {
-			s.Add(nil, kept.TextOf(appendUnvouched(nil, s.next-next)))
+		if s := a.streams[dir]; s != nil && t.Damaged && !o.ReadOnly {
+			if next = max(next, s.from()); s.next > next {
+				s.Add(nil, kept.TextOf(appendUnvouched(nil, s.next-next, t.Missing)))
+			}
 		}
 	}
 	a.remember(t.States)
@@ -93,6 +97,32 @@ func (a *Archive) remember(states map[string][]byte) {
 			a.streams[dir] = s
 		}
 	}
+}
+
+// WasUsed tells whether a data directory has text, or the description of a stream that was in
+// a commit log.
+func WasUsed(tree disk.Tree) (bool, error) {
+	names, err := tree.List("streams")
+	if err != nil {
+		return false, fmt.Errorf("look for kept text: %w", err)
+	}
+	a := newArchive(Options{Tree: tree, ReadOnly: true})
+	for _, name := range names {
+		dir := "streams/" + name + "/"
+		files, err := tree.List("streams/" + name)
+		if err == nil && slices.ContainsFunc(files, isText) || a.describedBy(dir).generation > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// from returns the number of the first record that there is.
+func (s *Stream) from() uint64 {
+	if len(s.blocks) > 0 {
+		return s.blocks[0].First
+	}
+	return s.tail.First
 }
 
 // probe returns the number behind the last record that the files of a stream have, without
@@ -177,8 +207,12 @@ func (a *Archive) setAside(dir string) {
 const asideExt = ".unknown"
 
 // appendUnvouched appends the gap record for what only the files have.
-func appendUnvouched(dst []byte, records uint64) []byte {
-	body := "the commit log was damaged: the " + strconv.FormatUint(records, 10) +
+func appendUnvouched(dst []byte, records uint64, missing bool) []byte {
+	state := "damaged"
+	if missing {
+		state = "missing"
+	}
+	body := "the commit log was " + state + ": the " + strconv.FormatUint(records, 10) +
 		" records before this are not in it; those whose source can be read again come once more, and some may be missing"
-	return appendGapLine(dst, &kept.Record{Time: time.Now().UnixNano(), Level: record.LevelWarn, Body: []byte(body), Gap: "commit log damaged", GapBytes: -1})
+	return appendGapLine(dst, &kept.Record{Time: time.Now().UnixNano(), Level: record.LevelWarn, Body: []byte(body), Gap: "commit log " + state, GapBytes: -1})
 }

@@ -50,6 +50,7 @@ type commitLog struct {
 	floor     uint64                   // what the archive's was at the last look
 	strained  atomic.Bool              // it has so much that a full disk should bring no more text
 	unclean   bool                     // it has text that nobody wants any more
+	damaged   bool                     // durable commits were missing when it was opened
 	cleaned   time.Time                // when it was last rid of such
 }
 
@@ -76,6 +77,10 @@ func (l *commitLog) open(j *Journal) error {
 	}
 	if err := l.prepare(j, 1-l.current, l.offset); err != nil && !disk.IsFull(err) {
 		return err
+	}
+	if l.damaged { // commits of generations that are unknown now must not be taken for later ones
+		l.unclean = true
+		l.cleanNow(j, time.Now())
 	}
 	return nil
 }
@@ -233,13 +238,17 @@ func (l *commitLog) remake(j *Journal) error {
 	j.lock = lock
 	l.archive.Vanish()
 	before := l.at.generation
-	if _, l.current, err = l.load(j); err == nil {
+	found, best, err := l.load(j)
+	if err == nil {
 		err = j.opts.FS.SyncDir()
 	}
 	if err != nil {
 		return fmt.Errorf("make the data directory again: %w", err)
 	}
-	l.at.generation = max(l.at.generation, before)
+	l.current = best
+	if found[0].used || found[1].used {
+		l.at.generation = max(l.at.generation, before)
+	} // else it is the first, of which nobody misses the one before
 	l.gone = false
 	return nil
 }

@@ -17,18 +17,22 @@ import (
 // errLost means that commits that were durable cannot be read.
 var errLost = errors.New("durable commits are damaged: counters and positions are those of before, kept text is what its files have")
 
+// errMissing is errLost where nothing at all is left of the log.
+var errMissing = errors.New("the commit log is missing or empty: counters and positions begin anew, kept text is what its files have, and what can be read again is kept twice")
+
+// errUnreadable is errLost where something is left, and it cannot be read.
+var errUnreadable = errors.New("no whole snapshot: counters and positions begin anew, kept text is what its files have")
+
 // lost tells whether durable commits are missing from the state that recovery goes on
 // from: that of files[best].
 func lost(files [2]disk.File, found [2]*recovered, best int) bool {
 	r, other := found[best], found[1-best]
 	if !r.sound {
-		return other.used || r.used
+		whole := func(uint64, bool) bool { return true }
+		return other.used || r.used || findFrame(files[0], 1, whole) || findFrame(files[1], 1, whole)
 	}
-	if r.unreadable || other.unreadable {
+	if r.unreadable || other.unreadable || r.lacksOther(other) {
 		return true
-	}
-	if r.generation > 1 && (files[1-best] == nil || other.size == 0) {
-		return true // each generation but the first has one before it
 	}
 	// A torn frame has the beginning of its header, and behind that anything, a piece of an
 	// older frame for one: so what is believed is only that a frame of just that generation
@@ -38,8 +42,35 @@ func lost(files [2]disk.File, found [2]*recovered, best int) bool {
 	return findFrame(files[1-best], 1, commit) || findFrame(files[best], r.end+1, behind)
 }
 
+// lacksOther tells whether the file before r's, or behind, is missing or has zeros alone:
+// each generation but the first has one before it.
+func (r *recovered) lacksOther(other *recovered) bool {
+	return r.sound && r.generation > 1 && !other.used
+}
+
+// lostError says what of the log is lost, for which state is gone on from; nil if nothing is.
+func lostError(found [2]*recovered, best int) *CorruptError {
+	r, other := found[best], found[1-best]
+	switch {
+	case !r.lost:
+		return nil
+	case r.missing:
+		return &CorruptError{File: fileNames[best], Err: errMissing}
+	case !r.sound:
+		return &CorruptError{File: fileNames[best], Err: errUnreadable}
+	case other.damage != nil:
+		return &CorruptError{File: other.damage.File, Offset: other.damage.Offset, Err: errLost}
+	case r.lacksOther(other):
+		return &CorruptError{File: fileNames[1-best], Err: errLost}
+	}
+	return &CorruptError{File: fileNames[best], Offset: r.end, Err: errLost}
+}
+
 // findFrame tells whether there is a frame from an offset on that is wanted, whole or not.
 func findFrame(f disk.File, from int64, wanted func(generation uint64, synced bool) bool) bool {
+	if f == nil {
+		return false
+	}
 	const piece = 256 << 10
 	buf := make([]byte, piece+frameHeader)
 	magic := []byte("WEIR")

@@ -234,3 +234,77 @@ func TestWholeAfterAll(t *testing.T) {
 	w.whole("a")
 	w.whole("c")
 }
+
+// TestMissingLogIsStated: where the log is gone, or its newest file is, weir says so, once in
+// each stream, and takes the files' text as it is.
+func TestMissingLogIsStated(t *testing.T) {
+	zeroed := func(fs *disk.Faulty, name string) { fs.SetBytes(name, make([]byte, len(fs.Bytes(name)))) }
+	for how, spoil := range map[string]func(fs *disk.Faulty, name string){
+		"removed": func(fs *disk.Faulty, name string) { _ = fs.Remove(name) },
+		"emptied": func(fs *disk.Faulty, name string) { fs.SetBytes(name, nil) },
+		"zeroed":  zeroed,
+		"without its first page": func(fs *disk.Faulty, name string) {
+			if b := fs.Bytes(name); len(b) > 64 {
+				fs.SetBytes(name, append(make([]byte, 64), b[64:]...))
+			}
+		},
+	} {
+		for _, generations := range []int{1, 2, 3} {
+			for _, both := range []bool{false, true} {
+				var fs disk.Faulty
+				w := open(t, &fs)
+				for range generations {
+					w.readText("a", 40, smallBlocks)
+					if err := w.sync(); err != nil {
+						t.Fatal(err)
+					}
+					if w.journal.commit.at.generation < uint64(generations) {
+						if err := w.journal.commit.begin(w.journal); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				w.readText("a", 40, smallBlocks)
+				if err := w.sync(); err != nil {
+					t.Fatal(err)
+				}
+				lines := 40 * (generations + 1)
+				newest := w.journal.commit.current
+				w.journal.Close()
+				spoil(&fs, fileNames[newest])
+				if both {
+					spoil(&fs, fileNames[1-newest])
+				}
+				v := openTold(t, &fs)
+				if log := v.log.String(); !strings.Contains(log, "commit log was damaged") {
+					t.Errorf("%s, generation %d, both %t: nothing is said:\n%s", how, generations, both, log)
+				}
+				for range 2 {
+					got, gap := v.linesOf("a")
+					if len(got) != lines || !gap {
+						t.Errorf("%s, generation %d, both %t: %d lines of %d, a gap: %t", how, generations, both, len(got), lines, gap)
+					}
+					v.journal.Close()
+					v = openTold(t, &fs)
+					if log := v.log.String(); strings.Contains(log, "damage") {
+						t.Errorf("%s, generation %d, both %t: it is said again:\n%s", how, generations, both, log)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestNoLogYet: a first start, and one after a crash in the first, miss no log.
+func TestNoLogYet(t *testing.T) {
+	var fs disk.Faulty
+	for range 2 {
+		w := openTold(t, &fs)
+		w.readText("a", 5, smallBlocks)
+		w.write()
+		if log := w.log.String(); strings.Contains(log, "damage") {
+			t.Error(log)
+		}
+		fs.Crash(func(i, size int) int { return size * max(0, 1-i) })
+	}
+}

@@ -32,6 +32,7 @@ type recovered struct {
 	end        int64 // where the last good frame ends
 	unreadable bool  // the disk failed
 	lost       bool  // durable commits are missing, see lost
+	missing    bool  // all of them, and both files
 }
 
 // recover reads both files, puts the newer sound state into j, and returns its file.
@@ -42,6 +43,8 @@ func (l *commitLog) recover(j *Journal) (best int, err error) {
 	}
 	if found[best].sound {
 		restore(j, found[best])
+	} else if err := found[best].lookForText(j.opts.FS); err != nil {
+		return 0, err
 	}
 	l.archive, err = openArchive(archive.Options{
 		Tree: j.opts.FS, Total: j.opts.Total, Floor: j.opts.Floor, Log: j.opts.Log,
@@ -49,6 +52,7 @@ func (l *commitLog) recover(j *Journal) (best int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	l.damaged = found[best].lost
 	l.report(j, found, best)
 	return best, j.opts.FS.SyncDir()
 }
@@ -75,24 +79,32 @@ func (l *commitLog) load(j *Journal) (found [2]*recovered, best int, err error) 
 	return found, best, nil
 }
 
+// lookForText notes when the log is missing though there is text, or was: the first snapshot
+// is durable before there is any.
+func (r *recovered) lookForText(tree disk.Tree) (err error) {
+	if !r.sound && !r.lost {
+		r.missing, err = archive.WasUsed(tree)
+		r.lost = r.missing
+	}
+	return err
+}
+
 // report says what was damaged. A torn snapshot in the other file is what a crash leaves
 // while a generation begins: the present one was whole then, so nothing was lost.
 func (l *commitLog) report(j *Journal, found [2]*recovered, best int) {
 	r, other := found[best], found[1-best]
 	if r.lost {
 		for i, name := range fileNames {
+			if found[i].size == 0 {
+				continue
+			}
 			if err := keepCopy(j.opts.FS, l.files[i], name+".damaged"); err != nil {
 				j.opts.Log.Error("keep damaged commits for inspection", "error", err)
 			}
 		}
 	}
-	if r.lost && r.sound {
-		r.damage = &CorruptError{File: fileNames[best], Offset: r.end, Err: errLost}
-		if other.damage != nil {
-			r.damage.File, r.damage.Offset = other.damage.File, other.damage.Offset
-		}
-	} else if r.lost {
-		r.damage = &CorruptError{File: fileNames[best], Err: errors.New("no whole snapshot; counters and positions begin anew, a copy is kept as " + fileNames[best] + ".damaged")}
+	if err := lostError(found, best); err != nil {
+		r.damage = err
 	}
 	if r.damage == nil && !other.sound {
 		r.damage = other.damage
@@ -241,6 +253,7 @@ func (r *recovered) apply(c *change) {
 func openArchive(o archive.Options, r *recovered) (*archive.Archive, error) {
 	t := archive.Told{States: r.files, Since: map[string][]byte{}, Log: string(r.states[identity]), Generation: r.generation, Damaged: r.lost}
 	t.Floor, _ = binary.Uvarint(r.states[floorKey])
+	t.Missing = r.missing
 	if !r.sound {
 		t.States = nil // what is there is all that is known
 	}
@@ -318,6 +331,9 @@ func openOnce(tree disk.Tree, log *slog.Logger) (*archive.Archive, error) {
 	}
 	r := found[best]
 	r.lost = lost(files, found, best)
+	if err := r.lookForText(tree); err != nil {
+		return nil, err
+	}
 	a, err := openArchive(archive.Options{Tree: tree, Log: log, ReadOnly: true}, r)
 	if err != nil {
 		return nil, err

@@ -28,13 +28,14 @@ type told struct {
 func openTold(t *testing.T, fs disk.Tree) *told {
 	t.Helper()
 	w := &told{world: &world{t: t, reg: metric.New()}}
-	l, err := ledger.New(w.reg, slog.New(slog.NewTextHandler(&w.log, nil)))
+	log := slog.New(slog.NewTextHandler(&w.log, nil))
+	l, err := ledger.New(w.reg, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := l.Component("journal", "commits", "journal")
 	w.state = c.State
-	if w.journal, err = Open(Options{FS: fs, Registry: w.reg, Ledger: c, FileBytes: 1 << 10}); err != nil {
+	if w.journal, err = Open(Options{FS: fs, Registry: w.reg, Ledger: c, Log: log, FileBytes: 1 << 10}); err != nil {
 		t.Fatal(err)
 	}
 	w.claim()
