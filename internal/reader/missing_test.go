@@ -203,21 +203,27 @@ func TestDropsAreCountedOnce(t *testing.T) {
 	})
 }
 
-// TestDamaged: what cannot be read is stated to be damaged, and not to have been removed.
+// TestDamaged: what cannot be read is stated to be damaged, and not to have been removed;
+// blocks that follow each other in one line.
 func TestDamaged(t *testing.T) {
 	inBubble(t, func(w *world) {
 		o, dropped := w.counted()
 		w.during(o, func() {})
-		for range 4 {
+		for range 8 {
 			w.write("a", 3000, archive.Bound{})
 		}
 		if err := w.archive.Checkpoint(); err != nil {
 			w.t.Fatal(err)
 		}
+		if _, _, blocks := w.archive.Find("a").Size(); blocks < 4 {
+			w.t.Fatalf("there are only %d blocks", blocks)
+		}
 		for _, name := range w.disk.Names() {
 			if strings.HasSuffix(name, ".zst") {
 				text := w.disk.Bytes(name)
-				text[len(text)/4] ^= 1
+				for i := len(text) / 4; i < len(text)*3/4; i += 100 {
+					text[i] ^= 1
+				}
 				w.disk.SetBytes(name, text)
 			}
 		}
@@ -225,6 +231,9 @@ func TestDamaged(t *testing.T) {
 		lines, missing := w.stated("a", "records were damaged on disk before they could be sent here")
 		if missing == 0 || lines+missing != w.written["a"] {
 			w.t.Errorf("%d lines came, %d are stated to be damaged, of %d", lines, missing, w.written["a"])
+		}
+		if n := len(w.sink.lines) - lines; n != 1 {
+			w.t.Errorf("%d lines say so", n)
 		}
 		if n := dropped("damaged before it was sent"); n != missing || dropped("removed before it was sent") != 0 {
 			w.t.Errorf("%d are counted as damaged, %d stated; %d as removed", n, missing, dropped("removed before it was sent"))

@@ -199,21 +199,39 @@ func (r *Reader) stream(ctx context.Context, s *archive.Stream) error {
 		next = v.Begun()
 	}
 	def := s.Definition()
+	lost := hole{from: next, to: next}
 	for i := range v.Len() {
 		h := v.Head(i)
 		end := h.First + uint64(h.Records+h.Gaps)
 		if end <= next {
 			continue
 		}
-		if err := r.missing(ctx, &def, hole{from: next, to: h.First}); err != nil {
+		next = max(next, h.First)
+		if err := r.lose(ctx, &def, &lost, hole{from: lost.to, to: next}); err != nil {
 			return err
 		}
-		if err := r.block(ctx, v, i, max(next, h.First)); err != nil {
+		text, err := v.AppendText(r.text[:0], i, &r.decoder)
+		var corrupt *archive.CorruptError
+		bad := errors.As(err, &corrupt)
+		switch {
+		case bad || errors.Is(err, archive.ErrGone):
+			err = r.lose(ctx, &def, &lost, hole{from: next, to: end, damaged: bad})
+		case err == nil:
+			r.text = text
+			if err = r.missing(ctx, &def, lost); err == nil {
+				err = r.block(ctx, &def, h.First, next)
+			}
+			lost = hole{from: end, to: end}
+		}
+		if err != nil {
 			return err
 		}
 		next = end
 	}
-	return r.missing(ctx, &def, hole{from: next, to: v.Next()}) // all that there was
+	if err := r.lose(ctx, &def, &lost, hole{from: next, to: v.Next()}); err != nil { // all that there was
+		return err
+	}
+	return r.missing(ctx, &def, lost)
 }
 
 // hole is records, those from one on and before another, that a sink cannot have: they were
@@ -221,6 +239,22 @@ func (r *Reader) stream(ctx context.Context, s *archive.Stream) error {
 type hole struct {
 	from, to uint64
 	damaged  bool
+}
+
+// lose adds to a hole one that follows it. Where that is for another reason the sink is told
+// of the first.
+func (r *Reader) lose(ctx context.Context, def *record.Stream, h *hole, more hole) error {
+	if more.from >= more.to {
+		return nil
+	}
+	if h.from < h.to && h.damaged != more.damaged {
+		if err := r.missing(ctx, def, *h); err != nil {
+			return err
+		}
+		h.from = h.to
+	}
+	h.to, h.damaged = more.to, more.damaged
+	return nil
 }
 
 // missing tells the sink that records are gone, if there are any in the hole.
@@ -254,25 +288,10 @@ func (r *Reader) dropped(why string, n int) {
 	}
 }
 
-// block brings the records of a block from next on.
-func (r *Reader) block(ctx context.Context, v *archive.View, i int, next uint64) error {
-	h := v.Head(i)
-	text, err := v.AppendText(r.text[:0], i, &r.decoder)
-	var corrupt *archive.CorruptError
-	def := v.Stream()
-	end := h.First + uint64(h.Records+h.Gaps)
-	switch {
-	case errors.Is(err, archive.ErrGone):
-		return r.missing(ctx, &def, hole{from: next, to: end})
-	case errors.As(err, &corrupt):
-		return r.missing(ctx, &def, hole{from: next, to: end, damaged: true})
-	case err != nil:
-		return err
-	}
-	r.text = text
-	r.batch.Reset(&def)
-	number := h.First
-	for line := range kept.Lines(text) {
+// block brings the records of r.text, the first of which has a number, from next on.
+func (r *Reader) block(ctx context.Context, def *record.Stream, number, next uint64) error {
+	r.batch.Reset(def)
+	for line := range kept.Lines(r.text) {
 		number++
 		if number <= next {
 			continue
@@ -285,7 +304,7 @@ func (r *Reader) block(ctx context.Context, v *archive.View, i int, next uint64)
 			if err := r.write(ctx); err != nil {
 				return err
 			}
-			r.batch.Reset(&def)
+			r.batch.Reset(def)
 		}
 	}
 	if len(r.batch.Records) == 0 {
