@@ -98,7 +98,7 @@ func (r *Runner) Outcome() *Outcome {
 	if !r.prog.alike || a.off {
 		return r.process(&a.one)
 	}
-	r.came = r.came[:min(1, len(r.came))]
+	r.came = append(r.came[:0], r.levelName)
 	from, idle := origin{tail: a.bare}, a.idle
 	if string(r.text[r.bodyEnd:r.end]) != `"}` {
 		t := r.tail(r.text[r.bodyEnd:r.end])

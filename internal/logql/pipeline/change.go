@@ -113,9 +113,9 @@ func (r *Runner) rename(dst, src string) {
 	if at < 0 || src == dst {
 		return
 	}
-	l := r.labels[at]
-	r.remove(at)
-	r.set(dst, l.value, OfParsed)
+	value := r.labels[at].value
+	r.remove(src)
+	r.set(dst, value, OfParsed)
 }
 
 // dropStage removes labels.
@@ -133,9 +133,7 @@ func (s *dropStage) run(r *Runner) bool {
 		case syntax.ErrorDetailsLabel:
 			r.details = ""
 		default:
-			if at := r.find(item.Name); at >= 0 {
-				r.remove(at)
-			}
+			r.remove(item.Name)
 		}
 	}
 	return true
@@ -145,13 +143,15 @@ func (s *dropStage) run(r *Runner) bool {
 type keepStage struct{ items []syntax.LabelPick }
 
 func (s *keepStage) run(r *Runner) bool {
-	r.labels = slices.DeleteFunc(r.labels, s.unwanted)
+	r.came = slices.DeleteFunc(r.came, func(name string) bool { return s.unwanted(name, r.get(name)) })
+	r.labels = slices.DeleteFunc(r.labels, func(l label) bool { return s.unwanted(l.name, l.value) })
+	r.indexed = 0
 	return true
 }
 
-func (s *keepStage) unwanted(l label) bool {
+func (s *keepStage) unwanted(name string, value []byte) bool {
 	for i := range s.items {
-		if item := &s.items[i]; item.Name == l.name && (item.Matcher == nil || matches(item.Matcher, l.value)) {
+		if item := &s.items[i]; item.Name == name && (item.Matcher == nil || matches(item.Matcher, value)) {
 			return false
 		}
 	}

@@ -119,14 +119,11 @@ func (c *ipCondition) possible(v Values, failed bool) (pass, fails bool) {
 	return failed || !known, failed
 }
 
-// compareCondition passes what has an error and stops what lacks the label or has an empty
-// one. A label that is no number of the kind is an error.
+// compareCondition stops what lacks the label or has an empty one, also a record with an
+// error. A label that is no number of the kind is an error, unless there is one already.
 type compareCondition struct{ f *syntax.CompareFilter }
 
 func (c *compareCondition) holds(r *Runner) bool {
-	if r.err != "" {
-		return true
-	}
 	v := r.get(c.f.Label)
 	if len(v) == 0 {
 		return false
@@ -138,7 +135,9 @@ func (c *compareCondition) holds(r *Runner) bool {
 		ok, err = c.compare(r.lasting(v))
 	}
 	if err != nil {
-		r.fail(syntax.LabelFilterErr, err.Error())
+		if r.err == "" {
+			r.fail(syntax.LabelFilterErr, err.Error())
+		}
 		return true
 	}
 	return ok
@@ -163,7 +162,7 @@ func (c *compareCondition) compare(v string) (bool, error) {
 
 func (c *compareCondition) possible(v Values, failed bool) (pass, fails bool) {
 	values, known := v.Values(c.f.Label)
-	pass, fails = failed || !known, failed || !known
+	pass, fails = !known, failed || !known
 	for _, value := range values {
 		if value == "" {
 			continue

@@ -41,13 +41,12 @@ func (w *jsonWalk) object(prefix, depth int) bool {
 	if depth == 0 {
 		return false
 	}
-	w.space()
-	if w.take('}') {
-		return true
-	}
 	for {
+		if w.space(); w.take('}') {
+			return true
+		}
 		key, escaped, ok := w.string()
-		if !ok {
+		if !ok || escaped && !wellEscaped(key) {
 			return false
 		}
 		r := w.r
@@ -66,7 +65,6 @@ func (w *jsonWalk) object(prefix, depth int) bool {
 		if !w.take(',') {
 			return w.take('}')
 		}
-		w.space()
 	}
 }
 
@@ -86,12 +84,7 @@ func (w *jsonWalk) member(depth int) bool {
 			return false
 		}
 		if n := r.names.get(r.path); !n.skip {
-			if escaped {
-				from := len(r.scratch)
-				r.scratch = jsontext.Unescape(r.scratch, text)
-				text = r.scratch[from:len(r.scratch):len(r.scratch)]
-			}
-			r.extract(n, text)
+			r.extract(n, r.plainString(text, escaped))
 		}
 		return true
 	}
@@ -99,12 +92,23 @@ func (w *jsonWalk) member(depth int) bool {
 	if !w.literal() {
 		return false
 	}
-	text := w.text[from:w.at]
-	if text[0] == 'n' {
-		text = nil
+	if text := w.text[from:w.at]; text[0] != 'n' { // null is no label
+		r.extract(r.names.get(r.path), text)
 	}
-	r.extract(r.names.get(r.path), text)
 	return true
+}
+
+// plainString returns the text of a string of JSON; nothing where an escape is none.
+func (r *Runner) plainString(inside []byte, escaped bool) []byte {
+	switch {
+	case !escaped:
+		return inside
+	case !wellEscaped(inside):
+		return nil
+	}
+	from := len(r.scratch)
+	r.scratch = jsontext.Unescape(r.scratch, inside)
+	return r.scratch[from:len(r.scratch):len(r.scratch)]
 }
 
 // jsonFields extracts what paths lead to.
@@ -156,37 +160,20 @@ func (r *Runner) follow(value []byte, keys []syntax.PathKey) []byte {
 	return r.scalar(value)
 }
 
-// child returns a member of a valid object, the first of that name, or an element of an
-// array.
+// child returns a member of an object, the first of that name, or an element of an array.
 func (r *Runner) child(value []byte, key *syntax.PathKey) []byte {
 	t := jsonText{text: value}
 	if key.IsIndex != t.take('[') || !key.IsIndex && !t.take('{') {
 		return nil
 	}
 	for i := 0; ; i++ {
-		t.space()
-		if c := t.peek(); c == ']' || c == '}' {
+		name, escaped, value := t.next(!key.IsIndex)
+		switch {
+		case value == nil:
 			return nil
+		case key.IsIndex && i == key.Index, !key.IsIndex && string(r.plainString(name, escaped)) == key.Name:
+			return value
 		}
-		found := i == key.Index
-		if !key.IsIndex {
-			text, escaped, _ := t.string()
-			if escaped {
-				r.path = jsontext.Unescape(r.path[:0], text)
-				text = r.path
-			}
-			found = string(text) == key.Name
-			t.space()
-			t.take(':')
-			t.space()
-		}
-		from := t.at
-		t.skip()
-		if found {
-			return value[from:t.at]
-		}
-		t.space()
-		t.take(',')
 	}
 }
 
@@ -199,12 +186,7 @@ func (r *Runner) scalar(value []byte) []byte {
 		return value
 	}
 	text := value[1 : len(value)-1]
-	if bytes.IndexByte(text, '\\') < 0 {
-		return text
-	}
-	from := len(r.scratch)
-	r.scratch = jsontext.Unescape(r.scratch, text)
-	return r.scratch[from:len(r.scratch):len(r.scratch)]
+	return r.plainString(text, bytes.IndexByte(text, '\\') >= 0)
 }
 
 // unpackStage takes an object apart that has a line in _entry.
@@ -220,48 +202,44 @@ func (*unpackStage) run(r *Runner) bool {
 		r.fail(syntax.JSONParserErr, badJSON)
 		return true
 	}
-	entry, found := r.members(root, false)
-	if found {
+	entry, found, ok := r.members(root, false)
+	switch {
+	case !ok:
+		r.fail(syntax.JSONParserErr, badJSON)
+	case found:
 		r.members(root, true)
 		r.setLine(r.keep(entry))
 	}
 	return true
 }
 
-// members goes through the texts of a valid object and returns the first _entry; the others
-// are extracted if it is asked to.
-func (r *Runner) members(root []byte, extract bool) (entry []byte, found bool) {
+// members goes through the texts of an object and returns the last _entry; the others are
+// extracted if it is asked to. It fails if something else than members is there.
+func (r *Runner) members(root []byte, extract bool) (entry []byte, found, ok bool) {
 	t := jsonText{text: root}
 	t.take('{')
 	r.names.begin()
+	before := len(r.extracted)
 	for {
-		t.space()
-		if t.peek() == '}' {
-			return entry, found
+		key, escaped, value := t.next(true)
+		if value == nil {
+			return entry, found, t.peek() == '}'
 		}
-		key, escaped, _ := t.string()
-		if escaped {
-			r.path = jsontext.Unescape(r.path[:0], key)
-			key = r.path
+		if escaped && !wellEscaped(key) {
+			return nil, false, false
 		}
-		t.space()
-		t.take(':')
-		t.space()
-		isEntry := string(key) == syntax.UnpackEntry
-		from := t.at
-		t.skip()
-		if value := root[from:t.at]; value[0] == '"' {
-			switch {
-			case isEntry && !found:
-				found = true
-				if !extract {
-					entry = r.scalar(value)
-				}
-			case !isEntry && extract:
-				r.extract(r.names.get(key), r.scalar(value))
+		if value[0] != '"' {
+			continue
+		}
+		switch key = r.plainString(key, escaped); {
+		case string(key) != syntax.UnpackEntry:
+			if extract {
+				r.extractLast(r.names.get(key), r.scalar(value), before)
 			}
+		case !wellEscaped(value[1 : len(value)-1]):
+			return nil, false, false
+		case !extract:
+			entry, found = r.scalar(value), true
 		}
-		t.space()
-		t.take(',')
 	}
 }

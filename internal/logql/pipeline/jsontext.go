@@ -28,7 +28,10 @@ func stop(text []byte, at int, s stops) int {
 	return at
 }
 
-// jsonText goes through JSON text from left to right.
+// jsonText goes through JSON text from left to right. Like Loki it takes what many loggers
+// write and JSON does not allow: control characters in strings, escapes that are none,
+// numbers of any form, a comma before a brace; and it looks at no more of arrays than where
+// they end.
 type jsonText struct {
 	text []byte
 	at   int
@@ -59,24 +62,35 @@ func (t *jsonText) take(c byte) bool {
 	return false
 }
 
-// string goes through a string and returns its inside.
+// string goes through a string and returns its inside, whose escapes may be none.
 func (t *jsonText) string() (inside []byte, escaped, ok bool) {
 	if !t.take('"') {
 		return nil, false, false
 	}
 	from := t.at
 	for {
-		t.at = stop(t.text, t.at, stops{ones * ' ', ones * '"', ones * '\\'})
-		switch t.peek() {
-		case '"':
+		t.at = stop(t.text, t.at, stops{0, ones * '"', ones * '\\'})
+		if t.at >= len(t.text) {
+			return nil, false, false
+		}
+		if t.text[t.at] == '"' {
 			t.at++
 			return t.text[from : t.at-1 : t.at-1], escaped, true
-		case '\\':
-			if escaped = true; !t.escape() {
-				return nil, false, false
-			}
-		default:
-			return nil, false, false
+		}
+		escaped = true
+		t.at += 2
+	}
+}
+
+// wellEscaped tells whether each backslash of a text begins an escape.
+func wellEscaped(text []byte) bool {
+	t := jsonText{text: text}
+	for {
+		if t.at = stop(text, t.at, stops{0, ones * '\\', ones * '\\'}); t.at >= len(text) {
+			return true
+		}
+		if !t.escape() {
+			return false
 		}
 	}
 }
@@ -104,105 +118,87 @@ func (t *jsonText) escape() bool {
 	return false
 }
 
-// literal goes through a number or a word, whatever follows it.
+// literal goes through a number or a word.
 func (t *jsonText) literal() bool {
-	switch t.peek() {
-	case 't':
-		return t.word("true")
-	case 'f':
-		return t.word("false")
-	case 'n':
-		return t.word("null")
-	}
-	t.take('-')
-	if !t.take('0') && t.digits() == 0 {
-		return false
-	}
-	if t.take('.') && t.digits() == 0 {
-		return false
-	}
-	if t.take('e') || t.take('E') {
-		if !t.take('+') {
-			t.take('-')
-		}
-		return t.digits() > 0
-	}
-	return true
-}
-
-func (t *jsonText) word(w string) bool {
-	if len(t.text)-t.at < len(w) || string(t.text[t.at:t.at+len(w)]) != w {
-		return false
-	}
-	t.at += len(w)
-	return true
-}
-
-func (t *jsonText) digits() int {
 	from := t.at
-	for t.at < len(t.text) && t.text[t.at]-'0' <= 9 {
+	for t.at < len(t.text) && !endsLiteral(t.text[t.at]) {
 		t.at++
 	}
-	return t.at - from
-}
-
-// skip goes through a value of whatever kind, and tells whether it is valid. It does not
-// call itself, so that no line is too deep for it.
-func (t *jsonText) skip() bool {
-	var space [32]byte
-	nested := space[:0] // the brackets that end the arrays and objects around the place
-	for {
-		closing, ok := t.begin()
-		if !ok {
-			return false
-		}
-		if closing != 0 {
-			nested = append(nested, closing)
-			continue
-		}
-		for {
-			if len(nested) == 0 {
-				return true
-			}
-			if t.space(); t.take(',') {
-				break
-			}
-			if !t.take(nested[len(nested)-1]) {
-				return false
-			}
-			nested = nested[:len(nested)-1]
-		}
-		if t.space(); nested[len(nested)-1] == '}' && !t.key() {
-			return false
-		}
+	switch word := t.text[from:t.at]; {
+	case len(word) == 0:
+		return false
+	case word[0] == '-' || word[0]-'0' <= 9:
+		return true
+	default:
+		return string(word) == "true" || string(word) == "false" || string(word) == "null"
 	}
 }
 
-// begin goes through a scalar or an empty array or object; of another to its first value,
-// and returns the bracket that ends it.
-func (t *jsonText) begin() (closing byte, ok bool) {
+func endsLiteral(c byte) bool {
+	switch c {
+	case ' ', '\n', '\r', '\t', ',', '}', ']':
+		return true
+	}
+	return false
+}
+
+// skip goes through a value of whatever kind.
+func (t *jsonText) skip() (ok bool) {
 	switch c := t.peek(); c {
 	case '"':
 		_, _, ok = t.string()
-		return 0, ok
+		return ok
 	case '{', '[':
-		t.at++
-		t.space()
-		if t.take(c + 2) {
-			return 0, true
-		}
-		return c + 2, c == '[' || t.key()
+		return t.nested(c, c+2)
 	}
-	return 0, t.literal()
+	return t.literal()
 }
 
-// key goes through the name of a member and the colon behind it.
-func (t *jsonText) key() bool {
-	if _, _, ok := t.string(); !ok {
-		return false
+// nested goes through an array or an object: to where as many brackets of its kind were
+// closed as were opened.
+func (t *jsonText) nested(opening, closing byte) bool {
+	for depth := 0; t.at < len(t.text); {
+		switch t.text[t.at] {
+		case '"':
+			if _, _, ok := t.string(); !ok {
+				return false
+			}
+			continue
+		case opening:
+			depth++
+		case closing:
+			depth--
+		}
+		if t.at++; depth == 0 {
+			return true
+		}
 	}
-	t.space()
-	ok := t.take(':')
-	t.space()
-	return ok
+	return false
+}
+
+// next goes through the next member of an object, or element of an array. Its value is nil
+// at the end, and where something else is.
+func (t *jsonText) next(isMember bool) (key []byte, escaped bool, value []byte) {
+	if t.space(); t.peek() == ']' || t.peek() == '}' {
+		return nil, false, nil
+	}
+	if isMember {
+		var ok bool
+		if key, escaped, ok = t.string(); !ok {
+			return nil, false, nil
+		}
+		if t.space(); !t.take(':') {
+			return nil, false, nil
+		}
+		t.space()
+	}
+	from := t.at
+	if !t.skip() {
+		return nil, false, nil
+	}
+	value = t.text[from:t.at]
+	if t.space(); !t.take(',') && t.peek() != ']' && t.peek() != '}' {
+		return nil, false, nil
+	}
+	return key, escaped, value
 }

@@ -8,12 +8,32 @@ import (
 	"github.com/weirlog/weir/internal/record"
 )
 
+// few is up to how many labels are looked through one by one.
+const few = 32
+
 // find returns the place of a label, -1 if there is none.
 func (r *Runner) find(name string) int {
+	if len(r.labels) > few {
+		return r.findAmongMany(name)
+	}
 	for i := range r.labels {
 		if r.labels[i].name == name {
 			return i
 		}
+	}
+	return -1
+}
+
+// findAmongMany is find with an index: lines may have tens of thousands of fields.
+func (r *Runner) findAmongMany(name string) int {
+	if r.indexed == 0 {
+		r.index = map[string]int{}
+	}
+	for ; r.indexed < len(r.labels); r.indexed++ {
+		r.index[r.labels[r.indexed].name] = r.indexed
+	}
+	if i, ok := r.index[name]; ok {
+		return i
 	}
 	return -1
 }
@@ -32,7 +52,9 @@ func (r *Runner) get(name string) []byte {
 	return nil
 }
 
+// set gives a label a value. What a stage has set is no longer what the record came with.
 func (r *Runner) set(name string, value []byte, cat Category) {
+	r.forget(name)
 	if i := r.find(name); i >= 0 {
 		r.labels[i] = label{name, value, cat}
 		return
@@ -40,32 +62,80 @@ func (r *Runner) set(name string, value []byte, cat Category) {
 	r.labels = append(r.labels, label{name, value, cat})
 }
 
-func (r *Runner) remove(i int) { r.labels = slices.Delete(r.labels, i, i+1) }
+// remove takes a label away.
+func (r *Runner) remove(name string) {
+	r.forget(name)
+	if i := r.find(name); i >= 0 {
+		r.labels, r.indexed = slices.Delete(r.labels, i, i+1), 0
+	}
+}
+
+// forget is for a label that the record came with and has no longer. Those of its stream
+// are not forgotten.
+func (r *Runner) forget(name string) {
+	if i := slices.Index(r.came, name); i >= 0 {
+		r.came = slices.Delete(r.came, i, i+1)
+	}
+}
 
 // fail leaves an error in the record.
 func (r *Runner) fail(name string, details string) {
 	r.err, r.details = name, details
 }
 
-// cameWith tells whether the record came with a label of that name.
+// cameWith tells whether the record came with a label of that name and still has it, or its
+// stream has one.
 func (r *Runner) cameWith(name string) bool {
 	return slices.Contains(r.baseNames, name) || slices.Contains(r.came, name)
 }
 
 // extract sets a label that a parser found, unless a parser found one of that name before.
 func (r *Runner) extract(n *name, value []byte) {
-	if n.skip {
+	if label := r.labelOf(n); label != "" && !r.hasExtracted(label) {
+		r.extracted = append(r.extracted, label)
+		r.set(label, value, OfParsed)
+	}
+}
+
+// extractLast is extract that takes the last of several values: only what was extracted
+// before the first of them stays.
+func (r *Runner) extractLast(n *name, value []byte, before int) {
+	label := r.labelOf(n)
+	if label == "" || slices.Contains(r.extracted[:before], label) {
 		return
 	}
-	label, needed := n.plain, n.needPlain
-	if r.cameWith(n.plain) {
-		label, needed = n.suffixed, n.needSuffixed
+	if !r.hasExtracted(label) {
+		r.extracted = append(r.extracted, label)
 	}
-	if !needed || slices.Contains(r.extracted, label) {
-		return
-	}
-	r.extracted = append(r.extracted, label)
 	r.set(label, value, OfParsed)
+}
+
+// labelOf returns the label that a key becomes in this record, "" if nobody needs it.
+func (r *Runner) labelOf(n *name) string {
+	switch {
+	case n.skip:
+	case r.cameWith(n.plain):
+		if n.needSuffixed {
+			return n.suffixed
+		}
+	case n.needPlain:
+		return n.plain
+	}
+	return ""
+}
+
+// hasExtracted tells whether a parser has set a label.
+func (r *Runner) hasExtracted(label string) bool {
+	if len(r.extracted) <= few {
+		return slices.Contains(r.extracted, label)
+	}
+	if r.listed == 0 {
+		r.isExtracted = map[string]bool{}
+	}
+	for ; r.listed < len(r.extracted); r.listed++ {
+		r.isExtracted[r.extracted[r.listed]] = true
+	}
+	return r.isExtracted[label]
 }
 
 // keep copies a value to memory that lasts as long as the record.
@@ -252,8 +322,13 @@ func (r *Runner) appendErrors(dst []byte, g *Grouping) []byte {
 	return dst
 }
 
-// sortLabels sorts the few labels of a record in place.
+// sortLabels sorts the labels of a record in place.
 func (r *Runner) sortLabels() {
+	if len(r.labels) > few {
+		r.indexed = 0
+		slices.SortFunc(r.labels, func(a, b label) int { return strings.Compare(a.name, b.name) })
+		return
+	}
 	for i := 1; i < len(r.labels); i++ {
 		for k := i; k > 0 && r.labels[k].name < r.labels[k-1].name; k-- {
 			r.labels[k], r.labels[k-1] = r.labels[k-1], r.labels[k]

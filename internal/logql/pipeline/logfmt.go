@@ -42,26 +42,23 @@ func (s *logfmtStage) run(r *Runner) bool {
 	return true
 }
 
-// named extracts the first of each of the pairs that are asked for.
+// named extracts the last of each of the pairs that are asked for.
 func (s *logfmtStage) named(r *Runner) {
-	t := logfmtText{}
-	for i := range s.fields {
-		t = logfmtText{text: r.Line()}
-		var value []byte
-		found := false
-		for t.next(s.strict) {
-			if !found && string(t.key) == s.fields[i].Keys[0].Name {
-				value, found = t.plain(r), true
-				if !s.strict {
-					break
-				}
+	t := logfmtText{text: r.Line()}
+	found := append(r.found[:0], make([][]byte, len(s.fields))...)
+	for t.next(s.strict) {
+		for i := range s.fields {
+			if string(t.key) == s.fields[i].Keys[0].Name {
+				found[i] = t.plain(r)
 			}
 		}
+	}
+	for i := range s.fields {
 		if !s.names[i].skip {
-			r.extract(s.names[i], value)
+			r.extract(s.names[i], found[i])
 		}
 	}
-	if t.bad {
+	if r.found = found; t.bad {
 		r.fail(syntax.LogfmtParserErr, badLogfmt)
 	}
 }

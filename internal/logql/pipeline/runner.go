@@ -44,14 +44,20 @@ type Runner struct {
 	gap              bool
 
 	labels    []label
-	came      []string // the names of labels that the record came with beside its stream's
+	came      []string // the names of labels that the record came with beside its stream's, and has
 	extracted []string // names that a parser has set
-	err       string
-	details   string
-	wanted    bool // a filter asked for records with this error
+	// Where there are many: the places of labels, of the first so many, and the same of extracted.
+	index       map[string]int
+	indexed     int
+	isExtracted map[string]bool
+	listed      int
+	err         string
+	details     string
+	wanted      bool // a filter asked for records with this error
 
 	scratch []byte // values that are not parts of the text
 	names   names
+	found   [][]byte
 	path    []byte // of a member of a JSON object
 	spans   []record.Span
 	held    *scan.Pattern // whose result for this line is known already
@@ -220,7 +226,8 @@ func (r *Runner) Process() bool {
 
 func (r *Runner) reset() {
 	r.labels = append(r.labels[:0], r.base...)
-	r.came, r.extracted, r.scratch = r.came[:min(1, len(r.came))], r.extracted[:0], r.scratch[:0]
+	r.came = append(r.came[:0], r.levelName)
+	r.extracted, r.scratch, r.indexed, r.listed = r.extracted[:0], r.scratch[:0], 0, 0
 	r.err, r.details, r.wanted, r.gap = "", "", false, false
 }
 
@@ -270,7 +277,11 @@ func (r *Runner) SetRecord(labels []Label, line []byte) {
 		if l.Value == "" {
 			continue
 		}
-		r.came = append(r.came, l.Name)
+		if l.Category == OfStream {
+			r.baseNames = append(r.baseNames, l.Name)
+		} else {
+			r.came = append(r.came, l.Name)
+		}
 		if r.prog.need.has(l.Name) {
 			from := len(r.scratch)
 			r.scratch = append(r.scratch, l.Value...)

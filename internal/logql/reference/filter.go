@@ -44,12 +44,9 @@ func ipFilter(f *syntax.IPFilter, s *state) bool {
 	return v != "" && hasAddress(&f.Range, v) != f.Not
 }
 
-// compareFilter passes what has an error and stops what lacks the label, also if the label
-// is there and empty. A label that is no number of the kind is an error.
+// compareFilter stops what lacks the label, also if the label is there and empty, and also
+// what has an error. A label that is no number of the kind is an error, unless there is one.
 func compareFilter(f *syntax.CompareFilter, s *state) bool {
-	if s.err != "" {
-		return true
-	}
 	v := s.labels[f.Label]
 	if v == "" {
 		return false
@@ -71,7 +68,9 @@ func compareFilter(f *syntax.CompareFilter, s *state) bool {
 		ok = compareInts(f.Op, n, f.Bytes)
 	}
 	if err != nil {
-		s.fail(syntax.LabelFilterErr, err.Error())
+		if s.err == "" {
+			s.fail(syntax.LabelFilterErr, err.Error())
+		}
 		return true
 	}
 	return ok

@@ -125,7 +125,7 @@ func (g generator) broken() string {
 		return s + g.one(" trailing", "}", s)
 	}
 	return g.one("", " ", "{}", "[]", "[1,2]", "null", `"x"`, "5", `{"a":}`, `{"a":01}`, `{"a":1,}`, `{"a" 1}`, `{,}`, `{"a":tru}`, `{"a":"\x"}`, "{\"a\":\"t\tb\"}",
-		`{"a":"\ud800"}`, `a="\x" b=1`, `a="\ud83d\ude00"c=1`, `=`, `==`, `a==`, `"a"=b`, `a="b`, `a=b"c`, `{"a":1} x=1`, `{"status":200`, `  {"status":"500"}`)
+		`{"a":"\ud800"}`, `a="\x" b=1`, `a="\ud83d\ude00"c=1`, `=`, `==`, `a==`, `"a"=b`, `a="b`, `a=b"c`, `{"a":1} x=1`, `{"status":200,"status":500,}`, `status=200 status=500`, `{"_entry":"x","a":"1","a":"2","b":-}`, `{"status":200`, `  {"status":"500"}`)
 }
 
 // keys are what lines and queries have in common.

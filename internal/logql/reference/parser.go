@@ -1,7 +1,6 @@
 package reference
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -23,75 +22,36 @@ const (
 var errJSON = errors.New(BadJSON)
 
 // parseJSON extracts all scalars of an object, the names of nested ones joined by
-// underscores. Arrays are skipped, null is the empty text, numbers stay as they are
-// written. Only the object counts, not what follows it. What was read before a mistake
-// stays.
+// underscores. Arrays and null are skipped, numbers stay as they are written. Only the object
+// counts, not what follows it. What was read before a mistake stays.
 func parseJSON(s *state) {
-	d := json.NewDecoder(strings.NewReader(s.line))
-	d.UseNumber()
-	if t, err := d.Token(); err != nil || t != json.Delim('{') || object(d, "", s) != nil {
+	if object(s.line, "", s) != nil {
 		s.fail(syntax.JSONParserErr, BadJSON)
 	}
 }
 
-// object reads the members of an object whose brace was read.
-func object(d *json.Decoder, prefix string, s *state) error {
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return err
-		}
-		name := prefix + key.(string)
-		value, err := d.Token()
-		if err != nil {
-			return err
-		}
-		switch value := value.(type) {
-		case json.Delim:
-			if value == '{' {
-				err = object(d, name+"_", s)
-			} else {
-				err = skipArray(d)
-			}
-			if err != nil {
+// object extracts the members of an object.
+func object(text, prefix string, s *state) error {
+	members, err := members(text)
+	for _, m := range members {
+		switch value := m.value; {
+		case value[0] == '{':
+			if err := object(value, prefix+m.name+"_", s); err != nil {
 				return err
 			}
-		case string:
-			s.extract(name, value)
-		case json.Number:
-			s.extract(name, value.String())
-		case bool:
-			s.extract(name, strconv.FormatBool(value))
-		case nil:
-			s.extract(name, "")
+		case value[0] != '[' && value != "null":
+			s.extract(prefix+m.name, scalar(value))
 		}
 	}
-	_, err := d.Token()
 	return err
 }
 
-func skipArray(d *json.Decoder) error {
-	for depth := 1; depth > 0; {
-		t, err := d.Token()
-		if err != nil {
-			return err
-		}
-		switch t {
-		case json.Delim('['), json.Delim('{'):
-			depth++
-		case json.Delim(']'), json.Delim('}'):
-			depth--
-		}
-	}
-	return nil
-}
-
-// parseJSONFields extracts what paths lead to. The line has to begin with a valid object
-// or array, else nothing is extracted. What is not there is the empty text; objects and
-// arrays are extracted as they are written.
+// parseJSONFields extracts what paths lead to. The line has to begin with an object or an
+// array, else nothing is extracted. What is not there is the empty text; objects and arrays
+// are extracted as they are written.
 func parseJSONFields(fields []syntax.Extraction, s *state) {
-	root, err := firstValue(s.line)
-	if err != nil || root[0] != '{' && root[0] != '[' {
+	root := value(strings.TrimLeft(s.line, spaces))
+	if root == "" || root[0] != '{' && root[0] != '[' {
 		s.fail(syntax.JSONParserErr, BadJSON)
 		return
 	}
@@ -100,93 +60,169 @@ func parseJSONFields(fields []syntax.Extraction, s *state) {
 	}
 }
 
-func firstValue(text string) (raw json.RawMessage, err error) {
-	err = json.NewDecoder(strings.NewReader(text)).Decode(&raw)
-	return raw, err
-}
-
 // at goes down a path. Of members with the same name the first counts.
-func at(value json.RawMessage, keys []syntax.PathKey) string {
+func at(value string, keys []syntax.PathKey) string {
 	for _, key := range keys {
-		members, elements := children(value)
-		found := false
-		if key.IsIndex && key.Index < len(elements) {
-			value, found = elements[key.Index], true
+		found := ""
+		if elements := elements(value); key.IsIndex && key.Index < len(elements) {
+			found = elements[key.Index]
 		}
+		members, _ := members(value)
 		for _, m := range members {
-			if !key.IsIndex && !found && m.name == key.Name {
-				value, found = m.value, true
+			if !key.IsIndex && found == "" && m.name == key.Name {
+				found = m.value
 			}
 		}
-		if !found {
+		if value = found; value == "" {
 			return ""
 		}
 	}
 	return scalar(value)
 }
 
-type member struct {
-	name  string
-	value json.RawMessage
+const spaces = " \t\r\n"
+
+// These take from the start of a text what JSON has there, and more than it allows: strings
+// with any bytes, whose escapes may be none; numbers of any form; and of an array or an
+// object all up to where as many brackets of its kind are closed as were opened.
+var (
+	quotedText  = regexp.MustCompile(`^"(?s:[^"\\]|\\.)*"`)
+	literalText = regexp.MustCompile(`^[^ \n\r\t,}\]]+`)
+)
+
+// value returns the value that text begins with, "" if there is none.
+func value(text string) string {
+	if text == "" {
+		return ""
+	}
+	switch c := text[0]; {
+	case c == '"':
+		return quotedText.FindString(text)
+	case c == '{' || c == '[':
+		depth := 0
+		for i := 0; i < len(text); i++ {
+			switch text[i] {
+			case '"':
+				inside := quotedText.FindString(text[i:])
+				if inside == "" {
+					return ""
+				}
+				i += len(inside) - 1
+			case c:
+				depth++
+			case c + 2:
+				if depth--; depth == 0 {
+					return text[:i+1]
+				}
+			}
+		}
+		return ""
+	}
+	word := literalText.FindString(text)
+	if word == "true" || word == "false" || word == "null" || strings.IndexAny(word, "-0123456789") == 0 {
+		return word
+	}
+	return ""
 }
 
-// children returns the members of an object, or the elements of an array.
-func children(value json.RawMessage) (members []member, elements []json.RawMessage) {
-	if value[0] == '[' {
-		_ = json.Unmarshal(value, &elements)
+type member struct{ name, value string }
+
+// members returns the members of an object up to a mistake. A comma may follow the last.
+func members(text string) (list []member, err error) {
+	rest, ok := strings.CutPrefix(strings.TrimLeft(text, spaces), "{")
+	for ok {
+		rest = strings.TrimLeft(rest, spaces)
+		if strings.HasPrefix(rest, "}") {
+			return list, nil
+		}
+		quoted := quotedText.FindString(rest)
+		name, good := unquote(quoted)
+		rest = strings.TrimLeft(rest[len(quoted):], spaces)
+		if rest, ok = strings.CutPrefix(rest, ":"); !ok || !good {
+			break
+		}
+		rest = strings.TrimLeft(rest, spaces)
+		v := value(rest)
+		if v == "" {
+			break
+		}
+		list = append(list, member{name, v})
+		rest = strings.TrimLeft(rest[len(v):], spaces)
+		if rest, ok = strings.CutPrefix(rest, ","); !ok && strings.HasPrefix(rest, "}") {
+			return list, nil
+		}
 	}
-	if value[0] != '{' {
-		return nil, elements
-	}
-	d := json.NewDecoder(bytes.NewReader(value))
-	_, _ = d.Token()
-	for d.More() {
-		name, _ := d.Token()
-		m := member{name: name.(string)}
-		_ = d.Decode(&m.value)
-		members = append(members, m)
-	}
-	return members, nil
+	return list, errJSON
 }
 
-func scalar(value json.RawMessage) string {
-	var text string
+// elements returns the elements of an array up to a mistake.
+func elements(text string) (list []string) {
+	rest, ok := strings.CutPrefix(text, "[")
+	for ok {
+		rest = strings.TrimLeft(rest, spaces)
+		v := value(rest)
+		if v == "" {
+			break
+		}
+		list = append(list, v)
+		rest, ok = strings.CutPrefix(strings.TrimLeft(rest[len(v):], spaces), ",")
+	}
+	return list
+}
+
+// unquote returns the text of a string. It fails if an escape is none.
+func unquote(quoted string) (text string, ok bool) {
+	err := json.Unmarshal([]byte(escapeControls(quoted)), &text)
+	return text, err == nil
+}
+
+// scalar returns the text of a string, nothing if an escape is none and for null, and other
+// values as they are written.
+func scalar(value string) string {
 	switch {
-	case string(value) == "null":
+	case value == "null":
 		return ""
 	case value[0] == '"':
-		_ = json.Unmarshal(value, &text)
+		text, _ := unquote(value)
 		return text
 	}
-	return string(value)
+	return value
 }
 
 // unpack takes an object apart that has a line in _entry: its texts become labels, its
-// other members are left out. Other objects are left alone.
+// other members are left out. Other objects are left alone. Of members with the same name
+// the last counts.
 func unpack(s *state) {
 	if s.line == "" {
 		return
 	}
-	root, err := firstValue(s.line)
-	if err == nil && root[0] != '{' {
-		err = errJSON
+	list, err := members(s.line)
+	entry, found, texts := "", false, map[string]string{}
+	var names []string
+	for _, m := range list {
+		switch {
+		case m.value[0] != '"':
+		case m.name == syntax.UnpackEntry:
+			var ok bool
+			if entry, ok = unquote(m.value); !ok {
+				err = errJSON
+			}
+			found = true
+		default:
+			names = append(names, m.name)
+			texts[syntax.SanitizeName(m.name)] = scalar(m.value)
+		}
 	}
 	if err != nil {
 		s.fail(syntax.JSONParserErr, BadJSON)
 		return
 	}
-	members, _ := children(root)
-	members = slices.DeleteFunc(members, func(m member) bool { return m.value[0] != '"' })
-	entry := slices.IndexFunc(members, func(m member) bool { return m.name == syntax.UnpackEntry })
-	if entry < 0 {
-		return
-	}
-	for _, m := range members {
-		if m.name != syntax.UnpackEntry {
-			s.extract(m.name, scalar(m.value))
+	if found {
+		for _, name := range names {
+			s.extract(name, texts[syntax.SanitizeName(name)])
 		}
+		s.line = entry
 	}
-	s.line = scalar(members[entry].value)
 }
 
 // pair is key=value of logfmt.
@@ -206,8 +242,10 @@ func parseLogfmt(stage *syntax.Logfmt, s *state) {
 	}
 	for _, f := range stage.Fields {
 		value := ""
-		if i := slices.IndexFunc(pairs, func(p pair) bool { return p.key == f.Keys[0].Name }); i >= 0 {
-			value = pairs[i].value
+		for _, p := range pairs { // the last counts
+			if p.key == f.Keys[0].Name {
+				value = p.value
+			}
 		}
 		s.extract(f.Label, value)
 	}
@@ -260,11 +298,9 @@ func logfmtPair(line string) (p pair, rest string, ok bool) {
 		return p, "", false
 	}
 	// The escapes are those of JSON; control characters may stand for themselves.
-	err := json.Unmarshal([]byte(escapeControls(quoted)), &p.value)
-	return p, rest[len(quoted):], err == nil
+	p.value, ok = unquote(quoted)
+	return p, rest[len(quoted):], ok
 }
-
-var quotedText = regexp.MustCompile(`^"(?s:[^"\\]|\\.)*"`)
 
 func wordEnd(s string) int {
 	if end := strings.IndexFunc(s, func(c rune) bool { return c <= ' ' || c == '=' || c == '"' }); end >= 0 {

@@ -15,9 +15,10 @@ type state struct {
 	time   int64
 	line   string
 	labels map[string]string
-	// came has the names that the record came with: those of its stream, its level and its
-	// stored fields, whether or not a stage dropped them since.
-	came map[string]bool
+	// stream has the names of its stream's labels, whether or not a stage dropped them since,
+	// and came those of what else it came with, its level and its stored fields, and still has
+	// as it was.
+	stream, came map[string]bool
 	// extracted has the names that a parser has set. The first value stays, whatever
 	// another parser finds and whether or not a stage dropped it.
 	extracted map[string]bool
@@ -29,9 +30,10 @@ type state struct {
 }
 
 func newState(e ordered) *state {
-	s := &state{time: e.Time, line: e.Line, labels: map[string]string{}, came: map[string]bool{}, extracted: map[string]bool{}}
+	s := &state{time: e.Time, line: e.Line, labels: map[string]string{}, stream: map[string]bool{}, came: map[string]bool{}, extracted: map[string]bool{}}
 	for _, l := range e.stream.Labels {
 		s.labels[l.Name] = l.Value
+		s.stream[l.Name] = true
 	}
 	stored := append([]record.Label{{Name: syntax.LevelLabel, Value: e.Level.String()}}, e.Fields...)
 	for _, f := range stored {
@@ -44,7 +46,9 @@ func newState(e ordered) *state {
 		}
 	}
 	for name := range s.labels {
-		s.came[name] = true
+		if !s.stream[name] {
+			s.came[name] = true
+		}
 	}
 	return s
 }
@@ -74,13 +78,24 @@ func (s *state) extract(key, value string) {
 	if name == "" || syntax.IsErrorLabel(name) {
 		return
 	}
-	if s.came[name] {
+	if s.stream[name] || s.came[name] {
 		name += syntax.ExtractedSuffix
 	}
 	if !s.extracted[name] {
 		s.extracted[name] = true
-		s.labels[name] = value
+		s.set(name, value)
 	}
+}
+
+// set and remove make a label something that the record did not come with.
+func (s *state) set(name, value string) {
+	s.labels[name] = value
+	delete(s.came, name)
+}
+
+func (s *state) remove(name string) {
+	delete(s.labels, name)
+	delete(s.came, name)
 }
 
 func (s *state) fail(name string, details string) { s.err, s.details = name, details }
@@ -189,8 +204,8 @@ func (p *pipeline) labelFormat(stage *syntax.LabelFormat, s *state) {
 	for _, item := range stage.Items {
 		if item.Template == nil {
 			if v, ok := s.labels[item.Src]; ok && item.Src != item.Dst {
-				s.labels[item.Dst] = v
-				delete(s.labels, item.Src)
+				s.set(item.Dst, v)
+				s.remove(item.Src)
 			}
 			continue
 		}
@@ -198,7 +213,7 @@ func (p *pipeline) labelFormat(stage *syntax.LabelFormat, s *state) {
 			seen = s.visible()
 		}
 		if text, ok := p.apply(item.Template, s, seen); ok {
-			s.labels[item.Dst] = text
+			s.set(item.Dst, text)
 		}
 	}
 }
@@ -214,7 +229,7 @@ func drop(items []syntax.LabelPick, s *state) {
 		case syntax.ErrorDetailsLabel:
 			s.details = ""
 		}
-		delete(s.labels, item.Name)
+		s.remove(item.Name)
 	}
 }
 
@@ -226,7 +241,7 @@ func keep(items []syntax.LabelPick, s *state) {
 			wanted = wanted || item.Name == name && (item.Matcher == nil || item.Matcher.Matches(value))
 		}
 		if !wanted {
-			delete(s.labels, name)
+			s.remove(name)
 		}
 	}
 }

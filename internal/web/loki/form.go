@@ -97,7 +97,7 @@ func (f form) window(stretch time.Duration) (start, end time.Time, err error) {
 	if earliest := known(end.Add(-maxRange)); start.Before(earliest) {
 		start = earliest
 	}
-	if !end.After(start) {
+	if end.Before(start) {
 		err = bad("end timestamp must not be before or equal to start time")
 	}
 	return

@@ -50,7 +50,7 @@ func FuzzForm(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !end.After(start) || end.Sub(start) > maxRange {
+		if end.Before(start) || end.Sub(start) > maxRange {
 			t.Errorf("from %v to %v", start, end)
 		}
 		if step, err := form.step(start, end); err == nil {

@@ -320,3 +320,21 @@ func TestClientLeaves(t *testing.T) {
 	}
 	<-l.ended
 }
+
+// TestOneMoment: a range may be a single moment.
+func TestOneMoment(t *testing.T) {
+	w := newWorld(t, loki.Limits{}, nil)
+	moment := []string{"start=1795197900", "end=1795197900"}
+	for path, query := range map[string]string{
+		"query_range": `query={app="shop"}`, "labels": "", "label/app/values": "", "series": `match[]={app="shop"}`, "index/stats": `query={app="shop"}`,
+		"index/volume": `query={app="shop"}`, "index/volume_range": `query={app="shop"}`, "detected_labels": "", "detected_fields": `query={app="shop"}`,
+	} {
+		if status, body := w.ask(t, path, append(moment, query)...); status != http.StatusOK {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	status, body := w.ask(t, "query_range", append(moment, `query=vector(7)`)...)
+	if status != http.StatusOK || !strings.Contains(body, `"values":[[1795197900,"7"]]`) {
+		t.Errorf("%d %s", status, body)
+	}
+}
