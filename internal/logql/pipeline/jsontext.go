@@ -177,27 +177,26 @@ func (t *jsonText) nested(opening, closing byte) bool {
 }
 
 // next goes through the next member of an object, or element of an array. Its value is nil
-// at the end, and where something else is.
+// at the end, which is at a bracket then, and where something else is; nothing follows that.
 func (t *jsonText) next(isMember bool) (key []byte, escaped bool, value []byte) {
 	if t.space(); t.peek() == ']' || t.peek() == '}' {
 		return nil, false, nil
 	}
+	ok := true
 	if isMember {
-		var ok bool
-		if key, escaped, ok = t.string(); !ok {
-			return nil, false, nil
-		}
-		if t.space(); !t.take(':') {
-			return nil, false, nil
-		}
+		key, escaped, ok = t.string()
+		t.space()
+		ok = ok && t.take(':')
 		t.space()
 	}
 	from := t.at
-	if !t.skip() {
-		return nil, false, nil
+	if ok = ok && t.skip(); ok {
+		value = t.text[from:t.at]
+		t.space()
+		ok = t.take(',') || t.peek() == ']' || t.peek() == '}'
 	}
-	value = t.text[from:t.at]
-	if t.space(); !t.take(',') && t.peek() != ']' && t.peek() != '}' {
+	if !ok {
+		t.at = len(t.text)
 		return nil, false, nil
 	}
 	return key, escaped, value

@@ -114,6 +114,7 @@ func TestPipelines(t *testing.T) {
 		{`{"_entry":"the line","x":"y","n":1}`, `| unpack`, `{x="y"} "the line"`},
 		{`{"x":"y"}`, `| unpack`, `{}`},
 		{`{"_entry":"one","x":"y","x":"z","_entry":"two"}`, `| unpack`, `{x="z"} "two"`},
+		{`{"_entry":"one","a":}-1}`, `| unpack`, `{__error__="JSONParserErr", __error_details__="the line is not valid JSON"}`},
 		{`{"_entry":"one\x","x":"y"}`, `| unpack`, `{__error__="JSONParserErr", __error_details__="the line is not valid JSON"}`},
 		{"\x1b[31mred\x1b[0m", `| decolorize`, `{} "red"`},
 		{`v=x`, `| logfmt | v > 5`, badNumber},
