@@ -272,13 +272,23 @@ func (p *process) catStream(w *bufio.Writer, s *archive.Stream) (damage []error,
 	return damage, nil
 }
 
+// verified is what `weir journal verify` says of a stream.
+type verified struct {
+	ID      string   `json:"id"`
+	Blocks  int      `json:"blocks"`
+	Records int      `json:"records"`
+	Gaps    int      `json:"gaps"`
+	Bytes   int64    `json:"text_bytes"`
+	Damage  []string `json:"damage,omitempty"`
+}
+
 func newJournalVerify(p *process) *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify [stream]",
-		Short: "Read all kept text and compare it with its checksums; exit 1 if anything is damaged",
+		Short: "Read the commit log and all kept text and compare them with their checksums; exit 1 if anything is damaged",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			a, _, err := p.openArchive()
+			a, dataDir, err := p.openArchive()
 			if err != nil {
 				return err
 			}
@@ -286,38 +296,48 @@ func newJournalVerify(p *process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			type result struct {
-				ID      string   `json:"id"`
-				Blocks  int      `json:"blocks"`
-				Records int      `json:"records"`
-				Gaps    int      `json:"gaps"`
-				Bytes   int64    `json:"text_bytes"`
-				Damage  []string `json:"damage,omitempty"`
-			}
-			all, bad := []result{}, int(a.Stats().Damaged)
+			all, bad := []verified{}, int(a.Stats().Damaged)
 			for _, s := range streams {
 				f := s.Verify()
-				r := result{ID: s.ID(), Blocks: f.Blocks, Records: f.Records, Gaps: f.Gaps, Bytes: f.Bytes}
+				r := verified{ID: s.ID(), Blocks: f.Blocks, Records: f.Records, Gaps: f.Gaps, Bytes: f.Bytes}
 				for _, d := range f.Damage {
 					r.Damage = append(r.Damage, d.Error())
 				}
 				bad += len(f.Damage)
 				all = append(all, r)
 			}
+			logDamage := journal.VerifyLog(disk.Dir(dataDir))
 			if p.output == "json" {
 				err = p.printJSON(all)
 			} else {
-				for _, r := range all {
-					fmt.Fprintf(p.out, "%s: %d records in %d blocks, %s, sound\n", printable(r.ID), r.Records, r.Blocks, sizeOf(r.Bytes))
-					for _, d := range r.Damage {
-						fmt.Fprintf(p.out, "%s: damaged: %s\n", printable(r.ID), printable(d))
-					}
-				}
+				p.printVerified(all, logDamage)
 			}
-			if err == nil && bad > 0 {
-				return failure(fmt.Errorf("%d places are damaged; all that is listed as sound can be read", bad))
+			if err != nil {
+				return err
 			}
-			return err
+			var found []error
+			if logDamage != nil {
+				found = append(found, fmt.Errorf("commit log: %w", logDamage))
+			}
+			if bad > 0 {
+				found = append(found, fmt.Errorf("%d places are damaged; all that is listed as sound can be read", bad))
+			}
+			if len(found) > 0 {
+				return failure(errors.Join(found...))
+			}
+			return nil
 		},
+	}
+}
+
+func (p *process) printVerified(all []verified, logDamage error) {
+	if logDamage == nil {
+		fmt.Fprintln(p.out, "commit log: sound")
+	}
+	for _, r := range all {
+		fmt.Fprintf(p.out, "%s: %d records in %d blocks, %s, sound\n", printable(r.ID), r.Records, r.Blocks, sizeOf(r.Bytes))
+		for _, d := range r.Damage {
+			fmt.Fprintf(p.out, "%s: damaged: %s\n", printable(r.ID), printable(d))
+		}
 	}
 }

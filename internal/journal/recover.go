@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"slices"
@@ -308,33 +307,14 @@ func OpenArchive(tree disk.Tree, log *slog.Logger) (*archive.Archive, error) {
 }
 
 func openOnce(tree disk.Tree, log *slog.Logger) (*archive.Archive, error) {
-	var files [2]disk.File
-	found := [2]*recovered{{}, {}}
-	best := 0
-	for i, name := range fileNames {
-		f, err := tree.OpenRead(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		size, err := f.Size()
-		if err != nil {
-			return nil, err
-		}
-		files[i], found[i] = f, readFile(f, name, size)
-		if found[i].sound && (!found[best].sound || found[i].generation > found[best].generation) {
-			best = i
-		}
-	}
-	r := found[best]
-	r.lost = lost(files, found, best)
-	if err := r.lookForText(tree); err != nil {
+	l, err := readLog(tree)
+	if err != nil {
 		return nil, err
 	}
-	a, err := openArchive(archive.Options{Tree: tree, Log: log, ReadOnly: true}, r)
+	if err := l.close(); err != nil {
+		return nil, err
+	}
+	a, err := openArchive(archive.Options{Tree: tree, Log: log, ReadOnly: true}, l.found[l.best])
 	if err != nil {
 		return nil, err
 	}
