@@ -56,7 +56,7 @@ func BenchmarkQueries(b *testing.B) {
 	b.Run("histogramOfLiteral", func(b *testing.B) { ask(b, e, histogram) })
 	b.Run("labelValues", func(b *testing.B) {
 		for b.Loop() {
-			if len(e.LabelValues("job", logql.Selection{Start: time.Unix(0, from), End: time.Unix(0, to)})) != 2 {
+			if v, err := e.LabelValues(b.Context(), "job", logql.Selection{Start: time.Unix(0, from), End: time.Unix(0, to)}); len(v) != 2 || err != nil {
 				b.Fatal("the labels are not there")
 			}
 		}

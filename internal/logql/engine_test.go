@@ -387,7 +387,7 @@ func TestNothing(t *testing.T) {
 	if res := query(t, e, p); res.Kind != logql.Matrix || len(res.Series) != 0 {
 		t.Errorf("%+v", res)
 	}
-	if v := e.Series(nil, time.Time{}, time.Time{}); len(v) != 0 {
+	if v, err := e.Series(t.Context(), nil, time.Time{}, time.Time{}); len(v) != 0 || err != nil {
 		t.Errorf("%v", v)
 	}
 }

@@ -1,13 +1,16 @@
 package logql
 
 import (
+	"bytes"
 	"context"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/weirlog/weir/internal/codec/jsontext"
 	"github.com/weirlog/weir/internal/logql/pipeline"
 	"github.com/weirlog/weir/internal/logql/syntax"
 	"github.com/weirlog/weir/internal/logql/unit"
@@ -32,19 +35,28 @@ type Field struct {
 	Type FieldType
 	// Values are those that were met, sorted.
 	Values []string
-	// Parsers are those that extract the field, json or logfmt, sorted; none for fields that
-	// lines come with, or that the query makes.
+	// Parsers are those that take what has the field apart, json or logfmt, sorted; none for
+	// fields that lines come with.
 	Parsers []string
 }
 
-// fieldsLimit is how many lines are looked at if nothing else is said.
-const fieldsLimit = 1000
+const (
+	// fieldsLimit is how many lines are looked at if nothing else is said.
+	fieldsLimit = 1000
+	// maxFields is how many fields are looked for, and about how many of one line.
+	maxFields = 1000
+	// fieldBytes and valueBytes are about what a field and a value take beside their text.
+	fieldBytes, valueBytes = 320, 64
+)
 
 // DetectedFields looks at the newest lines of a log query, as many as its limit says (0 is
-// 1000), and returns the fields they have: those stored with them, those that the query
-// extracts, and, if it has no parser, those that json or logfmt would. They are sorted by
-// name.
-func (e *Engine) DetectedFields(ctx context.Context, p Params) ([]Field, error) {
+// 1000) unless they are very long, and returns the fields they have, sorted by name: those
+// stored with them, those that the query makes, and those that json or, of a line that is no
+// object, logfmt extracts. Of more than a thousand it returns those found first. name, unless
+// empty, is the only field that is looked for.
+//
+// What the query made counts, as in Loki, as extracted by the parser that takes the line.
+func (e *Engine) DetectedFields(ctx context.Context, p Params, name string) ([]Field, error) {
 	if p.Expr == nil {
 		q, err := syntax.ParseLog(p.Query)
 		if err != nil {
@@ -52,45 +64,41 @@ func (e *Engine) DetectedFields(ctx context.Context, p Params) ([]Field, error) 
 		}
 		p.Expr = q
 	}
-	q, ok := p.Expr.(*syntax.LogQuery)
-	if !ok {
+	if _, ok := p.Expr.(*syntax.LogQuery); !ok {
 		return nil, &LimitError{"fields are detected in the lines of a log query, and this query has numbers"}
 	}
 	if p.Limit <= 0 {
 		p.Limit = min(fieldsLimit, e.opts.MaxEntries)
 	}
-	p.Direction = Backward
+	p.Direction, p.Bytes = Backward, e.opts.MaxMemory/4
 	res, err := e.Query(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	d := newDetector(!hasParser(q))
+	d := newDetector(name)
+	d.budget.left.Store(e.opts.MaxMemory / 2)
 	for i := range res.Entries {
-		d.look(&res.Entries[i])
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err := e.turns.do(ctx, func() error { return d.look(&res.Entries[i]) }); err != nil {
+			return nil, err
+		}
 	}
 	return d.list(), nil
 }
 
-func hasParser(q *syntax.LogQuery) bool {
-	return slices.ContainsFunc(q.Stages, func(s syntax.Stage) bool {
-		switch s.(type) {
-		case *syntax.JSON, *syntax.Logfmt, *syntax.Regexp, *syntax.Pattern, *syntax.Unpack:
-			return true
-		}
-		return false
-	})
-}
-
 // detector collects the fields of lines.
 type detector struct {
-	parsers []tryParser
-	fields  map[string]*detected
-	labels  []pipeline.Label
-}
-
-type tryParser struct {
-	name   string
-	runner *pipeline.Runner
+	name         string // the only one that is wanted, unless empty
+	most         int    // how many fields of a line are extracted
+	json, logfmt *pipeline.Runner
+	fields       map[string]*detected
+	budget       budget
+	own          []pipeline.Label
+	labels       []pipeline.Label
+	line         []byte
+	short        shortener
 }
 
 type detected struct {
@@ -98,53 +106,154 @@ type detected struct {
 	parsers map[string]bool
 }
 
-func newDetector(parse bool) *detector {
-	d := &detector{fields: map[string]*detected{}}
-	if parse {
-		for name, stage := range map[string]syntax.Stage{"json": &syntax.JSON{}, "logfmt": &syntax.Logfmt{}} {
-			p := pipeline.Compile(pipeline.Spec{Stages: []syntax.Stage{stage}, Need: pipeline.Need{All: true}})
-			d.parsers = append(d.parsers, tryParser{name, p.NewRunner()})
+func newDetector(name string) *detector {
+	runner := func(st syntax.Stage) *pipeline.Runner {
+		spec := pipeline.Spec{Stages: []syntax.Stage{st}, Need: pipeline.Need{All: name == ""}}
+		if name != "" {
+			spec.Need.Names = []string{name}
 		}
-		slices.SortFunc(d.parsers, func(a, b tryParser) int { return strings.Compare(a.name, b.name) })
+		return pipeline.Compile(spec).NewRunner()
+	}
+	d := &detector{name: name, most: maxFields, json: runner(&syntax.JSON{}), logfmt: runner(&syntax.Logfmt{}), fields: map[string]*detected{}}
+	if name != "" {
+		d.most = math.MaxInt // one costs little wherever it is
 	}
 	return d
 }
 
-func (d *detector) look(e *Entry) {
+// look notes the fields of a line.
+func (d *detector) look(e *Entry) error {
+	d.own = d.own[:0]
 	for _, l := range e.Labels {
-		if l.Category != pipeline.OfStream && !syntax.IsErrorLabel(l.Name) {
-			d.note(l, "")
+		if l.Category == pipeline.OfStream {
+			d.own = append(d.own, l) // of the others, those extracted may have the names
 		}
 	}
-	for _, p := range d.parsers {
-		// Lines that begin otherwise are not JSON; those that do are not tried as logfmt.
-		if isObject := strings.HasPrefix(strings.TrimSpace(e.Line), "{"); isObject != (p.name == "json") {
-			continue
+	d.line = append(d.line[:0], e.Line...)
+	parser := "json"
+	if text := bytes.TrimSpace(d.line); len(text) == 0 || text[0] != '{' || !d.parse(d.json, d.short.object(d.line, d.most)) {
+		parser = "logfmt" // it takes any line
+		d.parse(d.logfmt, firstPairs(d.line, d.most))
+	}
+	for _, l := range e.Labels {
+		var err error
+		switch {
+		case syntax.IsErrorLabel(l.Name):
+		case l.Category == pipeline.OfMetadata:
+			err = d.note(l, "")
+		case l.Category == pipeline.OfParsed:
+			err = d.note(l, parser)
 		}
-		p.runner.SetRecord(e.Labels, []byte(e.Line))
-		if !p.runner.Run() || p.runner.Err() != "" {
-			continue
-		}
-		d.labels = p.runner.AppendLabels(d.labels[:0])
-		for _, l := range d.labels {
-			// A word of prose is a key of logfmt without a value.
-			if l.Category == pipeline.OfParsed && l.Value != "" {
-				d.note(l, p.name)
-			}
+		if err != nil {
+			return err
 		}
 	}
+	for _, l := range d.labels {
+		// A word of prose is a key of logfmt without a value.
+		if l.Category != pipeline.OfParsed || l.Value == "" {
+			continue
+		}
+		if err := d.note(l, parser); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (d *detector) note(l pipeline.Label, parser string) {
+// parse fills d.labels with what a parser finds in a line, and tells whether it can take it.
+func (d *detector) parse(r *pipeline.Runner, line []byte) bool {
+	d.labels = d.labels[:0]
+	r.SetRecord(d.own, line)
+	if !r.Run() || r.Err() != "" {
+		return false
+	}
+	d.labels = r.AppendLabels(d.labels)
+	return true
+}
+
+// note adds a value, and the parser that the field comes from.
+func (d *detector) note(l pipeline.Label, parser string) error {
+	if d.name != "" && l.Name != d.name {
+		return nil
+	}
 	f := d.fields[l.Name]
 	if f == nil {
+		if len(d.fields) == maxFields {
+			return nil
+		}
+		if err := d.budget.charge(fieldBytes + len(l.Name)); err != nil {
+			return errManyValues()
+		}
 		f = &detected{map[string]bool{}, map[string]bool{}}
 		d.fields[l.Name] = f
 	}
-	f.values[l.Value] = true
+	if !f.values[l.Value] {
+		if err := d.budget.charge(valueBytes + len(l.Value)); err != nil {
+			return errManyValues()
+		}
+		f.values[l.Value] = true
+	}
 	if parser != "" {
 		f.parsers[parser] = true
 	}
+	return nil
+}
+
+func errManyValues() error {
+	return &LimitError{"the fields of these lines have more values than one answer may; lower line_limit or narrow the query"}
+}
+
+// shortener cuts objects short.
+type shortener struct {
+	closing []byte // of the objects and arrays that are open, the innermost last
+	text    []byte
+}
+
+// object returns a JSON object with its first members alone, about so many, those of objects
+// inside of it counted. It is valid until the next call.
+func (s *shortener) object(text []byte, members int) []byte {
+	if bytes.Count(text, []byte(":")) <= members {
+		return text
+	}
+	s.closing = s.closing[:0]
+	for at := 0; at < len(text); at++ {
+		switch text[at] {
+		case '"':
+			if at = jsontext.End(text, at+1); at < 0 {
+				return text // it is not JSON
+			}
+		case '{', '[':
+			s.closing = append(s.closing, text[at]+2) // as it is in ASCII
+		case '}', ']':
+			if s.closing = s.closing[:max(0, len(s.closing)-1)]; len(s.closing) == 0 {
+				return text
+			}
+		case ':':
+			members--
+		case ',':
+			if members <= 0 {
+				s.text = append(s.text[:0], text[:at]...)
+				slices.Reverse(s.closing)
+				return append(s.text, s.closing...)
+			}
+		}
+	}
+	return text
+}
+
+// firstPairs returns the beginning of a line of logfmt that has about so many pairs.
+func firstPairs(line []byte, pairs int) []byte {
+	if bytes.Count(line, []byte("=")) <= pairs {
+		return line
+	}
+	at := 0
+	for range pairs {
+		at += bytes.IndexByte(line[at:], '=') + 1
+	}
+	if n := bytes.IndexByte(line[at:], ' '); n >= 0 {
+		at += n
+	}
+	return line[:at]
 }
 
 func (d *detector) list() []Field {

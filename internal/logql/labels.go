@@ -2,6 +2,7 @@ package logql
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -34,18 +35,26 @@ func between(start, end time.Time) span {
 	return within
 }
 
-// each calls visit for every selected stream that has text in the range, in order. The view
-// is valid until visit returns.
-func (e *Engine) each(s Selection, visit func(src *source, within span)) {
+// each calls visit for every selected stream that has text in the range, in order, until it
+// fails or ctx ends. The view is valid until visit returns.
+func (e *Engine) each(ctx context.Context, s Selection, visit func(src *source, within span) error) error {
 	within := s.span()
 	sources, streams := e.matching(s.Matchers)
 	for i, src := range sources {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		src.view = streams[i].View()
+		var err error
 		if within == everything || hasText(src.view, within) {
-			visit(src, within)
+			err = visit(src, within)
 		}
 		src.view.Close()
+		if err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 func hasText(v *archive.View, within span) bool {
@@ -58,39 +67,51 @@ func hasText(v *archive.View, within span) bool {
 }
 
 // Labels returns the names of the labels of the selected streams, sorted.
-func (e *Engine) Labels(s Selection) []string {
+func (e *Engine) Labels(ctx context.Context, s Selection) ([]string, error) {
 	names := map[string]bool{}
-	e.each(s, func(src *source, _ span) {
+	err := e.each(ctx, s, func(src *source, _ span) error {
 		for _, l := range src.labels {
 			names[l.Name] = true
 		}
+		return nil
 	})
-	return slices.Sorted(maps.Keys(names))
+	return slices.Sorted(maps.Keys(names)), err
 }
 
 // LabelValues returns the values of a label of the selected streams, sorted.
-func (e *Engine) LabelValues(name string, s Selection) []string {
+func (e *Engine) LabelValues(ctx context.Context, name string, s Selection) ([]string, error) {
 	values := map[string]bool{}
-	e.each(s, func(src *source, _ span) {
+	err := e.each(ctx, s, func(src *source, _ span) error {
 		if v := src.labels.Get(name); v != "" {
 			values[v] = true
 		}
+		return nil
 	})
-	return slices.Sorted(maps.Keys(values))
+	return slices.Sorted(maps.Keys(values)), err
 }
 
 // Series returns the labels of the streams that one of the selectors selects, sorted, each
 // once. Without selectors it is those of all streams.
-func (e *Engine) Series(selectors [][]syntax.Matcher, start, end time.Time) []record.Labels {
+func (e *Engine) Series(ctx context.Context, selectors [][]syntax.Matcher, start, end time.Time) ([]record.Labels, error) {
 	if len(selectors) == 0 {
 		selectors = [][]syntax.Matcher{nil}
 	}
 	var list []record.Labels
+	met := map[string]bool{}
 	for _, matchers := range selectors {
-		e.each(Selection{matchers, start, end}, func(src *source, _ span) { list = append(list, src.labels) })
+		err := e.each(ctx, Selection{matchers, start, end}, func(src *source, _ span) error {
+			if !met[src.id] {
+				met[src.id] = true
+				list = append(list, src.labels)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	slices.SortFunc(list, compareLabels)
-	return slices.CompactFunc(list, func(a, b record.Labels) bool { return compareLabels(a, b) == 0 })
+	return slices.CompactFunc(list, func(a, b record.Labels) bool { return compareLabels(a, b) == 0 }), nil
 }
 
 // LabelCount is a label and how many values it has.
@@ -101,22 +122,23 @@ type LabelCount struct {
 
 // DetectedLabels returns the labels of the selected streams with the number of their values,
 // sorted by name.
-func (e *Engine) DetectedLabels(s Selection) []LabelCount {
+func (e *Engine) DetectedLabels(ctx context.Context, s Selection) ([]LabelCount, error) {
 	values := map[string]map[string]bool{}
-	e.each(s, func(src *source, _ span) {
+	err := e.each(ctx, s, func(src *source, _ span) error {
 		for _, l := range src.labels {
 			if values[l.Name] == nil {
 				values[l.Name] = map[string]bool{}
 			}
 			values[l.Name][l.Value] = true
 		}
+		return nil
 	})
 	list := []LabelCount{}
 	for name, of := range values {
 		list = append(list, LabelCount{name, len(of)})
 	}
 	slices.SortFunc(list, func(a, b LabelCount) int { return strings.Compare(a.Name, b.Name) })
-	return list
+	return list, err
 }
 
 // IndexStats says how much text the selected streams have in a range.
@@ -126,8 +148,8 @@ type IndexStats struct {
 
 // IndexStats returns how much text there is. Blocks at the edges of the range count as a
 // whole.
-func (e *Engine) IndexStats(s Selection) (st IndexStats) {
-	e.each(s, func(src *source, within span) {
+func (e *Engine) IndexStats(ctx context.Context, s Selection) (st IndexStats, err error) {
+	err = e.each(ctx, s, func(src *source, within span) error {
 		st.Streams++
 		for i := range src.view.Len() {
 			if h := src.view.Head(i); within.overlaps(h) {
@@ -136,8 +158,9 @@ func (e *Engine) IndexStats(s Selection) (st IndexStats) {
 				st.Bytes += int64(h.Bytes)
 			}
 		}
+		return nil
 	})
-	return st
+	return st, err
 }
 
 // VolumeParams say whose volume is asked for, and by what it is divided.
@@ -157,7 +180,7 @@ type VolumeParams struct {
 // Volume returns how many bytes of text the selected streams have, the largest series
 // first: with one point at the end, or with one a step, of the bytes in (at-Step, at]. Of a
 // block that lies in several ranges each gets the part that its share of the time is.
-func (e *Engine) Volume(p VolumeParams) ([]Series, error) {
+func (e *Engine) Volume(ctx context.Context, p VolumeParams) ([]Series, error) {
 	steps, err := e.volumeSteps(p)
 	if err != nil {
 		return nil, err
@@ -171,8 +194,11 @@ func (e *Engine) Volume(p VolumeParams) ([]Series, error) {
 			targets[p.Matchers[i].Name] = true
 		}
 	}
-	v := volumes{params: p, targets: targets, steps: steps, series: map[string]*volume{}}
-	e.each(p.Selection, v.add)
+	v := volumes{params: p, targets: targets, steps: steps, series: map[string]*volume{}, ended: ctx.Err}
+	v.budget.left.Store(e.opts.MaxMemory)
+	if err := e.each(ctx, p.Selection, v.add); err != nil {
+		return nil, err
+	}
 	return v.sorted(), nil
 }
 
@@ -186,12 +212,17 @@ func (e *Engine) volumeSteps(p VolumeParams) ([]int64, error) {
 	return eval.steps, err
 }
 
+// pointBytes is what a Point takes.
+const pointBytes = 16
+
 // volumes adds up bytes.
 type volumes struct {
 	params  VolumeParams
 	targets map[string]bool
 	steps   []int64
 	series  map[string]*volume
+	budget  budget
+	ended   func() error // says whether there is no use in going on
 }
 
 type volume struct {
@@ -200,7 +231,7 @@ type volume struct {
 	total  float64
 }
 
-func (v *volumes) add(src *source, within span) {
+func (v *volumes) add(src *source, within span) error {
 	var labels record.Labels
 	for _, l := range src.labels {
 		if len(v.targets) == 0 || v.targets[l.Name] {
@@ -208,25 +239,34 @@ func (v *volumes) add(src *source, within span) {
 		}
 	}
 	if !v.params.ByLabel {
-		v.addTo(labels, src, within)
-		return
+		return v.addTo(labels, src, within)
 	}
 	for _, l := range labels {
-		v.addTo(record.Labels{{Name: l.Name}}, src, within)
+		if err := v.addTo(record.Labels{{Name: l.Name}}, src, within); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
-func (v *volumes) addTo(labels record.Labels, src *source, within span) {
-	to := v.series[labels.String()]
+func (v *volumes) addTo(labels record.Labels, src *source, within span) error {
+	key := labels.String()
+	to := v.series[key]
 	if to == nil {
+		if err := v.budget.charge(cellBytes + len(key) + labelBytes*len(labels) + (8+pointBytes)*len(v.steps)); err != nil {
+			return err
+		}
 		to = &volume{labels: labels, bytes: make([]float64, len(v.steps))}
-		v.series[labels.String()] = to
+		v.series[key] = to
 	}
 	for i := range src.view.Len() {
 		h := src.view.Head(i)
 		if v.params.Step <= 0 {
 			to.put(0, h, within)
 			continue
+		}
+		if err := v.ended(); err != nil {
+			return err // a block can be in thousands of ranges
 		}
 		first, _ := slices.BinarySearch(v.steps, h.MinTime)
 		for k := first; k < len(v.steps); k++ {
@@ -237,6 +277,7 @@ func (v *volumes) addTo(labels record.Labels, src *source, within span) {
 			to.put(k, h, span{from, v.steps[k]})
 		}
 	}
+	return nil
 }
 
 // put adds the part of a block that lies in a range.

@@ -1,6 +1,8 @@
 package logql_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -38,23 +40,55 @@ func threeStreams(t *testing.T) *logql.Engine {
 func TestLabels(t *testing.T) {
 	e := threeStreams(t)
 	within := logql.Selection{Start: time.Unix(0, moment), End: time.Unix(0, moment).Add(time.Minute)}
-	same := func(got, want any) {
+	same := func(got any, err error, want any) {
 		t.Helper()
-		if !reflect.DeepEqual(got, want) {
-			t.Errorf("%v; want %v", got, want)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%v, %v; want %v", got, err, want)
 		}
 	}
-	same(e.Labels(logql.Selection{}), []string{"app", "env"})
-	same(e.LabelValues("app", logql.Selection{}), []string{"db", "late", "shop"})
-	same(e.LabelValues("app", within), []string{"db", "shop"})
-	same(e.LabelValues("app", logql.Selection{Matchers: matchers(t, `{env="test"}`)}), []string{"shop"})
-	same(e.LabelValues("none", logql.Selection{}), []string(nil))
-	same(fmt.Sprint(e.Series([][]syntax.Matcher{matchers(t, `{env="prod"}`), matchers(t, `{app="db"}`)}, time.Time{}, time.Time{})),
-		`[{app="db", env="prod"} {app="shop", env="prod"}]`)
-	same(len(e.Series(nil, within.Start, within.End)), 3)
-	same(e.DetectedLabels(within), []logql.LabelCount{{Name: "app", Values: 2}, {Name: "env", Values: 2}})
-	st := e.IndexStats(logql.Selection{Matchers: matchers(t, `{env="prod"}`)})
-	same([]int64{st.Streams, st.Blocks, st.Entries}, []int64{2, 20, 200})
+	ctx := t.Context()
+	list, err := e.Labels(ctx, logql.Selection{})
+	same(list, err, []string{"app", "env"})
+	values := func(name string, s logql.Selection, want []string) {
+		t.Helper()
+		list, err := e.LabelValues(ctx, name, s)
+		same(list, err, want)
+	}
+	values("app", logql.Selection{}, []string{"db", "late", "shop"})
+	values("app", within, []string{"db", "shop"})
+	values("app", logql.Selection{Matchers: matchers(t, `{env="test"}`)}, []string{"shop"})
+	values("none", logql.Selection{}, []string(nil))
+	series, err := e.Series(ctx, [][]syntax.Matcher{matchers(t, `{env="prod"}`), matchers(t, `{app="db"}`)}, time.Time{}, time.Time{})
+	same(fmt.Sprint(series), err, `[{app="db", env="prod"} {app="shop", env="prod"}]`)
+	series, err = e.Series(ctx, nil, within.Start, within.End)
+	same(len(series), err, 3)
+	counts, err := e.DetectedLabels(ctx, within)
+	same(counts, err, []logql.LabelCount{{Name: "app", Values: 2}, {Name: "env", Values: 2}})
+	st, err := e.IndexStats(ctx, logql.Selection{Matchers: matchers(t, `{env="prod"}`)})
+	same([]int64{st.Streams, st.Blocks, st.Entries}, err, []int64{2, 20, 200})
+}
+
+// TestLabelsEnd asks what streams there are within a time that is over.
+func TestLabelsEnd(t *testing.T) {
+	e := threeStreams(t)
+	var s logql.Selection
+	over := &countdown{Context: t.Context(), left: 0}
+	_, labels := e.Labels(over, s)
+	_, values := e.LabelValues(over, "app", s)
+	_, series := e.Series(over, nil, s.Start, s.End)
+	_, detected := e.DetectedLabels(over, s)
+	_, stats := e.IndexStats(over, s)
+	_, volume := e.Volume(over, logql.VolumeParams{Selection: s})
+	for i, err := range []error{labels, values, series, detected, stats, volume} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	// A series of many ranges looks at each block for each of them.
+	p := logql.VolumeParams{Selection: logql.Selection{Start: time.Unix(0, moment), End: time.Unix(0, moment).Add(time.Hour)}, Step: time.Second}
+	if _, err := e.Volume(&countdown{Context: t.Context(), left: 5}, p); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestVolume(t *testing.T) {
@@ -62,7 +96,7 @@ func TestVolume(t *testing.T) {
 	p := logql.VolumeParams{Selection: logql.Selection{Matchers: matchers(t, `{env=~".+"}`), Start: time.Unix(0, moment), End: time.Unix(0, moment).Add(time.Hour)}}
 	names := func() string {
 		t.Helper()
-		list, err := e.Volume(p)
+		list, err := e.Volume(t.Context(), p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +107,11 @@ func TestVolume(t *testing.T) {
 				total += point.Value
 			}
 		}
-		if bytes := float64(e.IndexStats(p.Selection).Bytes); p.Limit == 0 && (total < bytes-100 || total > bytes) && !p.ByLabel {
+		st, err := e.IndexStats(t.Context(), p.Selection)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes := float64(st.Bytes); p.Limit == 0 && (total < bytes-100 || total > bytes) && !p.ByLabel {
 			t.Errorf("%s has %g bytes; want %g", text, total, bytes)
 		}
 		return text
@@ -96,43 +134,19 @@ func TestVolume(t *testing.T) {
 	check(`{app=""}{env=""}`)
 }
 
-func TestDetectedFields(t *testing.T) {
+// TestVolumeMemory asks for the volume of many streams in many ranges.
+func TestVolumeMemory(t *testing.T) {
 	w := newWorld(t)
-	s := w.stream("app=shop")
-	for i, body := range []string{
-		`{"status":200,"took":"5ms","user":{"id":"a"}}`, `{"status":404,"took":"1.5s"}`, `level=info n=1 size=5KB ok=true f=1`, `n=2 f=1.5 size="7 MB" ok=false`, `just words`,
-	} {
-		r := line(body)
-		r.Time, r.Fields = moment+int64(i), []kept.Field{{Name: []byte("trace.id"), Value: []byte("x1")}}
-		w.add(s, r)
+	for i := range 100 {
+		w.fill(w.stream(fmt.Sprint("app=a", i)), 1, 1, func(int) kept.Record { return line("x") })
 	}
-	e := w.engine(logql.Options{})
-	fields, err := e.DetectedFields(t.Context(), all(`{app="shop"}`))
-	if err != nil {
-		t.Fatal(err)
+	e := w.engine(logql.Options{MaxMemory: 1 << 20})
+	p := logql.VolumeParams{Selection: logql.Selection{Start: time.Unix(0, moment), End: time.Unix(0, moment).Add(time.Hour)}, Step: time.Second}
+	if _, err := e.Volume(t.Context(), p); !logql.IsUserError(err) {
+		t.Errorf("%v", err)
 	}
-	got := ""
-	for _, f := range fields {
-		got += fmt.Sprintf("%s %s %d %s\n", f.Name, f.Type, len(f.Values), strings.Join(f.Parsers, " "))
-	}
-	want := `detected_level string 1 
-f float 2 logfmt
-level string 1 logfmt
-n int 2 logfmt
-ok boolean 2 logfmt
-size bytes 2 logfmt
-status int 2 json
-took duration 2 json
-trace_id string 1 
-user_id string 1 json
-`
-	if got != want {
-		t.Errorf("%s\nwant\n%s", got, want)
-	}
-	if fields, err = e.DetectedFields(t.Context(), all(`{app="shop"} | json status`)); err != nil || len(fields) != 3 || fields[1].Name != "status" || len(fields[1].Parsers) != 0 {
-		t.Errorf("%+v, %v", fields, err)
-	}
-	if _, err = e.DetectedFields(t.Context(), logql.Params{Query: `count_over_time({app="shop"}[1m])`}); err == nil {
-		t.Error("fields of numbers")
+	p.Step = time.Minute
+	if _, err := e.Volume(t.Context(), p); err != nil {
+		t.Error(err)
 	}
 }

@@ -37,7 +37,8 @@ type Options struct {
 	// Pressed, unless nil, tells whether queries should leave the processors to what comes in.
 	// It is called often, and by many at a time.
 	Pressed func() bool
-	// MaxMemory is how many bytes a query may use beside its answer; 0 is 64 MiB.
+	// MaxMemory is how many bytes a query for lines may answer with, and one for numbers use
+	// beside its answer; 0 is 64 MiB.
 	MaxMemory int64
 	// MaxSeries is how many series an answer may have; 0 is 5000.
 	MaxSeries int
@@ -95,6 +96,10 @@ type Params struct {
 	// Limit is how many lines a log query may answer with; 0 is the most that the engine
 	// allows.
 	Limit int
+	// Bytes, unless 0, is about how many bytes the lines of a log query may take. Where there
+	// are more the answer ends early, and says so; without it the query fails where the lines
+	// take more than the engine allows.
+	Bytes int64
 	// Direction of a log query: with more lines than Limit, the newest or the oldest.
 	Direction Direction
 	// Only narrows the streams of a log query; nil does not.

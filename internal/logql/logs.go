@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -34,7 +35,11 @@ func (e *Engine) logs(ctx context.Context, q *syntax.LogQuery, p Params) (Result
 	prog := pipeline.Compile(pipeline.Spec{Stages: q.Stages, Need: pipeline.Need{All: true}})
 	l := &logQuery{
 		within: between(p.Start, p.End),
-		found:  found{limit: limit, backward: p.Direction == Backward},
+		limit:  limit,
+		found:  found{limit: limit, backward: p.Direction == Backward, room: e.opts.MaxMemory, cuts: p.Bytes > 0},
+	}
+	if p.Bytes > 0 {
+		l.found.room = min(p.Bytes, e.opts.MaxMemory)
 	}
 	if !p.End.IsZero() {
 		l.within.to--
@@ -57,7 +62,7 @@ func (e *Engine) logs(ctx context.Context, q *syntax.LogQuery, p Params) (Result
 			return Result{}, err
 		}
 	}
-	res := Result{Kind: Streams, Stats: l.plan.stats, Entries: l.found.sorted(), Damage: l.met.sorted()}
+	res := Result{Kind: Streams, Stats: l.plan.stats, Entries: l.found.sorted(), Bytes: l.found.held, Cut: l.found.limit < limit, Damage: l.met.sorted()}
 	for _, w := range workers {
 		res.Stats.add(&w.(*logWorker).stats)
 	}
@@ -69,6 +74,7 @@ func (e *Engine) logs(ctx context.Context, q *syntax.LogQuery, p Params) (Result
 type logQuery struct {
 	plan   *plan
 	within span
+	limit  int
 	found  found
 	met    damages
 	// after is where the answer before this one ended, if resumes. What its start is in its
@@ -157,7 +163,7 @@ func (w *logWorker) work(ctx context.Context) error {
 			w.q.plan.stop() // nor does any block after it
 			return nil
 		}
-		if err := w.q.plan.turns.do(ctx, func() error { return w.block(t) }); err != nil {
+		if err := w.q.plan.turns.do(ctx, func() error { return w.block(ctx, t) }); err != nil {
 			return err
 		}
 	}
@@ -165,23 +171,25 @@ func (w *logWorker) work(ctx context.Context) error {
 }
 
 // block offers the lines of a block that pass, the best first.
-func (w *logWorker) block(t *task) error {
+func (w *logWorker) block(ctx context.Context, t *task) error {
 	if ok, err := w.open(t); !ok {
 		return err
 	}
 	w.collect(t)
 	w.entries = w.entries[:0]
 	for _, c := range w.candidates {
-		if len(w.entries) == w.q.found.limit || !w.q.found.wants(c) {
+		if len(w.entries) == w.q.limit || !w.q.found.wants(c) {
 			break // those that follow come after it
+		}
+		if ctx.Err() != nil {
+			return ctx.Err() // a long line can take some time
 		}
 		if w.runner.Seek(c.start); w.runner.Process() {
 			w.entries = append(w.entries, hit{place: c, entry: w.entry(t, c)})
 		}
 	}
 	w.number(t)
-	w.q.found.offer(w.entries)
-	return nil
+	return w.q.found.offer(w.entries)
 }
 
 // collect lists the lines that pass the line filters, in the order of the answer.
@@ -239,11 +247,16 @@ type hit struct {
 // found is the best entries so far: a heap with the last of them, in the order of the
 // answer, on top.
 type found struct {
-	limit    int
 	backward bool
+	// room is how many bytes the entries may take; with more the query fails or, if cuts, the
+	// last are left out.
+	room int64
+	cuts bool
 
-	mu   sync.Mutex // guards heap
-	heap []hit
+	mu    sync.Mutex // guards what follows
+	limit int        // falls when entries are left out
+	heap  []hit
+	held  int64 // bytes
 }
 
 // before tells whether a stands before b in the answer.
@@ -275,7 +288,7 @@ func (f *found) wants(at place) bool {
 	return len(f.heap) < f.limit || f.before(at, f.heap[0].place)
 }
 
-func (f *found) offer(entries []hit) {
+func (f *found) offer(entries []hit) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, k := range entries {
@@ -283,10 +296,50 @@ func (f *found) offer(entries []hit) {
 			f.heap = append(f.heap, k)
 			f.up(len(f.heap) - 1)
 		} else if f.before(k.place, f.heap[0].place) {
+			f.held -= f.heap[0].entry.size()
 			f.heap[0] = k
 			f.down(0)
+		} else {
+			continue
+		}
+		f.held += k.entry.size()
+		if err := f.fit(); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// fit sees to it that the entries have room. One always has: so a long answer can be had in
+// pieces whatever its lines are like.
+func (f *found) fit() error {
+	if f.held > f.room && !f.cuts {
+		return &LimitError{fmt.Sprintf("the answer is larger than the %d MiB that it may be; lower the limit, to %d or so, or narrow the query",
+			f.room>>20, max(1, len(f.heap)/2))}
+	}
+	for f.held > f.room && len(f.heap) > 1 {
+		last := len(f.heap) - 1
+		f.held -= f.heap[0].entry.size()
+		f.heap[0], f.heap[last] = f.heap[last], hit{}
+		f.heap, f.limit = f.heap[:last], last // or what follows the one left out could come in
+		f.down(0)
+	}
+	return nil
+}
+
+// What an entry and a label take beside their text.
+const (
+	entryBytes = 160
+	labelBytes = 40
+)
+
+// size returns about how many bytes an entry takes.
+func (e *Entry) size() int64 {
+	n := entryBytes + len(e.Line)
+	for i := range e.Labels {
+		n += labelBytes + len(e.Labels[i].Name) + len(e.Labels[i].Value)
+	}
+	return int64(n)
 }
 
 func (f *found) up(i int) {

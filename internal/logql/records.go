@@ -16,7 +16,8 @@ type Range struct{ First, Last uint64 }
 
 // Records returns records of a stream as they were kept, in the order of their sequence
 // numbers: those in one of the ranges, which are sorted and do not overlap. What was
-// removed meanwhile, or is damaged, is left out; of the latter the answer says so.
+// removed meanwhile, or is damaged, is left out; of the latter the answer says so. They may
+// take as many bytes as the lines of a query.
 func (e *Engine) Records(ctx context.Context, stream string, ranges []Range) (Result, error) {
 	res := Result{Kind: Streams}
 	streams := e.opts.Archive.Streams()
@@ -25,6 +26,7 @@ func (e *Engine) Records(ctx context.Context, stream string, ranges []Range) (Re
 		return res, nil
 	}
 	r := recordReader{view: streams[i].View(), follower: NewFollower(&syntax.LogQuery{}), chunk: archive.Chunk{Stream: streams[i].Definition()}}
+	r.budget.left.Store(e.opts.MaxMemory)
 	defer r.view.Close()
 	last := ranges[len(ranges)-1].Last
 	n := r.view.Len()
@@ -50,6 +52,7 @@ type recordReader struct {
 	chunk    archive.Chunk
 	entries  []Entry
 	met      damages
+	budget   budget
 }
 
 // end returns the sequence number after the last record of a block.
@@ -86,6 +89,9 @@ func (r *recordReader) block(i int, ranges []Range) error {
 			r.entries = r.follower.Append(r.entries, r.chunk)
 			for k := range r.entries[from:] {
 				r.entries[from+k].Sequence = seq
+				if r.budget.charge(int(r.entries[from+k].size())) != nil {
+					return &LimitError{"the records take more memory than one answer may have; ask for fewer around each line"}
+				}
 			}
 		}
 		seq++

@@ -27,6 +27,10 @@ type Result struct {
 	// Entries are in the direction that was asked for: by time, then by the labels of their
 	// streams, then as they were kept; backward is the reverse of that.
 	Entries []Entry
+	// Bytes is about how many bytes they take.
+	Bytes int64
+	// Cut says that the entries end before Params.Limit because of Params.Bytes.
+	Cut bool
 	// Series are sorted by their labels; those of a moment, if the query ends in sort, topk
 	// and the like, by their values.
 	Series []Series

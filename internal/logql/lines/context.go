@@ -23,7 +23,11 @@ type group struct {
 	first int // the place of its first line among all
 }
 
-// around returns lines with what is around them. Groups stay together, in the order of their
+// aroundBytes is about how many bytes the lines around those of one piece may have.
+const aroundBytes = 4 * pageBytes
+
+// around returns lines with what is around them; a LimitError if that is too much for one
+// piece. Groups stay together, in the order of their
 // first lines: of records of several streams that were written at the same time, one
 // stream's stand before another's.
 func (w *walk) around(ctx context.Context, entries []logql.Entry) ([]Line, error) {
@@ -36,7 +40,7 @@ func (w *walk) around(ctx context.Context, entries []logql.Entry) ([]Line, error
 		hits[e.Stream][e.Sequence] = e
 	}
 	groups := w.groups(entries)
-	near := map[string][]logql.Entry{}
+	near, bytes := map[string][]logql.Entry{}, 0
 	for stream := range hits {
 		var ranges []logql.Range
 		for _, g := range groups {
@@ -47,6 +51,12 @@ func (w *walk) around(ctx context.Context, entries []logql.Entry) ([]Line, error
 		var err error
 		if near[stream], err = w.records(ctx, stream, ranges); err != nil {
 			return nil, err
+		}
+		for i := range near[stream] {
+			bytes += len(near[stream][i].Line)
+		}
+		if bytes > aroundBytes && len(entries) > 1 {
+			return nil, &logql.LimitError{What: "there is too much around so many lines"}
 		}
 	}
 	slices.SortStableFunc(groups, func(a, b group) int { return cmp.Compare(a.first, b.first) })

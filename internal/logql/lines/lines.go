@@ -14,6 +14,7 @@ package lines
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -119,6 +120,9 @@ func (r *Reader) Count(q Request) (n int) {
 // pageLines is how many lines are asked for at one time, with what is around them.
 const pageLines = 4096
 
+// pageBytes is about how many bytes lines of one query may take.
+const pageBytes = 8 << 20
+
 // minPage is the least that are, however much is around them.
 const minPage = 32
 
@@ -140,8 +144,10 @@ func (r *Reader) Read(ctx context.Context, q Request, emit func([]Line) error) e
 func (w *walk) all(ctx context.Context) error {
 	q := &w.Request
 	if q.Limit > 0 && q.Limit <= w.page {
-		p := w.params(logql.Backward, q.Limit)
-		return w.deliver(ctx, p)
+		if more, err := w.deliver(ctx, w.params(logql.Backward, q.Limit)); !more || err != nil {
+			return err
+		}
+		// They are so long that they have to be read in pieces.
 	}
 	p := w.params(logql.Forward, w.page)
 	if q.Limit > 0 {
@@ -152,8 +158,8 @@ func (w *walk) all(ctx context.Context) error {
 		p.After = before
 	}
 	for {
-		err := w.deliver(ctx, p)
-		if err != nil || w.got < p.Limit {
+		p.Limit = w.page
+		if more, err := w.deliver(ctx, p); !more || err != nil {
 			return err
 		}
 		p.After = &w.last
@@ -170,8 +176,7 @@ type walk struct {
 	shown shown
 	met   map[logql.Damage]bool
 
-	got  int        // lines of the last piece
-	last logql.Mark // of it
+	last logql.Mark // of the last piece
 }
 
 func (r *Reader) newWalk(q Request, emit func([]Line) error) *walk {
@@ -185,7 +190,7 @@ func (r *Reader) newWalk(q Request, emit func([]Line) error) *walk {
 
 // params are those of a query for some of the lines.
 func (w *walk) params(d logql.Direction, limit int) logql.Params {
-	p := logql.Params{Expr: w.Query, Start: w.Start, End: w.End, Limit: limit, Direction: d, Only: w.only}
+	p := logql.Params{Expr: w.Query, Start: w.Start, End: w.End, Limit: limit, Direction: d, Only: w.only, Bytes: pageBytes}
 	if p.Start.IsZero() {
 		p.Start = time.Unix(0, minTime)
 	}
@@ -201,16 +206,16 @@ const (
 	maxTime = 1<<63 - 1
 )
 
-// query asks when it is its turn.
-func (w *walk) query(ctx context.Context, p logql.Params) ([]logql.Entry, error) {
+// query asks when it is its turn. There may be more entries than those it returns.
+func (w *walk) query(ctx context.Context, p logql.Params) (entries []logql.Entry, more bool, err error) {
 	done, err := w.turn(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer done()
 	res, err := w.Engine.Query(ctx, p)
 	w.meet(res.Damage)
-	return res.Entries, err
+	return res.Entries, res.Cut || len(res.Entries) == p.Limit, err
 }
 
 func (w *walk) turn(ctx context.Context) (func(), error) {
@@ -227,31 +232,45 @@ func (w *walk) meet(damage []logql.Damage) {
 	}
 }
 
-// deliver emits the answer to one query.
-func (w *walk) deliver(ctx context.Context, p logql.Params) error {
-	entries, err := w.query(ctx, p)
-	if err != nil {
-		return err
+// deliver emits the answer to one query, and tells whether there may be more after it. What
+// is asked for backward is emitted whole, or nothing of it.
+func (w *walk) deliver(ctx context.Context, p logql.Params) (more bool, err error) {
+	entries, more, err := w.query(ctx, p)
+	if err != nil || len(entries) == 0 {
+		return false, err
 	}
 	if p.Direction == logql.Backward {
-		slices.Reverse(entries)
-	}
-	if w.got = len(entries); w.got == 0 {
-		return nil
-	}
-	w.last = markOf(&entries[w.got-1])
-	if w.Before+w.After > 0 {
-		some, err := w.around(ctx, entries)
-		if err != nil {
-			return err
+		if more = len(entries) < p.Limit && more; more {
+			return true, nil
 		}
-		return w.emit(some)
+		slices.Reverse(entries)
 	}
 	some := make([]Line, len(entries))
 	for i := range entries {
 		some[i].Entry = entries[i]
 	}
-	return w.emit(some)
+	if w.Before+w.After > 0 {
+		some, err = w.around(ctx, entries)
+		var limit *logql.LimitError
+		if errors.As(err, &limit) && len(entries) > 1 {
+			w.page = len(entries) / 2
+			return w.again(ctx, p)
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	w.last = markOf(&entries[len(entries)-1])
+	return more, w.emit(some)
+}
+
+// again delivers a shorter piece.
+func (w *walk) again(ctx context.Context, p logql.Params) (more bool, err error) {
+	if p.Direction == logql.Backward {
+		return true, nil
+	}
+	p.Limit = w.page
+	return w.deliver(ctx, p)
 }
 
 func markOf(e *logql.Entry) logql.Mark {
@@ -263,8 +282,8 @@ func (w *walk) nth(ctx context.Context, n int) (*logql.Mark, error) {
 	p := w.params(logql.Backward, w.page)
 	for {
 		p.Limit = min(w.page, n)
-		entries, err := w.query(ctx, p)
-		if err != nil || len(entries) < p.Limit {
+		entries, more, err := w.query(ctx, p)
+		if err != nil || !more {
 			return nil, err
 		}
 		mark := markOf(&entries[len(entries)-1])

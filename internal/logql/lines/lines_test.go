@@ -195,6 +195,84 @@ func TestPieces(t *testing.T) {
 	check(lines.Request{Query: query(t, `{app="a"} |~ "0$"`), After: 4, Before: 5}, a, 0, n-6, 1)
 }
 
+// TestLongLines reads lines of which few go at one time.
+func TestLongLines(t *testing.T) {
+	w := newWorld(t)
+	a := stream("f/a", "app=a")
+	const n = 60
+	long := strings.Repeat("x", 500_000)
+	for i := range int64(n) {
+		w.write(a, i, fmt.Sprintf("%02d %s", i, long))
+	}
+	w.show()
+	check := func(q lines.Request, first int) {
+		t.Helper()
+		q.Query = query(t, `|~ "^.[0-9]"`)
+		next, pieces := first, 0
+		err := w.Read(t.Context(), q, func(some []lines.Line) error {
+			pieces++
+			bytes := 0
+			for _, l := range some {
+				if got := fmt.Sprintf("%02d", next); l.Line[:2] != got {
+					t.Fatalf("%s; want %s", l.Line[:2], got)
+				}
+				bytes += len(l.Line)
+				next++
+			}
+			if bytes > 48<<20 {
+				t.Errorf("a piece of %d MiB", bytes>>20)
+			}
+			return nil
+		})
+		if err != nil || next != n {
+			t.Errorf("ended before %d, in %d pieces, %v", next, pieces, err)
+		}
+		if q.Limit != 10 && pieces < 2 {
+			t.Errorf("%d pieces", pieces)
+		}
+	}
+	check(lines.Request{}, 0)
+	check(lines.Request{Limit: 10}, n-10)
+	check(lines.Request{Limit: 50}, n-50)
+	check(lines.Request{Before: 20}, 0)
+	check(lines.Request{Limit: 40, Before: 5}, n-45)
+}
+
+// TestManyAround has lines whose neighbours are too much for one piece.
+func TestManyAround(t *testing.T) {
+	w := newWorld(t)
+	a := stream("f/a", "app=a")
+	long := strings.Repeat("x", 700_000)
+	want := 0
+	for i := range int64(100) {
+		if w.write(a, 2*i, long); i%3 == 0 {
+			w.write(a, 2*i+1, "here")
+			want++
+		}
+	}
+	w.show()
+	for _, limit := range []int{0, want} {
+		hits, around := 0, 0
+		q := lines.Request{Query: query(t, `|= "here"`), Before: 3, After: 3, Limit: limit}
+		err := w.Read(t.Context(), q, func(some []lines.Line) error {
+			if len(some) > 60 {
+				t.Errorf("%d lines in a piece", len(some))
+			}
+			for _, l := range some {
+				if l.Context {
+					around++
+				} else {
+					hits++
+				}
+			}
+			return nil
+		})
+		if err != nil || hits != want || around != 100 {
+			t.Errorf("%d hits, %d around them, %v", hits, around, err)
+		}
+	}
+}
+
 // TestEmitFails ends reading at once.
 func TestEmitFails(t *testing.T) {
 	w := newWorld(t)

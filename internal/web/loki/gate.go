@@ -16,7 +16,23 @@ type gate struct {
 	running chan struct{} // holds a token for each that runs
 	inside  atomic.Int64  // those that run, wait, or have their answer written
 	most    int64
+	held    atomic.Int64 // bytes of the answers that are made and not written yet
 }
+
+// maxHeld is how many bytes the answers may have that wait for clients which read slowly.
+const maxHeld = 128 << 20
+
+// hold tells whether there is room for an answer until it is written; letGo must be called
+// if there was. For one alone there always is.
+func (g *gate) hold(bytes int64) bool {
+	if held := g.held.Add(bytes); held > maxHeld && held > bytes {
+		g.letGo(bytes)
+		return false
+	}
+	return true
+}
+
+func (g *gate) letGo(bytes int64) { g.held.Add(-bytes) }
 
 func newGate(running, waiting int) *gate {
 	return &gate{running: make(chan struct{}, running), most: int64(running + waiting)}

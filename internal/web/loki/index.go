@@ -28,27 +28,27 @@ func (f form) selection(stretch time.Duration, optional bool) (s logql.Selection
 }
 
 // labels answers /labels.
-func (a *API) labels(_ context.Context, f form, _ *usage) (answer, error) {
+func (a *API) labels(ctx context.Context, f form, _ *usage) (answer, error) {
 	s, err := f.selection(lastHours, true)
 	if err != nil {
 		return nil, err
 	}
-	names := a.Index.Labels(s)
-	return data(func(o *out) { o.strings(names) }), nil
+	names, err := a.Index.Labels(ctx, s)
+	return data(func(o *out) { o.strings(names) }), err
 }
 
 // values answers /label/{name}/values.
-func (a *API) values(_ context.Context, f form, _ *usage) (answer, error) {
+func (a *API) values(ctx context.Context, f form, _ *usage) (answer, error) {
 	s, err := f.selection(lastHours, true)
 	if err != nil {
 		return nil, err
 	}
-	values := a.Index.LabelValues(f.name, s)
-	return data(func(o *out) { o.strings(values) }), nil
+	values, err := a.Index.LabelValues(ctx, f.name, s)
+	return data(func(o *out) { o.strings(values) }), err
 }
 
 // series answers /series.
-func (a *API) series(_ context.Context, f form, _ *usage) (answer, error) {
+func (a *API) series(ctx context.Context, f form, _ *usage) (answer, error) {
 	start, end, err := f.window(lastHours)
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (a *API) series(_ context.Context, f form, _ *usage) (answer, error) {
 	if len(selectors) > maxSelectors {
 		return nil, bad("a request may have 100 selectors")
 	}
-	list := a.Index.Series(selectors, start, end)
+	list, err := a.Index.Series(ctx, selectors, start, end)
 	return data(func(o *out) {
 		o.raw("[")
 		for i, labels := range list {
@@ -72,7 +72,7 @@ func (a *API) series(_ context.Context, f form, _ *usage) (answer, error) {
 			o.record(labels)
 		}
 		o.raw("]")
-	}), nil
+	}), err
 }
 
 const maxSelectors = 100
@@ -99,12 +99,12 @@ func data(inside answer) answer {
 }
 
 // detectedLabels answers /detected_labels: how many values the labels of streams have.
-func (a *API) detectedLabels(_ context.Context, f form, _ *usage) (answer, error) {
+func (a *API) detectedLabels(ctx context.Context, f form, _ *usage) (answer, error) {
 	s, err := f.selection(lastHour, true)
 	if err != nil {
 		return nil, err
 	}
-	list := a.Survey.DetectedLabels(s)
+	list, err := a.Survey.DetectedLabels(ctx, s)
 	return func(o *out) {
 		o.raw(`{"detectedLabels":[`)
 		for i, l := range list {
@@ -116,7 +116,7 @@ func (a *API) detectedLabels(_ context.Context, f form, _ *usage) (answer, error
 			o.raw(`}`)
 		}
 		o.raw(`]}`)
-	}, nil
+	}, err
 }
 
 // patterns answers /patterns: there are none, and drilldown-limits says so too.

@@ -36,8 +36,9 @@ import (
 type Engine interface {
 	// Query answers with lines or with numbers.
 	Query(ctx context.Context, p logql.Params) (logql.Result, error)
-	// DetectedFields looks at lines for the fields they have, or would have if parsed.
-	DetectedFields(ctx context.Context, p logql.Params) ([]logql.Field, error)
+	// DetectedFields looks at lines for the fields they have, or would have if parsed; for one
+	// of them alone if it has a name.
+	DetectedFields(ctx context.Context, p logql.Params, name string) ([]logql.Field, error)
 	// Records returns what a stream has at some of its places.
 	Records(ctx context.Context, stream string, ranges []logql.Range) (logql.Result, error)
 }
@@ -45,21 +46,21 @@ type Engine interface {
 // Index lists what there is, sorted.
 type Index interface {
 	// Labels returns the names that streams have.
-	Labels(s logql.Selection) []string
+	Labels(ctx context.Context, s logql.Selection) ([]string, error)
 	// LabelValues returns what streams have under a name.
-	LabelValues(name string, s logql.Selection) []string
+	LabelValues(ctx context.Context, name string, s logql.Selection) ([]string, error)
 	// Series returns the labels of the streams that one of the selectors selects.
-	Series(selectors [][]syntax.Matcher, start, end time.Time) []record.Labels
+	Series(ctx context.Context, selectors [][]syntax.Matcher, start, end time.Time) ([]record.Labels, error)
 }
 
 // Survey tells how much there is.
 type Survey interface {
 	// IndexStats counts streams, blocks, bytes and records.
-	IndexStats(s logql.Selection) logql.IndexStats
+	IndexStats(ctx context.Context, s logql.Selection) (logql.IndexStats, error)
 	// Volume returns how many bytes groups of streams have.
-	Volume(p logql.VolumeParams) ([]logql.Series, error)
+	Volume(ctx context.Context, p logql.VolumeParams) ([]logql.Series, error)
 	// DetectedLabels counts the values of labels.
-	DetectedLabels(s logql.Selection) []logql.LabelCount
+	DetectedLabels(ctx context.Context, s logql.Selection) ([]logql.LabelCount, error)
 }
 
 // Live gives records as they are written.
@@ -234,6 +235,11 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, name string, h handl
 	_ = control.SetWriteDeadline(time.Now().Add(a.Limits.Timeout + writeTime))
 	u := &usage{began: time.Now(), categorize: wantsCategories(r)}
 	made, err := a.make(r.Context(), f, u, h)
+	if a.gate.hold(u.bytes) {
+		defer a.gate.letGo(u.bytes)
+	} else if err == nil {
+		err = errBusy
+	}
 	a.numbers.answered(name, u, err)
 	if err != nil {
 		a.refuse(w, r, err)

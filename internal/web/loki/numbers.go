@@ -15,6 +15,7 @@ type usage struct {
 	began        time.Time
 	queued, took time.Duration
 	stats        logql.Stats
+	bytes        int64 // about what the answer takes until it is written
 	categorize   bool
 }
 

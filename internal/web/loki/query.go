@@ -2,6 +2,7 @@ package loki
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/weirlog/weir/internal/logql"
@@ -71,20 +72,20 @@ func (a *API) ranged(ctx context.Context, f form, u *usage) (answer, error) {
 
 func (a *API) query(ctx context.Context, p logql.Params, u *usage) (answer, error) {
 	res, err := a.Engine.Query(ctx, p)
-	u.stats = res.Stats
+	u.stats, u.bytes = res.Stats, res.Bytes
 	if err != nil {
 		return nil, err
 	}
 	return func(o *out) { o.result(&res, u) }, nil
 }
 
-// thinned answers with lines that are at least an interval apart, out of as many as an
-// answer may have.
+// thinned answers with lines that are at least an interval apart, out of as many, and as much,
+// as an answer may have.
 func (a *API) thinned(ctx context.Context, p logql.Params, interval time.Duration, u *usage) (answer, error) {
 	limit := p.Limit
-	p.Limit = a.Limits.Entries
+	p.Limit, p.Bytes = a.Limits.Entries, math.MaxInt64 // that is, as much as there may be
 	res, err := a.Engine.Query(ctx, p)
-	u.stats = res.Stats
+	u.stats, u.bytes = res.Stats, res.Bytes
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirlog/weir/internal/codec/kept"
 	"github.com/weirlog/weir/internal/logql"
 	"github.com/weirlog/weir/internal/web/loki"
 )
@@ -336,5 +337,80 @@ func TestOneMoment(t *testing.T) {
 	status, body := w.ask(t, "query_range", append(moment, `query=vector(7)`)...)
 	if status != http.StatusOK || !strings.Contains(body, `"values":[[1795197900,"7"]]`) {
 		t.Errorf("%d %s", status, body)
+	}
+}
+
+// TestNobodyWaits asks everything that takes reading for a client who is gone already.
+func TestNobodyWaits(t *testing.T) {
+	w := newWorld(t, loki.Limits{}, nil)
+	for _, path := range []string{
+		"query_range", "labels", "label/app/values", "series", "index/stats", "index/volume", "index/volume_range",
+		"detected_labels", "detected_fields", "detected_field/msg/values",
+	} {
+		r := httptest.NewRequest("GET", "/loki/api/v1/"+path+"?start=1795197600&end=1795197900&query="+url.QueryEscape(`{app="shop"}`), nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		rec := httptest.NewRecorder()
+		if w.ServeHTTP(rec, r.WithContext(ctx)); rec.Code != 499 {
+			t.Errorf("%s: %d %s", path, rec.Code, rec.Body)
+		}
+	}
+}
+
+// TestLargeAnswers asks for more text than an answer may have.
+func TestLargeAnswers(t *testing.T) {
+	w := newWorld(t, loki.Limits{}, nil)
+	for i := range 30 {
+		w.keep(t, web, kept.Record{Time: began.Add(time.Duration(i) * time.Second).UnixNano(), Body: []byte(strings.Repeat("x", 50_000))})
+	}
+	d := loki.Deps{Engine: w.engine(logql.Options{MaxMemory: 1 << 20}), Live: w.archive}
+	var err error
+	if w.API, err = loki.New(d); err != nil {
+		t.Fatal(err)
+	}
+	w.refuses(t, http.StatusBadRequest, "the answer is larger than the 1 MiB that it may be; lower the limit", "query_range", within(`query={app="web"} |= "xx"`)...)
+	if status, body := w.ask(t, "query_range", within(`query={app="web"} |= "xx"`, "limit=10")...); status != 200 {
+		t.Errorf("%d %.100s", status, body)
+	}
+	// Of lines that are thinned out anyway as many are taken as there may be.
+	if status, body := w.ask(t, "query_range", within(`query={app="web"} |= "xx"`, "interval=5s")...); status != 200 || strings.Count(body, "xxx\"]") != 4 {
+		t.Errorf("%d, %d lines", status, strings.Count(body, "xxx\"]"))
+	}
+}
+
+// large is an engine whose answers take as much as all may.
+type large struct{ loki.Engine }
+
+func (large) Query(context.Context, logql.Params) (logql.Result, error) {
+	return logql.Result{Kind: logql.Vector, Bytes: 200 << 20}, nil
+}
+
+// stuck is a client that does not read on until it is told to.
+type stuck struct {
+	*httptest.ResponseRecorder
+	began, let chan struct{}
+}
+
+func (s *stuck) WriteHeader(status int) {
+	close(s.began)
+	<-s.let
+	s.ResponseRecorder.WriteHeader(status)
+}
+
+// TestSlowReaders has a client that leaves its large answer where it is.
+func TestSlowReaders(t *testing.T) {
+	w := newWorld(t, loki.Limits{}, func(d *loki.Deps) { d.Engine = large{} })
+	s := &stuck{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.ServeHTTP(s, httptest.NewRequestWithContext(t.Context(), "GET", "/loki/api/v1/query?query=vector(1)", nil))
+	}()
+	<-s.began
+	w.refuses(t, http.StatusTooManyRequests, "too many outstanding requests", "query", "query=vector(1)")
+	close(s.let)
+	<-ended
+	if status, _ := w.ask(t, "query", "query=vector(1)"); status != 200 || s.Code != 200 {
+		t.Errorf("%d, %d", status, s.Code)
 	}
 }

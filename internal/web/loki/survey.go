@@ -12,12 +12,12 @@ import (
 )
 
 // indexStats answers /index/stats.
-func (a *API) indexStats(_ context.Context, f form, _ *usage) (answer, error) {
+func (a *API) indexStats(ctx context.Context, f form, _ *usage) (answer, error) {
 	s, err := f.selection(lastHour, false)
 	if err != nil {
 		return nil, err
 	}
-	st := a.Survey.IndexStats(s)
+	st, err := a.Survey.IndexStats(ctx, s)
 	return func(o *out) {
 		o.raw(`{"streams":`)
 		o.int(st.Streams)
@@ -28,31 +28,41 @@ func (a *API) indexStats(_ context.Context, f form, _ *usage) (answer, error) {
 		o.raw(`,"entries":`)
 		o.int(st.Entries)
 		o.raw(`}`)
-	}, nil
+	}, err
 }
 
 // volume answers /index/volume.
-func (a *API) volume(_ context.Context, f form, u *usage) (answer, error) {
-	return a.volumes(f, u, logql.Vector)
+func (a *API) volume(ctx context.Context, f form, u *usage) (answer, error) {
+	return a.volumes(ctx, f, u, logql.Vector)
 }
 
 // volumeRange answers /index/volume_range.
-func (a *API) volumeRange(_ context.Context, f form, u *usage) (answer, error) {
-	return a.volumes(f, u, logql.Matrix)
+func (a *API) volumeRange(ctx context.Context, f form, u *usage) (answer, error) {
+	return a.volumes(ctx, f, u, logql.Matrix)
 }
 
-func (a *API) volumes(f form, u *usage, kind logql.Kind) (answer, error) {
-	var p logql.VolumeParams
-	var err error
-	if p.Selection, err = f.selection(lastHour, false); err != nil {
+func (a *API) volumes(ctx context.Context, f form, u *usage, kind logql.Kind) (answer, error) {
+	p, err := a.volumeParams(ctx, f, kind)
+	if err != nil {
 		return nil, err
 	}
-	if p.Limit, err = f.limit(defaultLimit, a.Limits.Entries); err != nil {
+	res := logql.Result{Kind: kind}
+	if res.Series, err = a.Survey.Volume(ctx, p); err != nil {
 		return nil, err
+	}
+	return func(o *out) { o.result(&res, u) }, nil
+}
+
+func (a *API) volumeParams(ctx context.Context, f form, kind logql.Kind) (p logql.VolumeParams, err error) {
+	if p.Selection, err = f.selection(lastHour, false); err != nil {
+		return p, err
+	}
+	if p.Limit, err = f.limit(defaultLimit, a.Limits.Entries); err != nil {
+		return p, err
 	}
 	step, err := f.step(p.Start, p.End)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	if kind == logql.Matrix {
 		p.Step = step
@@ -63,7 +73,7 @@ func (a *API) volumes(f form, u *usage, kind logql.Kind) (answer, error) {
 	case "labels":
 		p.ByLabel = true
 	default:
-		return nil, bad("invalid aggregation option")
+		return p, bad("invalid aggregation option")
 	}
 	for name := range strings.SplitSeq(f.get("targetLabels"), ",") {
 		if name = strings.TrimSpace(name); name != "" {
@@ -71,13 +81,9 @@ func (a *API) volumes(f form, u *usage, kind logql.Kind) (answer, error) {
 		}
 	}
 	if p.ByLabel && len(p.Targets) == 0 {
-		p.Targets = a.Index.Labels(p.Selection)
+		p.Targets, err = a.Index.Labels(ctx, p.Selection)
 	}
-	res := logql.Result{Kind: kind}
-	if res.Series, err = a.Survey.Volume(p); err != nil {
-		return nil, err
-	}
-	return func(o *out) { o.result(&res, u) }, nil
+	return p, err
 }
 
 const (
@@ -87,7 +93,7 @@ const (
 	defaultFields = 1000
 )
 
-// fields returns the fields of the lines that a request is about.
+// fields returns the fields of the lines that a request is about, or one of them.
 func (a *API) fields(ctx context.Context, f form) (list []logql.Field, limit int, err error) {
 	start, end, err := f.window(lastHour)
 	if err != nil {
@@ -110,7 +116,7 @@ func (a *API) fields(ctx context.Context, f form) (list []logql.Field, limit int
 	if _, logs := expr.(*syntax.LogQuery); !logs {
 		return nil, 0, bad("only log selector is supported")
 	}
-	list, err = a.Engine.DetectedFields(ctx, logql.Params{Expr: expr, Start: start, End: end, Limit: lines})
+	list, err = a.Engine.DetectedFields(ctx, logql.Params{Expr: expr, Start: start, End: end, Limit: lines}, f.name)
 	return list, limit, err
 }
 

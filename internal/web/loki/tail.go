@@ -119,6 +119,9 @@ func (a *API) follow(ctx context.Context, t *follower) error {
 	return t.run(ctx, entries)
 }
 
+// historyBytes is about how many bytes lines that were kept before may take in a tail.
+const historyBytes = 16 << 20
+
 // backlog returns the newest lines that are there already, the oldest first.
 func (a *API) backlog(ctx context.Context, p *tailParams) ([]logql.Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.Limits.Timeout)
@@ -135,7 +138,7 @@ func (a *API) backlog(ctx context.Context, p *tailParams) ([]logql.Entry, error)
 		return nil, err
 	}
 	defer a.gate.exit()
-	res, err := a.Engine.Query(ctx, logql.Params{Expr: p.expr, Start: p.start, End: time.Now().Add(time.Hour), Limit: p.limit})
+	res, err := a.Engine.Query(ctx, logql.Params{Expr: p.expr, Start: p.start, End: time.Now().Add(time.Hour), Limit: p.limit, Bytes: historyBytes})
 	for i, k := 0, len(res.Entries)-1; i < k; i, k = i+1, k-1 {
 		res.Entries[i], res.Entries[k] = res.Entries[k], res.Entries[i]
 	}

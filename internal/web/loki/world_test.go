@@ -62,7 +62,7 @@ func newWorld(t testing.TB, limits loki.Limits, change func(*loki.Deps)) *world 
 			Body: fmt.Appendf(nil, `level=info ts=%d msg="line %d"`, i, i),
 		})
 	}
-	engine := logql.New(logql.Options{Archive: a})
+	engine := w.engine(logql.Options{})
 	d := loki.Deps{
 		Engine: engine, Index: engine, Survey: engine, Live: a, Registry: w.registry, Version: "v1.2.3", Limits: limits,
 		Sync: func(context.Context) error { w.synced.Add(1); return nil },
@@ -74,6 +74,11 @@ func newWorld(t testing.TB, limits loki.Limits, change func(*loki.Deps)) *world 
 		t.Fatal(err)
 	}
 	return w
+}
+
+func (w *world) engine(o logql.Options) *logql.Engine {
+	o.Archive = w.archive
+	return logql.New(o)
 }
 
 // keep adds a record to a stream, for queries and those who follow it.
