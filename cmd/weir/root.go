@@ -81,10 +81,7 @@ func (p *process) load() (agent.Config, error) {
 	if err != nil {
 		return agent.Config{}, failure(err)
 	}
-	cfg, mistakes := agent.Load(agent.Files{Paths: p.paths(), Env: os.LookupEnv, Hostname: host, Insecure: p.open, Token: token, ReadFile: os.ReadFile})
-	if p.dataDir != "" {
-		cfg.DataDir, cfg.DefaultDataDir = p.dataDir, false
-	}
+	cfg, mistakes := agent.Load(agent.Files{Paths: p.paths(), Env: os.LookupEnv, Hostname: host, DataDir: p.dataDir, Insecure: p.open, Token: token, ReadFile: os.ReadFile})
 	if len(mistakes) > 0 {
 		p.printMistakes(mistakes)
 		return cfg, exitError{code: exitConfig, first: mistakes[0].String(), more: len(mistakes) - 1}

@@ -64,6 +64,8 @@ type Files struct {
 	Env func(name string) (string, bool)
 	// Hostname is the name of this machine.
 	Hostname string
+	// DataDir replaces the data directory of the configuration, unless it is empty.
+	DataDir string
 	// Insecure lifts the need for a token, as http.insecure does.
 	Insecure bool
 	// Token is the token that was made for this installation; empty where none was.
@@ -80,8 +82,11 @@ func Load(f Files) (Config, config.Mistakes) {
 		Journal: defaultJournal(), LevelMapping: env.or("", levelMappingVariable), tree: tree}
 	c.HTTP.Insecure = f.Insecure
 	mistakes = append(mistakes, config.Decode(tree.Root, &c)...)
-	c.parts, mistakes = c.decodeParts(env, mistakes)
 	c.DefaultDataDir = tree.Root.Get("data_dir") == nil
+	if f.DataDir != "" {
+		c.DataDir, c.DefaultDataDir = f.DataDir, false
+	}
+	c.parts, mistakes = c.decodeParts(env, mistakes)
 	if tree.Root.Get("rules") == nil {
 		c.Rules = defaultRules()
 	}
@@ -198,7 +203,7 @@ func (c *Config) decodeParts(env environment, mistakes config.Mistakes) (parts, 
 	if part, ok := env.statsd(); ok && c.Sinks == nil {
 		p.sinks = append(p.sinks, part)
 	}
-	return p, mistakes
+	return p, append(append(mistakes, c.separateSinks(p.sinks)...), c.ownPatterns(p)...)
 }
 
 // choose returns the type of a component and its settings. A component without settings

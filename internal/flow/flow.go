@@ -116,6 +116,9 @@ type Deps struct {
 	// First is set when this source has never settled: what exists now may be older than
 	// weir, and the source's start setting says how much of it is read.
 	First bool
+	// Own are directories that weir writes to. A source of files leaves out what is in them,
+	// over links too: else weir would read what it writes, and write that again.
+	Own []string
 }
 
 // Pool is a bounded set of batches. A source takes one when there is something to read and

@@ -14,7 +14,8 @@ import (
 type Config struct {
 	// Dir is the directory, made if need be. Each stream has a folder and a file in it of
 	// its name: <dir>/shop/shop.log; of a second stream that is called so shop-1f2e3d4c. A
-	// folder stays its stream's. Needed.
+	// folder stays its stream's. Another file sink's directory must not be this one, nor in
+	// it, nor around it; sources of files do not follow what is in it. Needed.
 	Dir string `yaml:"dir"`
 	// Match is a selector of the streams that are written. Default {}, every stream.
 	Match string `yaml:"match"`

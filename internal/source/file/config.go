@@ -14,7 +14,8 @@ type Config struct {
 	// Paths are the files to follow, as patterns: * and ? stand for any text and any one
 	// letter within a name, [a-z] for a letter of a set, ** for any number of folders. Files
 	// that appear later are found. A file that was rotated away (access.log.1, also with .gz
-	// or a date) belongs to the log it comes from, if that fits a pattern too.
+	// or a date) belongs to the log it comes from, if that fits a pattern too. What is in
+	// data_dir, or in the directory of a file sink, is left out.
 	Paths []string `yaml:"paths"`
 	// Exclude are patterns of files not to follow. One without a slash is for names in any
 	// folder.

@@ -11,7 +11,9 @@ package file
 
 import (
 	"context"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +42,7 @@ type source struct {
 	start   start
 	scanner *scanner
 	trouble *trouble
+	left    map[string]bool // directories of weir's of which the log says that they are left out
 
 	mu    sync.Mutex // guards tails
 	tails map[string]*logfile.Tail
@@ -57,8 +60,9 @@ func New(cfg Config, deps flow.Deps) (flow.Source, error) {
 	}
 	return &source{
 		cfg: cfg, deps: deps, format: format, start: begin,
-		scanner: newScanner(cfg, deps.Once),
+		scanner: newScanner(cfg, deps.Once, deps.Own),
 		trouble: &trouble{ledger: deps.Ledger},
+		left:    map[string]bool{},
 		tails:   map[string]*logfile.Tail{},
 	}, nil
 }
@@ -93,6 +97,7 @@ func (s *source) polling(reason string) {
 // scan looks at the patterns and reports what is wrong with them.
 func (s *source) scan(now time.Time) logs {
 	l := s.scanner.scan(now, s.followed)
+	s.sayLeft(l.left)
 	switch {
 	case l.problem != nil:
 		s.trouble.set("", l.problem)
@@ -100,12 +105,24 @@ func (s *source) scan(now time.Time) logs {
 		s.trouble.set("", errTooMany)
 	case len(l.files) == 0 && s.count() == 0 && l.odd != nil:
 		s.trouble.set("", l.odd)
+	case len(l.files) == 0 && s.count() == 0 && len(l.left) > 0:
+		s.trouble.set("", &ownError{slices.Min(slices.Collect(maps.Keys(l.left)))})
 	case len(l.files) == 0 && s.count() == 0:
 		s.trouble.set("", errNoFile)
 	default:
 		s.trouble.set("", nil)
 	}
 	return l
+}
+
+// sayLeft says once of each directory of weir's that its files are left out.
+func (s *source) sayLeft(dirs map[string]bool) {
+	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
+		if !s.left[dir] {
+			s.left[dir] = true
+			s.deps.Log.Info("what weir writes itself is not followed", "directory", dir)
+		}
+	}
 }
 
 func (s *source) followed(path string) bool {

@@ -432,7 +432,7 @@ func TestPathsOfOtherKinds(t *testing.T) {
 func TestOrphansWait(t *testing.T) {
 	h := newHouse(t, "a.log*")
 	h.write("a.log.1", "1\n")
-	s := newScanner(h.cfg, false)
+	s := newScanner(h.cfg, false, nil)
 	now := time.Unix(1_800_000_000, 0)
 	no := func(string) bool { return false }
 	if l := s.scan(now, no); len(l.files) != 0 {

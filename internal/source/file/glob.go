@@ -66,10 +66,12 @@ type found struct {
 
 	named    bool // the pattern at hand has no wildcards
 	excluded func(path string) bool
+	own      *own
+	left     map[string]bool // directories of weir's in which something fits, or may
 }
 
-func newFound(excluded func(path string) bool) *found {
-	return &found{files: map[string]bool{}, dirs: map[string]bool{}, excluded: excluded}
+func newFound(excluded func(path string) bool, mine *own) *found {
+	return &found{files: map[string]bool{}, dirs: map[string]bool{}, excluded: excluded, own: mine, left: map[string]bool{}}
 }
 
 // all adds what fits a pattern.
@@ -82,9 +84,11 @@ func isWild(part string) bool { return strings.ContainsAny(part, `*?[\`) }
 
 // expand adds what fits the rest p of a pattern below dir, which ends in a slash.
 func (f *found) expand(dir string, p pattern) {
-	switch {
+	switch in := f.own.holds(dir); {
 	case len(p) == 0:
 		return
+	case in != "":
+		f.left[in] = true
 	case p[0] == "**":
 		f.expand(dir, p[1:])
 		f.each(dir, func(name string, isDir bool) {
@@ -124,11 +128,16 @@ func (f *found) step(path string, rest pattern) {
 		f.other(path, in.Mode())
 		return
 	}
+	isLink := link.Mode()&os.ModeSymlink != 0
+	if in := f.own.file(path, isLink); in != "" {
+		f.left[in] = true
+		return
+	}
 	if len(f.files) >= maxFiles {
 		f.full = true
 		return
 	}
-	f.files[path] = link.Mode()&os.ModeSymlink != 0
+	f.files[path] = isLink
 }
 
 // other notes a path that fits and is no regular file. Wildcards fit many, and rightly so,

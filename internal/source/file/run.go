@@ -45,7 +45,7 @@ func (r *run) first(ctx context.Context, l logs) {
 		path, ok := strings.CutPrefix(in.Stream.ID, r.deps.Name+"/")
 		switch {
 		case !ok || r.followed(path):
-		case r.scanner.wants(path):
+		case r.scanner.wants(path) && l.own.file(path, true) == "":
 			begun.Add(1)
 			r.follow(ctx, path, logfile.Start{}, begun.Done)
 		default:

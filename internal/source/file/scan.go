@@ -20,10 +20,11 @@ type scanner struct {
 	names   []string             // exclude patterns for names in any directory
 	orphans map[string]time.Time // files that look rotated, since when they are alone
 	once    bool
+	own     []string // directories that weir writes to
 }
 
-func newScanner(cfg Config, once bool) *scanner {
-	s := &scanner{orphans: map[string]time.Time{}, once: once}
+func newScanner(cfg Config, once bool, mine []string) *scanner {
+	s := &scanner{orphans: map[string]time.Time{}, once: once, own: mine}
 	for _, p := range cfg.Paths {
 		s.paths = append(s.paths, newPattern(p))
 	}
@@ -56,7 +57,7 @@ type logs struct {
 
 // scan looks at the file system. followed tells of paths that are followed already.
 func (s *scanner) scan(now time.Time, followed func(path string) bool) logs {
-	l := logs{found: newFound(s.excluded), rotated: map[string]bool{}}
+	l := logs{found: newFound(s.excluded, newOwn(s.own)), rotated: map[string]bool{}}
 	for _, p := range s.paths {
 		l.all(p)
 	}

@@ -100,7 +100,10 @@ func (t *trouble) stateLocked() (problem, remedy string) {
 
 func remedyFor(path string, err error) string {
 	var kind *kindError
+	var mine *ownError
 	switch {
+	case errors.As(err, &mine):
+		return "give weir's data and its file sinks directories of their own, away from the logs"
 	case errors.As(err, &kind):
 		return kind.remedy()
 	case errors.Is(err, fs.ErrPermission):
