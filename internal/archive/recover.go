@@ -3,7 +3,6 @@ package archive
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -178,18 +177,17 @@ func (s *Stream) readMeta() {
 	}
 	var m meta
 	if err == nil {
-		err = json.Unmarshal(text, &m)
+		m, err = parseMeta(text)
 	}
-	if err == nil && (m.Version != metaVersion || dirOf(m.ID) != s.dir) {
-		err = errors.New("it is of another version or another stream")
+	def := m.stream()
+	if err == nil && dirOf(def.ID) != s.dir {
+		err = errors.New("it is of another stream")
 	}
 	if err != nil {
 		s.a.damage(s.dir+metaName, 0, err)
 		return
 	}
-	age, _ := time.ParseDuration(m.Age)
-	s.keep = Bound{Size: m.Size, Age: age}
-	s.def = record.Stream{ID: m.ID, Source: m.Source, Labels: record.NewLabels(m.Labels)}
+	s.keep, s.def = m.bound(), def
 	s.hasMeta, s.log, s.generation, s.begun = true, m.Log, m.Generation, m.Next
 	if m.Generation > 0 {
 		s.described = s.revision

@@ -3,7 +3,6 @@ package archive
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -83,25 +82,6 @@ type visible struct {
 	next       uint64
 	begun      uint64
 }
-
-// meta is the content of meta.json.
-type meta struct {
-	Version int               `json:"version"`
-	ID      string            `json:"id"`
-	Source  string            `json:"source"`
-	Labels  map[string]string `json:"labels"`
-	Size    int64             `json:"keep_bytes,omitempty"`
-	Age     string            `json:"keep_age,omitempty"`
-	// Log is the identity of the commit log when this was last synced, and Generation its
-	// generation; 0 if it never was.
-	Log        string `json:"log,omitempty"`
-	Generation uint64 `json:"generation,omitempty"`
-	// Next is the number behind the last record that the stream had before it was forgotten
-	// for having no text; 0 if it never was.
-	Next uint64 `json:"next,omitempty"`
-}
-
-const metaVersion = 1
 
 // dirOf returns the directory of a stream: what can be read of its identity, and a hash.
 func dirOf(id string) string {
@@ -410,30 +390,24 @@ func (s *Stream) closeSegment() {
 // writeMeta writes meta.json. Without sync it is for those who look at the files.
 func (s *Stream) writeMeta(sync bool) error {
 	s.mu.Lock()
-	m := meta{Version: metaVersion, ID: s.def.ID, Source: s.def.Source, Labels: map[string]string{}, Size: s.keep.Size}
-	for _, l := range s.def.Labels {
-		m.Labels[l.Name] = l.Value
-	}
-	if s.keep.Age > 0 {
-		m.Age = s.keep.Age.String()
-	}
+	m := newMeta(s.def, s.keep)
 	revision := s.revision
 	s.mu.Unlock()
 	if sync {
 		s.log, s.generation = s.a.log, s.a.generation
 	}
 	m.Log, m.Generation, m.Next = s.log, s.generation, s.begun
-	text, err := json.MarshalIndent(m, "", "  ")
+	text, err := m.encode()
 	if err != nil {
-		return fmt.Errorf("describe %s: %w", m.ID, err)
+		return err
 	}
 	tree := s.a.opts.Tree
 	f, err := tree.Open(s.dir + metaName + ".new")
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(append(text, '\n'), 0)
-	err = errors.Join(err, f.Truncate(int64(len(text))+1))
+	_, err = f.WriteAt(text, 0)
+	err = errors.Join(err, f.Truncate(int64(len(text))))
 	if (sync || s.begun > 1) && err == nil {
 		err = f.Sync() // what it replaces may be all that has the number
 	}

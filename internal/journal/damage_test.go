@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -164,6 +165,26 @@ func TestMetaComesBack(t *testing.T) {
 	w = reopen(t, &fs, w)
 	if got := w.journal.Archive().Find("test/old").Labels().Get("app"); got != "old" {
 		t.Errorf("after another start app is %q", got)
+	}
+}
+
+// TestFlippedMeta: a label is not as it was: that is reported, and it comes from the log.
+func TestFlippedMeta(t *testing.T) {
+	var fs disk.Faulty
+	w := damageWorld(t, &fs)
+	w = reopen(t, &fs, w)
+	name := w.journal.Archive().Find("test/old").Dir() + "meta.json"
+	fs.SetBytes(name, bytes.Replace(fs.Bytes(name), []byte(`"app": "old"`), []byte(`"app": "olf"`), 1))
+	if a, err := OpenArchive(&fs, nil); err != nil || a.Stats().Damaged != 1 {
+		t.Errorf("%v, damaged: %d", err, a.Stats().Damaged)
+	}
+	for damaged := range 2 {
+		w = reopen(t, &fs, w)
+		a := w.journal.Archive()
+		if got := a.Find("test/old").Labels().Get("app"); got != "old" || a.Stats().Damaged != uint64(1-damaged) {
+			t.Errorf("app is %q, damaged: %d", got, a.Stats().Damaged)
+		}
+		w.whole("old")
 	}
 }
 
