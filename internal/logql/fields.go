@@ -70,7 +70,7 @@ func (e *Engine) DetectedFields(ctx context.Context, p Params, name string) ([]F
 	if p.Limit <= 0 {
 		p.Limit = min(fieldsLimit, e.opts.MaxEntries)
 	}
-	p.Direction, p.Bytes = Backward, e.opts.MaxMemory/4
+	p.Direction, p.Bytes = Backward, e.opts.MaxMemory/8
 	res, err := e.Query(ctx, p)
 	if err != nil {
 		return nil, err
