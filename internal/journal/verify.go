@@ -3,6 +3,7 @@ package journal
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/weirlog/weir/internal/disk"
@@ -86,28 +87,32 @@ const verifyTries = 8
 // VerifyLog reads the commit log of a data directory as the next start would, and returns
 // what is damaged of its durable commits, nil if nothing is. What a crash tore at its end is
 // no damage. Nothing is changed, and a weir may be using the directory: damage is what is
-// found twice in a row, in the same place.
+// found twice in a row, in the same place of the same generation.
 func VerifyLog(tree disk.Tree) error {
 	before := ""
-	var damage error
 	for range verifyTries {
-		if damage = verifyOnce(tree); damage == nil || damage.Error() == before {
-			break
+		place, damage := verifyOnce(tree)
+		if damage == nil || place == before {
+			return damage
 		}
-		before = damage.Error()
+		before = place
 	}
-	return damage
+	return nil // it is written to faster than it can be read, so it is in use
 }
 
-func verifyOnce(tree disk.Tree) error {
+// verifyOnce returns what is damaged, and where that is.
+func verifyOnce(tree disk.Tree) (place string, damage error) {
 	l, err := readLog(tree)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if lost := lostError(l.found, l.best); lost != nil {
-		err = lost
+		damage = lost
 	} else {
-		err = l.superseded()
+		damage = l.superseded()
 	}
-	return errors.Join(err, l.close())
+	if damage = errors.Join(damage, l.close()); damage != nil {
+		place = fmt.Sprintln(l.found[0].generation, l.found[1].generation, damage)
+	}
+	return place, damage
 }

@@ -112,7 +112,7 @@ func TestVerifyBesideWriter(t *testing.T) {
 			}
 		}
 	})
-	for range 300 {
+	for range 100 {
 		if err := VerifyLog(tree); err != nil {
 			t.Error(err)
 		}
