@@ -54,7 +54,7 @@ const (
 	// segmentBytes is how large a segment grows, compressed.
 	segmentBytes = 8 << 20
 	// minSegmentBytes is the least for streams that keep little.
-	minSegmentBytes = 64 << 10
+	minSegmentBytes = 8 << 10
 	// tailsBytes is how much of all tails stays in memory; beyond it they are on disk only.
 	tailsBytes = 16 << 20
 	// parts is into how many pieces the kept text of a stream is divided at least, so that

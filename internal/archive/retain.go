@@ -101,7 +101,8 @@ func (s *Stream) retain(now time.Time) {
 		s.removeOldest()
 	}
 	s.clear(s.unwanted(), now)
-	for size := s.bound().Size; size > 0 && s.onDisk() > size && len(s.segments) > 0; {
+	// One segment stays: a line alone may be larger than the bound.
+	for size := s.bound().Size; size > 0 && s.onDisk() > size && len(s.segments) > 1; {
 		s.removeOldest()
 	}
 }
