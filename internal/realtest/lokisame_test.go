@@ -2,6 +2,7 @@ package realtest_test
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,6 +94,40 @@ var sameNumbers = []string{
 	`max by (app) (avg_over_time({job="test"} | logfmt | unwrap amount [1m]))`,
 }
 
+// mixedLogs are queries about mixed.
+var mixedLogs = []string{
+	`{app="mixed"} | json`, `{app="mixed"} | json | status >= 500`, `{app="mixed"} | json | took > 1s or status = "200"`, `{app="mixed"} | json | size > 1KB`, `{app="mixed"} | json | status != 500`,
+	`{app="mixed"} != "tru" !~ "500$" != "bad" | json status, m="msg"`, `{app="mixed"} | json | __error__ = ""`, `{app="mixed"} | json | took = ip("10.0.0.1")`, `{app="mixed"} != "tru" !~ "500$" | json x="list[0]", y="user.id"`,
+	`{app="mixed"} | logfmt a`, `{app="mixed"} | logfmt | a > 2`, `{app="mixed"} | logfmt --strict | a > 0`, `{app="mixed"} | unpack`, `{app="mixed"} | unpack | status > 1`,
+	`{app="mixed"} | drop trace_id | json`, `{app="mixed"} | keep app | json`, `{app="mixed"} | label_format x=trace_id | json`, `{app="mixed"} | json | drop status | json`, `{app="mixed"} | drop app | json`,
+	`{app="mixed"} | drop detected_level | json`, `{app="mixed"} | label_format trace_id="t" | json`,
+}
+
+// mixedNumbers are those whose answers are numbers.
+var mixedNumbers = []string{
+	`sum(count_over_time({app="mixed"} | json | status >= 500 | __error__="" [5m]))`, `sum by (status) (count_over_time({app="mixed"} | json | status >= 500 | __error__="" [5m]))`,
+	`sum(sum_over_time({app="mixed"} | json | unwrap status | __error__="" [5m]))`, `sum by (a) (count_over_time({app="mixed"} | logfmt | a > 0 [5m]))`,
+	`sum by (status) (count_over_time({app="mixed"} | json | __error__="" | status != "" [5m]))`,
+}
+
+// mixed returns a stream whose lines are of many forms, some of which are mistakes.
+func mixed(from time.Time) stream {
+	s := stream{Stream: map[string]string{"app": "mixed", "job": "odd", "service_name": "mixed", "source": "push"}}
+	for i, line := range []string{
+		`{"status":500,"msg":"a"}`, `plain line`, `{"status":200,"msg":"b"}`, "{\"status\":503,\"msg\":\"tab\there\"}", `{"status":500,"msg":"a\x22b"}`, `{"status":-,"took":"2s"}`,
+		`{"a":1,}`, `{"a":01,"status":404}`, `{"status":501,"list":[1,{"x":"}"}],"user":{"id":7}}`, `{"status":null,"msg":null}`, `{"status":"x"}`, `{"status":"","size":"2KB"}`, `{"size":""}`,
+		`a=1 a=2 a=3`, `a=0 b="x`, `a="1\q" b=2`, `{"_entry":"one","x":"y","x":"z","_entry":"two"}`, `{"_entry":"one\x","x":"y"}`, `{"trace_id":"j","app":"k","detected_level":"warn"}`, `{"status":500`, `[1]`, `"x"`, ``, `{}`,
+		`{"status":500,"status":200}`, `{"bad\x":1,"status":500}`, `{"status":tru}`, `{"user":{"id":"u"},"status":599} and more`,
+	} {
+		value := []any{strconv.FormatInt(from.Add(time.Duration(i)*time.Second).UnixNano(), 10), line}
+		if i%2 == 0 {
+			value = append(value, map[string]string{"trace_id": "m"})
+		}
+		s.Values = append(s.Values, value)
+	}
+	return s
+}
+
 // sameOthers are other commands and mistakes, of which only that they are is compared. The
 // volume is in bytes as they are kept, so its numbers differ.
 var sameOthers = [][]string{
@@ -110,10 +145,13 @@ func TestSameAsLoki(t *testing.T) {
 	other := realtest.NewLogcli(t, loki.URL)
 	from := time.Now().Add(-10 * time.Minute).Truncate(time.Minute)
 	for _, url := range []string{"http://" + w.Address(), loki.URL} {
-		push(t, url, logs(from))
+		push(t, url, append(logs(from), mixed(from)))
 	}
 	rfc := func(minutes int) string {
 		return from.Add(time.Duration(minutes) * time.Minute).Format(time.RFC3339Nano)
+	}
+	for _, query := range mixedLogs {
+		compare(t, logcli, other, []string{"query", query, "--output=jsonl", "--from=" + rfc(-1), "--to=" + rfc(9), "--limit=1000", "--include-common-labels", "--exclude-label=__error_details__", "--exclude-label=detected_level"})
 	}
 	for _, query := range sameLogs {
 		for _, more := range [][]string{{"--forward", "--limit=1000"}, {"--limit=7"}} {
@@ -126,7 +164,7 @@ func TestSameAsLoki(t *testing.T) {
 	for _, args := range sameOthers {
 		compare(t, logcli, other, append(args, "--from="+rfc(-1), "--to="+rfc(9)))
 	}
-	for _, query := range sameNumbers {
+	for _, query := range append(sameNumbers, mixedNumbers...) {
 		answer := compare(t, logcli, other, []string{"query", query, "--from=" + rfc(0), "--to=" + rfc(5), "--step=30s"})
 		if answer == "" {
 			t.Errorf("nothing is compared by %s", query)
@@ -156,6 +194,9 @@ func sorted(answer string, numbers bool) string {
 	var series []map[string]any
 	if json.Unmarshal([]byte(answer), &series) != nil {
 		lines := strings.Split(answer, "\n")
+		for i := range lines {
+			lines[i] = withoutEmpty(lines[i])
+		}
 		slices.Sort(lines)
 		return strings.Join(lines, "\n")
 	}
@@ -171,6 +212,20 @@ func sorted(answer string, numbers bool) string {
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
+}
+
+// withoutEmpty returns a line of JSON without the labels that are empty, which is the same as
+// if they were not there.
+func withoutEmpty(line string) string {
+	var entry map[string]any
+	if json.Unmarshal([]byte(line), &entry) != nil {
+		return line
+	}
+	if labels, ok := entry["labels"].(map[string]any); ok {
+		maps.DeleteFunc(labels, func(_ string, value any) bool { return value == "" })
+	}
+	out, _ := json.Marshal(entry)
+	return string(out)
 }
 
 // rounded returns v with its numbers, which are in strings, without their last digits: what

@@ -102,7 +102,7 @@ func (s *labelFormat) run(r *Runner) bool {
 			seen = r.visible()
 		}
 		if text, ok := r.apply(item.Template, seen); ok {
-			r.set(item.Dst, text, OfParsed)
+			r.make(item.Dst, text)
 		}
 	}
 	return true
@@ -115,7 +115,15 @@ func (r *Runner) rename(dst, src string) {
 	}
 	value := r.labels[at].value
 	r.remove(src)
-	r.set(dst, value, OfParsed)
+	r.make(dst, value)
+}
+
+// make sets a label that no parser changes any more.
+func (r *Runner) make(name string, value []byte) {
+	if !r.hasExtracted(name) {
+		r.extracted = append(r.extracted, name)
+	}
+	r.set(name, value, OfParsed)
 }
 
 // dropStage removes labels.

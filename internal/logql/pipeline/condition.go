@@ -105,8 +105,8 @@ func (c *ipCondition) holds(r *Runner) bool {
 	if r.err != "" {
 		return true
 	}
-	v := r.get(c.f.Label)
-	return len(v) > 0 && hasAddress(&c.f.Range, v) != c.f.Not
+	i := r.find(c.f.Label)
+	return i >= 0 && hasAddress(&c.f.Range, r.labels[i].value) != c.f.Not
 }
 
 func (c *ipCondition) possible(v Values, failed bool) (pass, fails bool) {
@@ -119,15 +119,16 @@ func (c *ipCondition) possible(v Values, failed bool) (pass, fails bool) {
 	return failed || !known, failed
 }
 
-// compareCondition stops what lacks the label or has an empty one, also a record with an
-// error. A label that is no number of the kind is an error, unless there is one already.
+// compareCondition stops what lacks the label, also a record with an error. A label that is
+// no number of the kind, or empty, is an error, unless there is one already.
 type compareCondition struct{ f *syntax.CompareFilter }
 
 func (c *compareCondition) holds(r *Runner) bool {
-	v := r.get(c.f.Label)
-	if len(v) == 0 {
+	i := r.find(c.f.Label)
+	if i < 0 {
 		return false
 	}
+	v := r.labels[i].value
 	ok, err := false, error(nil)
 	if c.f.Kind == syntax.KindNumber {
 		ok, err = c.compareNumber(v)

@@ -73,9 +73,16 @@ func (w *jsonWalk) member(depth int) bool {
 	r := w.r
 	switch w.peek() {
 	case '{':
-		w.at++
+		from, text := w.at, w.text
+		if !w.nested('{', '}') {
+			return false // of one that has no end no members are taken
+		}
+		end := w.at
+		w.at, w.text = from+1, text[:end]
 		r.path = append(r.path, '_')
-		return w.object(len(r.path), depth-1)
+		ok := w.object(len(r.path), depth-1)
+		w.at, w.text = end, text
+		return ok
 	case '[':
 		return w.skip()
 	case '"':
@@ -126,8 +133,12 @@ func newJSONFields(st *syntax.JSON, need *Need) *jsonFields {
 }
 
 func (f *jsonFields) run(r *Runner) bool {
-	root, ok := firstValue(r.Line())
-	if !ok || root[0] != '{' && root[0] != '[' {
+	line := r.Line()
+	if len(line) == 0 {
+		return true
+	}
+	root, ok := firstValue(line)
+	if !ok || root[0] != '{' && root[0] != '[' && root[0] != '"' {
 		r.fail(syntax.JSONParserErr, badJSON)
 		return true
 	}

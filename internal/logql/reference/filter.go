@@ -40,19 +40,18 @@ func ipFilter(f *syntax.IPFilter, s *state) bool {
 	if s.err != "" {
 		return true
 	}
-	v := s.labels[f.Label]
-	return v != "" && hasAddress(&f.Range, v) != f.Not
+	v, ok := s.labels[f.Label]
+	return ok && hasAddress(&f.Range, v) != f.Not
 }
 
-// compareFilter stops what lacks the label, also if the label is there and empty, and also
-// what has an error. A label that is no number of the kind is an error, unless there is one.
+// compareFilter stops what lacks the label, also what has an error. A label that is no number
+// of the kind, or empty, is an error, unless there is one.
 func compareFilter(f *syntax.CompareFilter, s *state) bool {
-	v := s.labels[f.Label]
-	if v == "" {
+	v, ok := s.labels[f.Label]
+	if !ok {
 		return false
 	}
 	var err error
-	var ok bool
 	switch f.Kind {
 	case syntax.KindNumber:
 		var n float64

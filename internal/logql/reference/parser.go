@@ -46,12 +46,15 @@ func object(text, prefix string, s *state) error {
 	return err
 }
 
-// parseJSONFields extracts what paths lead to. The line has to begin with an object or an
-// array, else nothing is extracted. What is not there is the empty text; objects and arrays
+// parseJSONFields extracts what paths lead to. A line that is not empty has to begin with an
+// object, an array or a text, else nothing is extracted. What is not there is the empty text; objects and arrays
 // are extracted as they are written.
 func parseJSONFields(fields []syntax.Extraction, s *state) {
+	if s.line == "" {
+		return
+	}
 	root := value(strings.TrimLeft(s.line, spaces))
-	if root == "" || root[0] != '{' && root[0] != '[' {
+	if root == "" || strings.IndexAny(root, `{["`) != 0 {
 		s.fail(syntax.JSONParserErr, BadJSON)
 		return
 	}

@@ -19,8 +19,8 @@ type state struct {
 	// and came those of what else it came with, its level and its stored fields, and still has
 	// as it was.
 	stream, came map[string]bool
-	// extracted has the names that a parser has set. The first value stays, whatever
-	// another parser finds and whether or not a stage dropped it.
+	// extracted has the names that a parser or label_format has set. The first value stays,
+	// whatever a parser finds then and whether or not a stage dropped it.
 	extracted map[string]bool
 	// err and details are __error__ and __error_details__. A later error takes the place of
 	// an earlier one.
@@ -205,6 +205,7 @@ func (p *pipeline) labelFormat(stage *syntax.LabelFormat, s *state) {
 		if item.Template == nil {
 			if v, ok := s.labels[item.Src]; ok && item.Src != item.Dst {
 				s.set(item.Dst, v)
+				s.extracted[item.Dst] = true
 				s.remove(item.Src)
 			}
 			continue
@@ -214,6 +215,7 @@ func (p *pipeline) labelFormat(stage *syntax.LabelFormat, s *state) {
 		}
 		if text, ok := p.apply(item.Template, s, seen); ok {
 			s.set(item.Dst, text)
+			s.extracted[item.Dst] = true
 		}
 	}
 }
