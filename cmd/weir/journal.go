@@ -187,8 +187,19 @@ func newJournalLs(p *process) *cobra.Command {
 	}
 }
 
-// cell makes text a cell of a table, one line and no column more.
-func cell(text string) string { return strings.ReplaceAll(printable(text), "\t", `\t`) }
+// cellWidth is how many characters a cell of a table has at most: each row is as wide as
+// the widest, and whoever pushes chooses the names.
+const cellWidth = 100
+
+// cell makes text a cell of a table: one line, no column more, and its middle left out if it
+// is long. Its end tells files of one directory apart.
+func cell(text string) string {
+	text = strings.ReplaceAll(printable(text), "\t", `\t`)
+	if runes := []rune(text); len(runes) > cellWidth {
+		text = string(runes[:cellWidth/2]) + "…" + string(runes[len(runes)-cellWidth/2+1:])
+	}
+	return text
+}
 
 // sizeOf writes a number of bytes for people.
 func sizeOf(n int64) string {

@@ -3,8 +3,24 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"unicode/utf8"
 )
+
+// TestCell: one long name does not push all rows of a table apart.
+func TestCell(t *testing.T) {
+	for text, want := range map[string]string{
+		"docker/shop":            "docker/shop",
+		"a\tb":                   `a\tb`,
+		strings.Repeat("ä", 100): strings.Repeat("ä", 100),
+		"push/{a=\"" + strings.Repeat("é", 2000) + "\"}": "push/{a=\"" + strings.Repeat("é", 41) + "…" + strings.Repeat("é", 47) + "\"}",
+	} {
+		if got := cell(text); got != want || utf8.RuneCountInString(got) > cellWidth {
+			t.Errorf("%q", got)
+		}
+	}
+}
 
 func TestBytesIn(t *testing.T) {
 	dir := t.TempDir()
