@@ -10,8 +10,16 @@ import (
 // keyOwners stand before key, with _ or - between or without.
 var keyOwners = []string{"api", "access", "account", "auth", "encryption", "master", "private", "secret", "signing"}
 
-// IsName tells whether name, as of a field, is that of a secret.
-func IsName(name []byte) bool { return namesSecret(name, len(name)) }
+// IsName tells whether name, as of a field, is that of a secret, or of what is in one, as
+// in password.old.
+func IsName(name []byte) bool {
+	for end := len(name); end > 0; end = bytes.LastIndexByte(name[:end], '.') {
+		if namesSecret(name, end) {
+			return true
+		}
+	}
+	return false
+}
 
 // namesSecret tells whether the word that ends at end names a secret: password, passwd, pwd,
 // passphrase, passcode, secret, token, authorization, _pass, or the key of an owner, with
@@ -148,7 +156,7 @@ func appendAssigned(dst []Place, text []byte) []Place {
 			at++
 			continue
 		}
-		if !harmless(text[v.Start:v.End]) {
+		if !IsHarmless(text[v.Start:v.End]) {
 			dst = append(dst, v)
 		}
 		at = v.End
@@ -174,6 +182,7 @@ func nameEnd(text []byte, sep int) int {
 // assigned returns the value behind the separator at i: =, ==, =>, ==>, : or :=. It is
 // empty if there is none.
 func assigned(text []byte, i int) Place {
+	quote := quoteBefore(text, i)
 	colon := text[i] == ':'
 	if i++; i < len(text) && text[i] == '=' {
 		i++
@@ -193,10 +202,81 @@ func assigned(text []byte, i int) Place {
 	}
 	if start := scheme(text, i); start > i {
 		if to := q.end(text, start); to > start {
-			return Place{start, to}
+			return Place{Start: start, End: to}
 		}
 	}
-	return Place{i, q.end(text, i)}
+	if q.by != 0 {
+		return Place{Start: i, End: q.end(text, i)}
+	}
+	end := bare(text, i)
+	if quote > 0 && i < len(text) && (text[i] == '[' || text[i] == '{') {
+		end = nested(text, i, quote)
+	}
+	return Place{Start: i, End: end, Quote: quote}
+}
+
+// Quote returns the length of the quote of the key of JSON whose value, without quotes,
+// begins at i; 0 if there is none.
+func Quote(text []byte, i int) int {
+	for i > 0 && (text[i-1] == ' ' || text[i-1] == '\t') {
+		i--
+	}
+	if i == 0 {
+		return 0
+	}
+	return quoteBefore(text, i-1)
+}
+
+// quoteBefore returns the length of the quote, its backslashes included, before a colon; 0
+// if there is no colon at i, or no quote before it.
+func quoteBefore(text []byte, i int) int {
+	if text[i] != ':' {
+		return 0
+	}
+	for i > 0 && (text[i-1] == ' ' || text[i-1] == '\t') {
+		i--
+	}
+	if i == 0 || text[i-1] != '"' {
+		return 0
+	}
+	n := 1
+	for n < i && text[i-n-1] == '\\' {
+		n++
+	}
+	return n
+}
+
+// nested returns where the array or object of JSON ends that begins at i, quotes in which
+// have that length: at the end of the text if it is cut off.
+func nested(text []byte, i, quote int) int {
+	depth := 0
+	for inside := false; i < len(text); i++ {
+		switch b := text[i]; {
+		case b == '\\':
+			n := i
+			for n < len(text) && text[n] == '\\' {
+				n++
+			}
+			if n == len(text) || text[n] != '"' {
+				i = n - 1
+				continue
+			}
+			if (n-i)%(2*quote) == quote-1 { // else it is a quote in a string
+				inside = !inside
+			}
+			i = n
+		case b == '"' && quote == 1:
+			inside = !inside
+		case inside:
+		case b == '[' || b == '{':
+			depth++
+		case b == ']' || b == '}':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(text)
 }
 
 // opened says which quote stands before a value, if any, and whether with a backslash, as
@@ -268,10 +348,10 @@ func scheme(text []byte, i int) int {
 }
 
 // nothing is what stands where there is no secret.
-var nothing = []string{"null", "nil", "none", "true", "false", "undefined"}
+var nothing = []string{"null", "nil", "none", "true", "false", "undefined", "-", "[]", "{}"}
 
-// harmless tells whether a value is no secret, or none any more.
-func harmless(value []byte) bool {
+// IsHarmless tells whether the value of what is named as a secret is none, or none any more.
+func IsHarmless(value []byte) bool {
 	for _, s := range nothing {
 		if len(s) == len(value) && hasFold(value, 0, s) {
 			return true

@@ -39,7 +39,7 @@ func appendCards(dst []Place, text []byte) []Place {
 			}
 			next := skip(text, digit, i)
 			if to := cardAt(text, i); to > 0 {
-				dst = append(dst, Place{i, to})
+				dst = append(dst, Place{Start: i, End: to})
 				next = to
 			}
 			i = next

@@ -33,8 +33,11 @@ func appendEmails(dst []Place, text []byte) []Place {
 		if start == at {
 			continue
 		}
+		if start > done && escapes(text, start-1) {
+			start-- // a \n, half of which would make the text no JSON any more
+		}
 		if end := domainEnd(text, at+1); end > 0 {
-			dst = append(dst, Place{start, end})
+			dst = append(dst, Place{Start: start, End: end})
 			done, at = end, end-1
 		}
 	}

@@ -33,6 +33,7 @@ var (
 	}
 	slowTokenStart = regexp.MustCompile(`^[A-Za-z0-9_\-]{20}`)
 	slowAlnumEnd   = regexp.MustCompile(`[A-Za-z0-9]$`)
+	slowEscapeEnd  = regexp.MustCompile(`(?:^|[^\\])(?:\\\\)*\\[nrtbf]$`)
 	slowDigit      = regexp.MustCompile(`[0-9]`)
 
 	slowName = regexp.MustCompile(`(?:password|passwd|pwd|passphrase|passcode|secret|token|authorization|[_.\-]pass|` +
@@ -45,7 +46,9 @@ var (
 	slowDouble   = regexp.MustCompile(`^(?:[^"\\\n]|\\[^\n])*`)
 	slowSingle   = regexp.MustCompile(`^(?:[^'\\\n]|\\[^\n])*`)
 	slowTwice    = regexp.MustCompile(`^[^"'\\\n]*`)
-	slowHarmless = regexp.MustCompile(`^(?i:null|ni[l]|none|true|fal[s]e|undefined|\**)$`)
+	slowHarmless = regexp.MustCompile(`^(?i:null|ni[l]|none|true|fal[s]e|undefined|-|\[\]|\{\}|\**)$`)
+	slowQuoted   = regexp.MustCompile(`(\\*")[ \t]*$`)
+	slowNesting  = regexp.MustCompile(`\\*"|[\[\]{}]`)
 
 	slowURL    = regexp.MustCompile(`[A-Za-z0-9+.\-]://[^ \t\n\v\f\r/?#:@"'<>]*:([^ \t\n\v\f\r/?#"'<>]+)@`)
 	slowMasked = regexp.MustCompile(`^\**$`)
@@ -79,9 +82,12 @@ func lowered(text []byte) []byte {
 	return low
 }
 
+// slowInWord tells whether text ends within a word, and not with an escape of JSON.
+func slowInWord(text []byte) bool { return slowAlnumEnd.Match(text) && !slowEscapeEnd.Match(text) }
+
 func slowTokenPlaces(text []byte) (found []secret.Place) {
 	for i := 0; i < len(text); i++ {
-		if slowAlnumEnd.Match(text[max(i-1, 0):i]) || !slowTokenStart.Match(text[i:]) {
+		if slowInWord(text[:i]) || !slowTokenStart.Match(text[i:]) {
 			continue
 		}
 		for _, re := range slowTokens {
@@ -104,7 +110,14 @@ func slowAssignedPlaces(text []byte) (found []secret.Place) {
 			continue
 		}
 		at := i + len(slowSign.Find(text[i:]))
+		quote := 0
+		if m := slowQuoted.FindSubmatch(text[:i]); m != nil && text[i] == ':' {
+			quote = len(m[1])
+		}
 		end := func(at int) int {
+			if quote > 0 && at < len(text) && (text[at] == '[' || text[at] == '{') {
+				return at + slowNested(text[at:], quote)
+			}
 			if slowNotBare.Match(text[at:]) {
 				return at
 			}
@@ -119,19 +132,47 @@ func slowAssignedPlaces(text []byte) (found []secret.Place) {
 				re = slowTwice
 			}
 			at += len(open[0])
+			quote = 0
 			end = func(at int) int { return at + len(re.Find(text[at:])) }
 		}
-		if after := at + len(slowScheme.Find(low[at:])); end(after) > after {
-			at = after
+		if after := at + len(slowScheme.Find(low[at:])); after > at {
+			was := quote
+			if quote = 0; end(after) > after {
+				at = after
+			} else {
+				quote = was
+			}
 		}
 		if to := end(at); to > at {
 			if !slowHarmless.Match(text[at:to]) {
-				found = append(found, secret.Place{Start: at, End: to})
+				found = append(found, secret.Place{Start: at, End: to, Quote: quote})
 			}
 			i = to - 1
 		}
 	}
 	return found
+}
+
+// slowNested returns how long an array or object of JSON is.
+func slowNested(text []byte, quote int) int {
+	depth, inside := 0, false
+	for _, m := range slowNesting.FindAllIndex(text, -1) {
+		switch b := text[m[1]-1]; {
+		case b == '"':
+			if (m[1]-m[0]-1)%(2*quote) == quote-1 {
+				inside = !inside
+			}
+		case inside:
+		case b == '[' || b == '{':
+			depth++
+		default:
+			depth--
+		}
+		if depth == 0 {
+			return m[1]
+		}
+	}
+	return len(text)
 }
 
 func slowSecrets(text []byte) []secret.Place {
@@ -142,7 +183,7 @@ func slowSecrets(text []byte) []secret.Place {
 		}
 	}
 	for i := range text {
-		if m := slowBearer.FindSubmatchIndex(text[i:]); m != nil && !slowAlnumEnd.Match(text[max(i-1, 0):i]) && slowDigit.Match(text[i+m[2]:i+m[3]]) {
+		if m := slowBearer.FindSubmatchIndex(text[i:]); m != nil && !slowInWord(text[:i]) && slowDigit.Match(text[i+m[2]:i+m[3]]) {
 			found = append(found, secret.Place{Start: i + m[2], End: i + m[3]})
 		}
 	}
@@ -153,6 +194,9 @@ func slowSecrets(text []byte) []secret.Place {
 	var merged []secret.Place
 	for _, p := range found {
 		if n := len(merged); n > 0 && p.Start < merged[n-1].End {
+			if p.Start == merged[n-1].Start {
+				merged[n-1].Quote = max(merged[n-1].Quote, p.Quote)
+			}
 			merged[n-1].End = max(merged[n-1].End, p.End)
 			continue
 		}
@@ -163,7 +207,7 @@ func slowSecrets(text []byte) []secret.Place {
 
 func slowCardPlaces(text []byte) (found []secret.Place) {
 	for i := 0; i < len(text); i++ {
-		if slowNotBefore.Match(text[max(i-2, 0):i]) {
+		if slowNotBefore.Match(text[max(i-2, 0):i]) && !slowEscapeEnd.Match(text[:i]) {
 			continue
 		}
 		for _, re := range slowCards {
@@ -198,6 +242,9 @@ func slowPlaces(k secret.Kind, text []byte) (found []secret.Place) {
 		return slowCardPlaces(text)
 	}
 	for _, m := range slowEmail.FindAllIndex(text, -1) {
+		if slowEscapeEnd.Match(text[:m[0]+1]) {
+			m[0]--
+		}
 		found = append(found, secret.Place{Start: m[0], End: m[1]})
 	}
 	return found
@@ -227,7 +274,7 @@ func sameAsSlow(t *testing.T, text string) {
 // pieces are what texts for comparing are made of.
 var pieces = []string{
 	aws, github, slack, stripe, openai, jwt, aws[:12], github[:20], jwt[:30], "eyJ", "sk-", "ghp_", "glpat-", "github_pat_", "xoxb-",
-	"password", "Passwd", "pwd", "SECRET", "token", "api", "key", "Authorization", "_pass", "_", "-", ".", "Bearer ", "basic ", "BEARER  ",
+	`"password":`, `\"secret\":`, `["a","b"]`, `{\"a\":[1]}`, `\\\"`, "password", "Passwd", "pwd", "SECRET", "token", "api", "key", "Authorization", "_pass", "_", "-", ".", "Bearer ", "basic ", "BEARER  ",
 	"=", ":", "=>", "==", ":=", " ", "  ", "\t", "\n", `"`, "'", `\`, `\"`, `\n`, ",", ";", "&", "<", ">", "(", ")", "[", "]", "{", "}", "${", "|",
 	"://", "http://", "user", "@", "host", "/", "?", "#", "*", "****", "null", "False", "a", "Z", "é", "\xff", "0", "42", "x1y2z3x1y2z3x1y2z3",
 	"-----BEGIN ", "RSA ", "PRIVATE KEY", " BLOCK", "-----", "-----END ", "MII", "abcdefghijklmnop", "ABCDEFGHIJKLMNOPQRST",

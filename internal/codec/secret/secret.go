@@ -16,6 +16,7 @@ package secret
 import (
 	"bytes"
 	"slices"
+	"strings"
 )
 
 // Kind is one kind of what must not be shown.
@@ -48,7 +49,13 @@ func Named(name string) (k Kind, ok bool) {
 func (k Kind) String() string { return names[k] }
 
 // Place is a piece of a text that must not be shown.
-type Place struct{ Start, End int }
+type Place struct {
+	Start, End int
+	// Quote is not 0 for what is, or may be, a value of JSON without quotes: what replaces
+	// it needs some, for the text to stay JSON. It is the length of the quote of the key
+	// before, a backslash or more among it in JSON within JSON.
+	Quote int
+}
 
 // May tells whether text may have a place of k; only true may be wrong. The text may be the
 // inside of a JSON string that is escaped as Docker does it.
@@ -74,7 +81,7 @@ func (k Kind) Append(dst []Place, text []byte) []Place {
 		dst = appendURLs(dst, text)
 		dst = appendBearers(dst, text)
 		dst = appendPrivateKeys(dst, text)
-		return merge(dst, from)
+		return Merge(dst, from)
 	case Cards:
 		return appendCards(dst, text)
 	case Emails:
@@ -83,15 +90,18 @@ func (k Kind) Append(dst []Place, text []byte) []Place {
 	return dst
 }
 
-// merge puts the places from that index on in order, and those that overlap into one.
-func merge(places []Place, from int) []Place {
+// Merge puts the places from that index on in order, and those that overlap into one.
+func Merge(places []Place, from int) []Place {
 	if len(places) < from+2 {
 		return places
 	}
-	slices.SortFunc(places[from:], func(a, b Place) int { return a.Start - b.Start })
+	slices.SortStableFunc(places[from:], func(a, b Place) int { return a.Start - b.Start })
 	last := from
 	for _, p := range places[from+1:] {
 		if p.Start < places[last].End {
+			if p.Start == places[last].Start {
+				places[last].Quote = max(places[last].Quote, p.Quote)
+			}
 			places[last].End = max(places[last].End, p.End)
 			continue
 		}
@@ -194,8 +204,27 @@ func has(text []byte, i int, word string) bool {
 	return len(text)-i >= len(word) && string(text[i:i+len(word)]) == word
 }
 
-// inWord tells whether the byte before i is a letter or a digit.
-func inWord(text []byte, i int) bool { return i > 0 && is(text[i-1], letter|digit) }
+// inWord tells whether the byte before i is a letter or a digit, and not that of an escape
+// such as \n, as in JSON.
+func inWord(text []byte, i int) bool {
+	if i == 0 || !is(text[i-1], letter|digit) {
+		return false
+	}
+	return i < 2 || !escapes(text, i-2)
+}
+
+// escapes tells whether a backslash at i, which another may escape, begins one of the
+// escapes of JSON of one letter.
+func escapes(text []byte, i int) bool {
+	if text[i] != '\\' || i+1 == len(text) || strings.IndexByte("nrtbf", text[i+1]) < 0 {
+		return false
+	}
+	from := i
+	for from > 0 && text[from-1] == '\\' {
+		from--
+	}
+	return (i-from)%2 == 0
+}
 
 // masked tells whether a value is nothing but asterisks, as of an earlier redaction.
 func masked(value []byte) bool {

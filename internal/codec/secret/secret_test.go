@@ -63,6 +63,8 @@ func TestTokens(t *testing.T) {
 		}
 	}
 	good("two: "+aws+" "+github, "two: # #")
+	good(`{"m":"a\n`+aws+`"}`, `{"m":"a\n#"}`) // of JSON: the n is no letter before it
+	same(`{"m":"a\\n` + aws + `"}`)
 	same(aws[:19])
 	same("a task-" + "abcdefghijklmnopqrstuvwxyz0123")
 	same("sk-" + "learn-pipelines-and-something")
@@ -97,11 +99,16 @@ func TestAssigned(t *testing.T) {
 	good(`secret="never closed`+"\nnext", `secret="#`+"\nnext")
 	good(`password=a\b\" x`, `password=#\" x`)
 	good("client_secret:=abc", "client_secret:=#")
+	good(`{"password":["abc","d]\"e"],"x":1}`, `{"password":#,"x":1}`)
+	good(`{"password" : {"old":"a\\","new":["}"]} ,"x":[1]}`, `{"password" : # ,"x":[1]}`)
+	good(`{"m":"{\"token\":{\"a\":\"}\\\"}\"},\"b\":1}"}`, `{"m":"{\"token\":#,\"b\":1}"}`)
+	good(`{"password":["abc`, `{"password":#`)
+	good(`{"pin_token":1234,"x":1}`, `{"pin_token":#,"x":1}`)
 	good("password == abc", "password == #")
 	for _, same := range []string{
 		"password=", "password: ", `password=""`, "password=****", "password: null", "token = None", "secret: {a: 1}",
 		"Token::decode(x)", "auth::Token::new", "password=${DB_PASSWORD}", "token=[REDACTED]", "tokens: 1532", "password", "=:=",
-		"compass: north", "monkey=1", "author=x", "key=1", "pass=10 fail=2", "the password is x",
+		`{"password":[],"token":{}}`, "password: -", "compass: north", "monkey=1", "author=x", "key=1", "pass=10 fail=2", "the password is x",
 	} {
 		check(t, secret.Secrets, same, same)
 	}
@@ -177,6 +184,8 @@ func TestEmails(t *testing.T) {
 	good("x@y.com@z.com", "#@z.com")
 	good("\nann@example.org\n", "\n#\n")
 	good("ann@example.org.", "#.")
+	good(`"\nann@example.org"`, `"#"`) // half an escape would be no JSON
+	good(`"\\nann@example.org"`, `"\\#"`)
 	good("ann@example.org.1", "#.1")
 	for _, same := range []string{"@", "a@", "@b.com", "a@localhost", "a@b.c", "pkg@1.2.3", "a @b.com", "user@10.0.0.1", "a@.com"} {
 		good(same, same)
@@ -195,7 +204,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestIsName(t *testing.T) {
-	for name, want := range map[string]bool{"password": true, "db_PASSWORD": true, "apiKey": true, "key": false, "monkey": false, "": false, "d": false, "tokens": false} {
+	for name, want := range map[string]bool{"password": true, "password.old": true, "a.token.b": true, ".": false, "a.b": false, "db_PASSWORD": true, "apiKey": true, "key": false, "monkey": false, "": false, "d": false, "tokens": false} {
 		if secret.IsName([]byte(name)) != want {
 			t.Errorf("IsName(%q) = %v", name, !want)
 		}
@@ -205,7 +214,7 @@ func TestIsName(t *testing.T) {
 // TestLinear: what is made to be slow takes no longer than other text. Were it quadratic
 // this would not end.
 func TestLinear(t *testing.T) {
-	for _, piece := range []string{"sk-", "eyJ-", "eyJ.", "ghp_", "github_pat_", "a://b:c", "://", "=", ":", "password=", `password="`, `password=\"`, "a@", "@", "a.", "1-", "4111 ", "bearer ", "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "\\", " ", "secret ", "token : basic "} {
+	for _, piece := range []string{"sk-", "eyJ-", "eyJ.", "ghp_", "github_pat_", "a://b:c", "://", "=", ":", "password=", `password="`, `password=\"`, "a@", "@", "a.", "1-", "4111 ", "bearer ", "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "\\", " ", "secret ", "token : basic ", `"token":[`, `"token":{"`, `\"token\":[\"`, `\nann@`, `\\`} {
 		text := []byte(strings.Repeat(piece, 1<<17/len(piece)))
 		for _, name := range secret.Names() {
 			k, _ := secret.Named(name)

@@ -93,7 +93,7 @@ func appendTokens(dst []Place, text []byte) []Place {
 				i++
 				continue
 			}
-			dst = append(dst, Place{i, to})
+			dst = append(dst, Place{Start: i, End: to})
 			i = to
 		}
 		from = max(end, i)

@@ -20,7 +20,7 @@ func appendURLs(dst []Place, text []byte) []Place {
 		colon := start + bytes.IndexAny(text[start:at], ":@")
 		end := start + bytes.LastIndexByte(text[start:at], '@')
 		if colon >= start && text[colon] == ':' && end > colon+1 && !masked(text[colon+1:end]) {
-			dst = append(dst, Place{colon + 1, end})
+			dst = append(dst, Place{Start: colon + 1, End: end})
 		}
 	}
 }
@@ -88,52 +88,8 @@ func appendBearersLike(dst []Place, text, tail []byte) []Place {
 			end++
 		}
 		if end-at >= minBearer && digits > 0 {
-			dst = append(dst, Place{at, end})
+			dst = append(dst, Place{Start: at, End: end})
 			at = end
-		}
-	}
-}
-
-var (
-	privateKey = []byte("PRIVATE KEY")
-	keyBegins  = []byte("-----BEGIN ")
-	keyEnds    = []byte("-----END ")
-	dashes     = []byte("-----")
-)
-
-// appendPrivateKeys appends private keys from their first line to their last, or to the end
-// of the text.
-func appendPrivateKeys(dst []Place, text []byte) []Place {
-	for at := 0; ; {
-		start, after := keyLine(text, at, keyBegins)
-		if start < 0 {
-			return dst
-		}
-		_, end := keyLine(text, after, keyEnds)
-		if end < 0 {
-			end = len(text)
-		}
-		dst = append(dst, Place{start, end})
-		at = end
-	}
-}
-
-// keyLine finds the first or last line of a private key from that place on.
-func keyLine(text []byte, from int, begins []byte) (start, end int) {
-	for at := from; ; {
-		n := bytes.Index(text[at:], begins)
-		if n < 0 {
-			return -1, -1
-		}
-		start = at + n
-		end = start + len(begins)
-		at = end
-		for end < len(text) && (text[end] == ' ' || isUpper(text[end])) {
-			end++
-		}
-		title := bytes.TrimSuffix(text[start+len(begins):end], []byte(" BLOCK"))
-		if bytes.HasSuffix(title, privateKey) && bytes.HasPrefix(text[end:], dashes) {
-			return start, end + len(dashes)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package redact_test
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -41,6 +42,65 @@ func TestBuiltin(t *testing.T) {
 		// Only unescaping shows it.
 		good(batch(`{"m":"pass\u0077ord=abc"}`, escaped, "+password=abc"), `{"m":"pass\u0077ord=abc"}`, "password=****")
 		good(batch("nothing tokens: 12 <a@b>", escaped, "12"), "nothing tokens: 12 <a@b>", "12")
+	}
+}
+
+// named returns a batch whose fields have names.
+func named(b *record.Batch, names ...string) *record.Batch {
+	b.Slots = names
+	return b
+}
+
+// TestNamedFields: a field that is named as a secret is one, for whatever stands around it.
+func TestNamedFields(t *testing.T) {
+	for _, escaped := range []bool{false, true} {
+		good := func(b *record.Batch, hits float64, want string, wantValues ...string) {
+			t.Helper()
+			text, values := redacted(t, builtin("emails", "secrets"), b)
+			if text != want || strings.Join(values, "|") != strings.Join(wantValues, "|") {
+				t.Errorf("escaped %v: %q, %q; want %q, %q", escaped, text, values, want, wantValues)
+			}
+			n := 0.0
+			for _, d := range b.Deltas {
+				n += d.Add
+			}
+			if n != hits {
+				t.Errorf("escaped %v: %q: %v replacements are counted, want %v", escaped, want, n, hits)
+			}
+		}
+		good(named(batch("login bob hunter2", escaped, "bob", "hunter2"), "user", "password"), 1, "login bob ****", "bob", "****")
+		good(named(batch(`say "hunter2" to bob 7`, escaped, "hunter2", "bob", "7", `say "`, `" to`), "api_key", "user", "n", "a", "b"), 1,
+			`say "****" to bob 7`, "****", "bob", "7", `say "`, `" to`)
+		good(named(batch("x hunter2 x", escaped, "hunter2", "unter"), "token", "part"), 1, "x **** x", "****", "****")
+		good(named(batch("to ann@example.org", escaped, "ann@example.org", "ann"), "secret", "name"), 1, "to ****", "****", "****")
+		good(named(batch("to bob, ann@example.org", escaped, "bob, ann@example.org"), "secret"), 2, "to ****", "****")
+		good(named(batch("password=hunter2", escaped, "hunter2"), "password"), 1, "password=****", "****")
+		good(named(batch("null - []", escaped, "null", "-", "[]", "+", "+****"), "password", "token", "secret", "pwd", "passwd"), 0, "null - []", "null", "-", "[]", "", "****")
+		// Keys with escapes: the field is hidden, and in the text where it is a piece of that.
+		good(named(batch(`{"\u0070assword":"hunter2"}`, escaped, "hunter2"), "password"), 1, `{"\u0070assword":"****"}`, "****")
+		good(named(batch(`{"\u0070assword":1234}`, escaped, "1234"), "password"), 1, `{"\u0070assword":"****"}`, "****")
+		good(named(batch(`{"\u0070assword":"a\"b"}`, escaped, `+a"b`), "password"), 1, `{"\u0070assword":"a\"b"}`, "****")
+		good(named(batch(`{"password":["abc"],"x":[1]}`, escaped, `["abc"]`, "[1]"), "password", "x"), 1, `{"password":"****","x":[1]}`, "****", "[1]")
+		good(named(batch(`{"password":{"old":"abc"},"x":1}`, escaped, `{"old":"abc"}`, "abc", "1"), "password", "password.old", "x"), 1, `{"password":"****","x":1}`, "****", "****", "1")
+	}
+}
+
+// TestStaysJSON: what was JSON is JSON.
+func TestStaysJSON(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"pin_token":1234,"a":-1}`:                       `{"pin_token":"****","a":-1}`,
+		`{"password" : 1.5e3}`:                            `{"password" : "****"}`,
+		`{"password":true}`:                               `{"password":true}`,
+		`{"password":[{"a":"]"}],"b":[]}`:                 `{"password":"****","b":[]}`,
+		`{"m":"{\"api_key\":12,\"b\":[\"token\"]}"}`:      `{"m":"{\"api_key\":\"****\",\"b\":[\"token\"]}"}`,
+		`{"email":"x\nann@example.org\n"}`:                `{"email":"x****\n"}`,
+		`{"email":"\tann@example.org"}`:                   `{"email":"****"}`,
+		`{"a":"\nghp_16C7e42F292c6912E7710c838347Ae178"}`: `{"a":"\n****"}`,
+	} {
+		got, _ := redacted(t, builtin("secrets", "emails"), batch(text, true))
+		if got != want || !json.Valid([]byte(got)) {
+			t.Errorf("%s became %s; want %s", text, got, want)
+		}
 	}
 }
 
@@ -94,6 +154,7 @@ func FuzzBuiltin(f *testing.F) {
 	f.Add("GET /a?token=abc&b=1 4111111111111111", 5, 12, true)
 	f.Add("x\npassword=\"a b\" u@example.org", 2, 20, true)
 	f.Add(`{"token":"a\"b"} <&>`, 3, 9, false)
+	f.Add(`{"token":[1,"a"],"b":1}`, 9, 7, true)
 	f.Fuzz(func(t *testing.T, text string, from, length int, escaped bool) {
 		if from < 0 || length <= 0 || from > len(text) || length > len(text)-from || !utf8.ValidString(text) || !utf8.ValidString(text[:from]) || !utf8.ValidString(text[from:from+length]) {
 			return
@@ -121,6 +182,35 @@ func FuzzBuiltin(f *testing.F) {
 	})
 }
 
+// FuzzNamed: of a field that is named as a secret nothing is left, whatever it is a piece of.
+func FuzzNamed(f *testing.F) {
+	f.Add("login bob hunter2", 10, 7, true)
+	f.Add(`{"\\u0070assword" : 1234, "token":[1]}`, 18, 4, false)
+	f.Add(`a token=b "password":{"c":1}`, 5, 20, true)
+	f.Fuzz(func(t *testing.T, text string, from, length int, escaped bool) {
+		if from < 0 || length <= 0 || from > len(text) || length > len(text)-from || !utf8.ValidString(text[:from]) || !utf8.ValidString(text[from:from+length]) || !utf8.ValidString(text[from+length:]) {
+			return
+		}
+		value := text[from : from+length]
+		b := batch(text, escaped)
+		form := func(s string) uint32 {
+			if escaped {
+				return uint32(len(dockerjson.Escape(nil, []byte(s))))
+			}
+			return uint32(len(s))
+		}
+		b.Slots = []string{"password"}
+		b.Values = []record.Span{{Off: b.Records[0].Body.Off + form(text[:from]), Len: form(value)}}
+		got, values := redacted(t, builtin("secrets"), b)
+		if values[0] != "****" && !secret.IsHarmless([]byte(value)) {
+			t.Fatalf("%q of %q became %q", value, text, values[0])
+		}
+		if !secret.IsHarmless([]byte(value)) && !strings.Contains(got, "****") {
+			t.Fatalf("%q became %q", text, got)
+		}
+	})
+}
+
 // covered returns text, and its part from start to end, without places of k.
 func covered(k secret.Kind, text string, start, end int) (all, part string) {
 	at, changed := 0, false
@@ -132,9 +222,16 @@ func covered(k secret.Kind, text string, start, end int) (all, part string) {
 	}
 	for _, p := range k.Append(nil, []byte(text)) {
 		piece(at, p.Start)
-		all += "****"
+		mark := ""
+		if p.Quote > 0 {
+			mark = strings.Repeat(`\`, p.Quote-1) + `"`
+		}
+		all += mark + "****" + mark
 		if p.Start < end && start < p.End {
-			part, changed = part+"****", true
+			if changed = true; p.Start <= start && end <= p.End {
+				mark = "" // the value alone
+			}
+			part += mark + "****" + mark
 		}
 		at = p.End
 	}
@@ -155,9 +252,9 @@ func TestBuiltinNoAllocations(t *testing.T) {
 	}
 	line := stage(flow.SinkFunc(func(context.Context, *record.Batch) error { return nil }))
 	ctx := t.Context()
-	for _, text := range []string{nginxLine, `ann@ "tokens": 4111 1111 1111 1112, token: null`} {
+	for _, text := range []string{nginxLine, `ann@ "tokens": 4111 1111 1111 1112, token: null -`} {
 		for _, escaped := range []bool{false, true} {
-			b := batch(text, escaped)
+			b := named(batch(text, escaped, "-", "+null"), "the_name_of_this_field_is_longer_than_others_password", "token")
 			if n := testing.AllocsPerRun(100, func() { _ = line.Write(ctx, b) }); n > 0 {
 				t.Errorf("%v allocations for %s", n, text)
 			}

@@ -15,7 +15,12 @@ type Pattern struct {
 	// Builtin names what is replaced, where that is built in. `secrets`: keys and tokens of
 	// AWS, GitHub, GitLab, Slack, Stripe, OpenAI, Google and others, JSON Web Tokens,
 	// private keys, passwords in URLs, what follows Bearer, and the values of what is named
-	// password, secret, token, api_key, Authorization and the like. `cards`: numbers of
+	// password, secret, token, api_key, Authorization and the like, in the text and as a field
+	// that a rule parses, whatever stands around it there; in JSON also arrays and objects. Of
+	// a private key over several lines each line is replaced, up to 200 behind the first, that
+	// is nothing but base64; a line with more in it, such as a time, is not, and after a
+	// restart in the middle of a key its rest is not known to be of one. With `join` a key is
+	// one record, and replaced as a whole. `cards`: numbers of
 	// payment cards, with or without separators, if their check digit is right. `emails`:
 	// addresses of e-mail. {builtin: cards} with nothing else may be written as cards.
 	Builtin string `yaml:"builtin,omitempty" json:",omitempty"`

@@ -1,5 +1,6 @@
 // Package redact replaces what must not be counted, kept or shown: secrets in the text of
-// records, and with them in every field that was taken from it.
+// records, and with them in every field that was taken from it. With the builtin secrets a
+// field whose name is that of a secret is one, wherever it stands in the text.
 //
 //	stage, err := redact.New([]redact.Pattern{{Builtin: "secrets", Name: "secrets", Replace: "****"}}, series)
 //	line := stage(next)
@@ -41,6 +42,7 @@ func New(patterns []Pattern, series []uint32) (flow.Stage, error) {
 	s := &stage{patterns: compiled, series: series}
 	return func(next flow.Sink) flow.Sink {
 		return flow.SinkFunc(func(ctx context.Context, b *record.Batch) error {
+			s.name(b.Slots)
 			for i := range b.Records {
 				s.record(b, i)
 			}
@@ -61,7 +63,7 @@ func Text(patterns []Pattern) (func(text []byte) []byte, error) {
 	}
 	return func(text []byte) []byte {
 		for i := range compiled {
-			text = replaced(text, compiled[i].edits(text, nil))
+			text = replaced(text, compiled[i].edits(text, nil, nil))
 		}
 		return text
 	}, nil
@@ -145,6 +147,9 @@ func (p *pattern) in(b *record.Batch, v record.Span, escaped bool) bool {
 	return p.find.Match(p.row, b.Arena, v, escaped) != scan.NoMatch
 }
 
+// secrets tells whether p is the builtin of that name.
+func (p *pattern) secrets() bool { return p.builtin && p.kind == secret.Secrets }
+
 // apart tells whether a value has to be looked at by itself, though the text that it is
 // from has no match: inside tells whether it is a piece of that.
 func (p *pattern) apart(inside bool) bool {
@@ -155,8 +160,38 @@ func (p *pattern) apart(inside bool) bool {
 type stage struct {
 	patterns []pattern
 	series   []uint32
+	slots    []string // of the batch before
+	named    []bool   // by slot: its name is that of a secret
+	key      key
 	plain    []byte         // scratch
 	places   []secret.Place // scratch
+}
+
+// name finds out which slots have the name of a secret.
+func (s *stage) name(slots []string) {
+	if len(slots) == len(s.slots) && (len(slots) == 0 || &slots[0] == &s.slots[0]) {
+		return // a line has the same in all batches
+	}
+	s.slots, s.named = slots, s.named[:0]
+	wanted := s.secrets() >= 0
+	for _, slot := range slots {
+		s.named = append(s.named, wanted && secret.IsName([]byte(slot)))
+	}
+}
+
+// secrets returns the index of the first builtin of that name, -1 if there is none.
+func (s *stage) secrets() int {
+	return slices.IndexFunc(s.patterns, func(p pattern) bool { return p.secrets() })
+}
+
+// holds tells whether a slot of record i whose name is that of a secret has one.
+func (s *stage) holds(b *record.Batch, i int) bool {
+	for slot, v := range b.Row(i) {
+		if s.named[slot] && v.Len > 0 && !secret.IsHarmless(b.Bytes(v)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *stage) count(b *record.Batch) {
@@ -170,9 +205,12 @@ func (s *stage) count(b *record.Batch) {
 
 // record redacts the body of record i and its fields.
 func (s *stage) record(b *record.Batch, i int) {
+	if s.key.left > 0 && s.hidden(b, i) {
+		return
+	}
 	r := &b.Records[i]
 	escaped := r.Flags&record.Escaped != 0
-	hit := false
+	hit := s.holds(b, i)
 	for k := range s.patterns {
 		hit = hit || s.patterns[k].in(b, r.Body, escaped)
 	}
@@ -212,7 +250,7 @@ func (s *stage) value(b *record.Batch, i, slot int) {
 // alone redacts the plain text of a field.
 func (s *stage) alone(text []byte) (clean []byte, changed bool) {
 	for k := range s.patterns {
-		if edits := s.patterns[k].edits(text, nil); len(edits) > 0 {
+		if edits := s.patterns[k].edits(text, nil, nil); len(edits) > 0 {
 			text, changed = replaced(text, edits), true
 		}
 	}
@@ -226,12 +264,12 @@ func (s *stage) came(b *record.Batch, f *record.Field) {
 		text := b.Bytes(f.Value)
 		var edits []edit
 		switch {
-		case p.builtin && p.kind == secret.Secrets && secret.IsName(b.Bytes(f.Name)):
+		case p.secrets() && secret.IsName(b.Bytes(f.Name)):
 			if len(text) > 0 && !bytes.Equal(text, p.replace) {
-				edits = []edit{{0, len(text), p.replace}}
+				edits = []edit{{end: len(text), with: p.replace}}
 			}
 		case p.in(b, f.Value, false):
-			edits = p.edits(text, nil)
+			edits = p.edits(text, nil, nil)
 		}
 		if len(edits) > 0 {
 			p.hits += len(edits)

@@ -2,6 +2,7 @@ package redact
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/weirlog/weir/internal/codec/jsontext"
 	"github.com/weirlog/weir/internal/codec/secret"
@@ -12,22 +13,37 @@ import (
 type edit struct {
 	start, end int
 	with       []byte
+	quote      int // the length of the quotes around with, if it has some
 }
 
-// edits returns what p replaces in plain text, in order. It does not allocate where there
-// is nothing and places, which may be nil, is large enough.
-func (p *pattern) edits(text []byte, places []secret.Place) []edit {
+// edits returns what p replaces in plain text, in order, more places among it. It does not
+// allocate where there is nothing and places, which may be nil, is large enough.
+func (p *pattern) edits(text []byte, places, more []secret.Place) []edit {
 	var all []edit
 	if p.builtin {
-		for _, at := range p.kind.Append(places[:0], text) {
-			all = append(all, edit{at.Start, at.End, p.replace})
+		places = p.kind.Append(places[:0], text)
+		if len(more) > 0 {
+			places = secret.Merge(append(places, more...), 0)
+		}
+		for _, at := range places {
+			e := edit{start: at.Start, end: at.End, with: p.replace}
+			if at.Quote > 0 {
+				e.with, e.quote = quoted(p.replace, at.Quote), at.Quote
+			}
+			all = append(all, e)
 		}
 		return all
 	}
 	for _, at := range p.re.FindAllSubmatchIndex(text, -1) {
-		all = append(all, edit{at[0], at[1], p.re.Expand(nil, p.replace, text, at)})
+		all = append(all, edit{start: at[0], end: at[1], with: p.re.Expand(nil, p.replace, text, at)})
 	}
 	return all
+}
+
+// quoted returns text as a string of JSON, or of JSON within JSON, with quotes of that length.
+func quoted(text []byte, quote int) []byte {
+	mark := append(bytes.Repeat([]byte{'\\'}, quote-1), '"')
+	return slices.Concat(mark, text, mark)
 }
 
 // replaced returns text after edits; it is text itself when there are none.
@@ -48,6 +64,7 @@ func replaced(text []byte, edits []edit) []byte {
 // copy that a parser made.
 type field struct {
 	slot       int
+	named      bool // as a secret is
 	inside     bool
 	start, end int    // in the plain text, if it is inside
 	value      []byte // the plain copy, if it is not
@@ -67,21 +84,29 @@ func (s *stage) rewrite(b *record.Batch, i int) bool {
 		s.places = make([]secret.Place, 0, 16)
 	}
 	var fields []field
+	if s.holds(b, i) {
+		fields = s.fieldsOf(b, i)
+	}
 	changed := false
 	for k := range s.patterns {
 		p := &s.patterns[k]
-		edits := p.edits(text, s.places)
-		if len(edits) == 0 {
-			continue
+		if p.secrets() {
+			s.key.begin(text)
 		}
-		if !changed {
-			fields, changed = fieldsOf(b, i), true
+		edits := p.edits(text, s.places, p.named(text, fields))
+		if len(edits) > 0 {
+			if fields == nil {
+				fields = s.fieldsOf(b, i)
+			}
+			for f := range fields {
+				fields[f].follow(text, edits)
+			}
+			text = replaced(text, edits)
 		}
-		p.hits += len(edits)
-		for f := range fields {
-			fields[f].follow(text, edits)
+		if hits := len(edits) + p.hide(fields); hits > 0 {
+			p.hits += hits
+			changed = true
 		}
-		text = replaced(text, edits)
 	}
 	if changed {
 		s.store(b, i, text, fields)
@@ -95,8 +120,38 @@ func (s *stage) rewrite(b *record.Batch, i int) bool {
 // maxScratch is how much memory a line keeps for its next long record.
 const maxScratch = 16 << 10
 
+// named returns the places in text of fields that are named as secrets are.
+func (p *pattern) named(text []byte, fields []field) (places []secret.Place) {
+	if !p.secrets() {
+		return nil
+	}
+	for _, f := range fields {
+		if f.named && f.inside && p.hides(text[f.start:f.end]) {
+			places = append(places, secret.Place{Start: f.start, End: f.end, Quote: secret.Quote(text, f.start)})
+		}
+	}
+	return places
+}
+
+// hides tells whether p has to replace the value of a field that is named as a secret is.
+func (p *pattern) hides(value []byte) bool {
+	return len(value) > 0 && !secret.IsHarmless(value) && !bytes.Equal(value, p.replace)
+}
+
+// hide replaces the values that a parser copied of fields that are named as secrets are, and
+// returns how many.
+func (p *pattern) hide(fields []field) (n int) {
+	for i := range fields {
+		if f := &fields[i]; p.secrets() && f.named && !f.inside && !f.changed && p.hides(f.value) {
+			f.value, f.changed = p.replace, true
+			n++
+		}
+	}
+	return n
+}
+
 // fieldsOf returns the fields of record i that are there.
-func fieldsOf(b *record.Batch, i int) []field {
+func (s *stage) fieldsOf(b *record.Batch, i int) []field {
 	r := &b.Records[i]
 	escaped := r.Flags&record.Escaped != 0
 	var fields []field
@@ -104,7 +159,7 @@ func fieldsOf(b *record.Batch, i int) []field {
 		if v.Len == 0 {
 			continue
 		}
-		f := field{slot: slot, value: plainOf(b.Bytes(v), escaped)}
+		f := field{slot: slot, named: s.named[slot], value: plainOf(b.Bytes(v), escaped)}
 		if within(v, r.Body) {
 			before := b.Bytes(record.Span{Off: r.Body.Off, Len: v.Off - r.Body.Off})
 			f.inside = true
@@ -125,6 +180,10 @@ func (f *field) follow(text []byte, edits []edit) {
 	}
 	shift, start, end := 0, -1, -1
 	for _, e := range edits {
+		if e.quote > 0 && e.start <= f.start && f.end <= e.end && f.start < f.end {
+			start, end, f.changed = e.start+shift+e.quote, e.start+shift+len(e.with)-e.quote, true // without the quotes
+			break
+		}
 		if start < 0 && e.end > f.start {
 			start = min(f.start, e.start) + shift
 		}
