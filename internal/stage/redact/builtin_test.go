@@ -79,7 +79,8 @@ func TestNamedFields(t *testing.T) {
 		// Keys with escapes: the field is hidden, and in the text where it is a piece of that.
 		good(named(batch(`{"\u0070assword":"hunter2"}`, escaped, "hunter2"), "password"), 1, `{"\u0070assword":"****"}`, "****")
 		good(named(batch(`{"\u0070assword":1234}`, escaped, "1234"), "password"), 1, `{"\u0070assword":"****"}`, "****")
-		good(named(batch(`{"\u0070assword":"a\"b"}`, escaped, `+a"b`), "password"), 1, `{"\u0070assword":"a\"b"}`, "****")
+		good(named(batch(`{"\u0070assword":"a\"b"}`, escaped, `+a"b`), "password"), 1, `{"\u0070assword":"****"}`, "****")
+		good(named(batch(`{"a\\":"","\u0070assword":"a\u0062\n","x":"cut\`, escaped, "+ab\n"), "password"), 1, `{"a\\":"","\u0070assword":"****","x":"cut\`, "****")
 		good(named(batch(`{"password":["abc"],"x":[1]}`, escaped, `["abc"]`, "[1]"), "password", "x"), 1, `{"password":"****","x":[1]}`, "****", "[1]")
 		good(named(batch(`{"password":{"old":"abc"},"x":1}`, escaped, `{"old":"abc"}`, "abc", "1"), "password", "password.old", "x"), 1, `{"password":"****","x":1}`, "****", "****", "1")
 	}

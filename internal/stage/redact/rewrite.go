@@ -126,11 +126,36 @@ func (p *pattern) named(text []byte, fields []field) (places []secret.Place) {
 		return nil
 	}
 	for _, f := range fields {
-		if f.named && f.inside && p.hides(text[f.start:f.end]) {
+		switch {
+		case !f.named:
+		case !f.inside && !f.changed && p.hides(f.value):
+			places = appendEscaped(places, text, f.value)
+		case f.inside && p.hides(text[f.start:f.end]):
 			places = append(places, secret.Place{Start: f.start, End: f.end, Quote: secret.Quote(text, f.start)})
 		}
 	}
 	return places
+}
+
+// appendEscaped appends the strings in text, in double quotes, that are value with escapes.
+func appendEscaped(dst []secret.Place, text, value []byte) []secret.Place {
+	for at := bytes.IndexByte(text, '"') + 1; at > 0; {
+		end := at
+		for end < len(text) && text[end] != '"' {
+			if text[end] == '\\' {
+				end++
+			}
+			end++
+		}
+		if end >= len(text) {
+			break
+		}
+		if piece := text[at:end]; bytes.IndexByte(piece, '\\') >= 0 && bytes.Equal(jsontext.Unescape(nil, piece), value) {
+			dst = append(dst, secret.Place{Start: at, End: end})
+		}
+		at = end + 1
+	}
+	return dst
 }
 
 // hides tells whether p has to replace the value of a field that is named as a secret is.
