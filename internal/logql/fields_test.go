@@ -82,7 +82,7 @@ trace_id string 1
 func TestFieldsOfLongLines(t *testing.T) {
 	w := newWorld(t)
 	s := w.stream("app=keys")
-	const lines, keys = 30, 45_000
+	const lines, keys = 16, 20_000
 	for i := range lines {
 		sep, format := ",", `"%s":%d`
 		if i%2 == 1 {
@@ -113,7 +113,7 @@ func TestFieldsOfLongLines(t *testing.T) {
 	if _, err = e.DetectedFields(ctx, all(`{app="keys"}`), ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("after %d of %d looks: %v", asked-5, asked, err)
 	}
-	if got := fieldsOf(t, e, `{app="keys"}`, "key28_44999"); got != "key28_44999 int 1 json\n" {
+	if got := fieldsOf(t, e, `{app="keys"}`, "key14_19999"); got != "key14_19999 int 1 json\n" {
 		t.Error(got)
 	}
 }

@@ -24,7 +24,7 @@ type group struct {
 }
 
 // aroundBytes is about how many bytes the lines around those of one piece may have.
-const aroundBytes = 4 * pageBytes
+const aroundBytes = 2 * pageBytes
 
 // around returns lines with what is around them; a LimitError if that is too much for one
 // piece. Groups stay together, in the order of their

@@ -199,7 +199,7 @@ func TestPieces(t *testing.T) {
 func TestLongLines(t *testing.T) {
 	w := newWorld(t)
 	a := stream("f/a", "app=a")
-	const n = 60
+	const n = 24
 	long := strings.Repeat("x", 500_000)
 	for i := range int64(n) {
 		w.write(a, i, fmt.Sprintf("%02d %s", i, long))
@@ -219,7 +219,7 @@ func TestLongLines(t *testing.T) {
 				bytes += len(l.Line)
 				next++
 			}
-			if bytes > 48<<20 {
+			if bytes > 24<<20 {
 				t.Errorf("a piece of %d MiB", bytes>>20)
 			}
 			return nil
@@ -233,18 +233,18 @@ func TestLongLines(t *testing.T) {
 	}
 	check(lines.Request{}, 0)
 	check(lines.Request{Limit: 10}, n-10)
-	check(lines.Request{Limit: 50}, n-50)
-	check(lines.Request{Before: 20}, 0)
-	check(lines.Request{Limit: 40, Before: 5}, n-45)
+	check(lines.Request{Limit: 20}, n-20)
+	check(lines.Request{Before: 4}, 0)
+	check(lines.Request{Limit: 18, Before: 4}, n-22)
 }
 
 // TestManyAround has lines whose neighbours are too much for one piece.
 func TestManyAround(t *testing.T) {
 	w := newWorld(t)
 	a := stream("f/a", "app=a")
-	long := strings.Repeat("x", 700_000)
+	long := strings.Repeat("x", 900_000)
 	want := 0
-	for i := range int64(100) {
+	for i := range int64(24) {
 		if w.write(a, 2*i, long); i%3 == 0 {
 			w.write(a, 2*i+1, "here")
 			want++
@@ -255,7 +255,7 @@ func TestManyAround(t *testing.T) {
 		hits, around := 0, 0
 		q := lines.Request{Query: query(t, `|= "here"`), Before: 3, After: 3, Limit: limit}
 		err := w.Read(t.Context(), q, func(some []lines.Line) error {
-			if len(some) > 60 {
+			if len(some) > 24 {
 				t.Errorf("%d lines in a piece", len(some))
 			}
 			for _, l := range some {
@@ -267,7 +267,7 @@ func TestManyAround(t *testing.T) {
 			}
 			return nil
 		})
-		if err != nil || hits != want || around != 100 {
+		if err != nil || hits != want || around != 24 {
 			t.Errorf("%d hits, %d around them, %v", hits, around, err)
 		}
 	}
