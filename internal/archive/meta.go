@@ -97,8 +97,9 @@ func metaEnd(text []byte) string {
 	return fmt.Sprintf("\"crc32c\": \"%08x\"\n}\n", crc32.Checksum(text, castagnoli))
 }
 
-// parseMeta returns what meta.json says. One from before there was a checksum has no keys
-// that are unknown; else damage to a key would go unnoticed.
+// parseMeta returns what meta.json says, with an error too what it seems to say. One from
+// before there was a checksum has no keys that are unknown; else damage to a key would go
+// unnoticed.
 func parseMeta(text []byte) (m meta, err error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return meta{}, err
@@ -113,8 +114,5 @@ func parseMeta(text []byte) (m meta, err error) {
 	if err == nil && m.Version != metaVersion {
 		err = fmt.Errorf("it is of version %d", m.Version)
 	}
-	if err != nil {
-		return meta{}, err
-	}
-	return m, nil
+	return m, err
 }

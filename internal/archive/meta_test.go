@@ -131,3 +131,32 @@ func FuzzMeta(f *testing.F) {
 		}
 	})
 }
+
+// TestDamagedMetaIsUsed: where nothing else says what a stream is, or where its numbers end,
+// its damaged description is better than nothing.
+func TestDamagedMetaIsUsed(t *testing.T) {
+	var fs disk.Faulty
+	a := open(t, &fs, nil)
+	s := a.Stream(shop, small)
+	s.Until([]string{"files"})
+	fill := checkpointed(t, a, s, lines(1, 50))
+	name := s.Dir() + metaName
+	flip := func() {
+		fs.SetBytes(name, bytes.Replace(fs.Bytes(name), []byte(`"container": "shop"`), []byte(`"container": "shoq"`), 1))
+	}
+	flip()
+	b := open(t, &fs, nil)
+	if got := b.Find(shop.ID); got == nil || got.Labels().Get("container") != "shoq" || b.Stats().Damaged != 1 {
+		t.Errorf("%v, %d damaged", got, b.Stats().Damaged)
+	}
+	s.Delivered("files", 51)
+	s.Release()
+	states := goes(t, a, fill)
+	flip()
+	for damaged := range 2 {
+		a = open(t, &fs, states)
+		if a.Stats().Damaged != uint64(1-damaged) || a.past.next[s.Dir()] != 51 {
+			t.Errorf("%d damaged, the next number is %d", a.Stats().Damaged, a.past.next[s.Dir()])
+		}
+	}
+}

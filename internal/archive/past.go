@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"errors"
 	"slices"
 	"strings"
 )
@@ -89,8 +90,14 @@ func (a *Archive) recall(dir string) bool {
 		return false
 	}
 	s := a.describedBy(dir)
-	if !s.hasMeta || s.begun <= 1 {
+	if s.begun <= 1 {
 		return false
+	}
+	if !s.hasMeta {
+		a.damage(dir+metaName, 0, errors.New("it is of a stream without text, whose number is taken from it all the same"))
+		if !a.opts.ReadOnly && s.writeMeta(false) != nil {
+			a.opts.Log.Debug("describe a stream without text later", "directory", dir)
+		}
 	}
 	a.bury(dir, s.begun)
 	return true

@@ -183,12 +183,14 @@ func (s *Stream) readMeta() {
 	if err == nil && dirOf(def.ID) != s.dir {
 		err = errors.New("it is of another stream")
 	}
+	if dirOf(def.ID) == s.dir { // better than nothing, where the log does not know
+		s.keep, s.def, s.begun = m.bound(), def, m.Next
+	}
 	if err != nil {
 		s.a.damage(s.dir+metaName, 0, err)
 		return
 	}
-	s.keep, s.def = m.bound(), def
-	s.hasMeta, s.log, s.generation, s.begun = true, m.Log, m.Generation, m.Next
+	s.hasMeta, s.log, s.generation = true, m.Log, m.Generation
 	if m.Generation > 0 {
 		s.described = s.revision
 	}
