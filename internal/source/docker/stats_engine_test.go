@@ -1,0 +1,187 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/enginetest"
+	"github.com/weirlog/weir/internal/metric"
+	"github.com/weirlog/weir/internal/source/docker/stats"
+)
+
+// measured is a source that measures containers each second, and what it says.
+type measured struct {
+	t   *testing.T
+	reg *metric.Registry
+}
+
+// measure runs a source until the test ends.
+func measure(t *testing.T, host string, change func(*Config)) measured {
+	t.Helper()
+	m := measured{t, metric.New()}
+	cfg, deps := Default(), testDeps(t)
+	cfg.Host, cfg.StatsInterval, deps.Metrics = host, time.Second, m.reg
+	change(&cfg)
+	s, err := New(cfg, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- s.Run(ctx, newJournal(t)) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return m
+}
+
+// value returns the value of the one series whose name and labels fit a pattern.
+func (m measured) value(pattern string) (v float64, ok bool) {
+	re := regexp.MustCompile("(?m)^" + pattern + ` (\S+)$`)
+	found := re.FindAllStringSubmatch(string(m.reg.AppendText(nil, metric.Text)), -1)
+	if len(found) != 1 {
+		return 0, false
+	}
+	v, err := strconv.ParseFloat(found[0][len(found[0])-1], 64)
+	return v, err == nil
+}
+
+// until waits until a condition holds.
+func (m measured) until(what string, condition func() bool) {
+	m.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		if time.Now().After(deadline) {
+			m.t.Fatalf("waited for %s:\n%s", what, m.reg.AppendText(nil, metric.Text))
+		}
+		<-tick.C
+	}
+}
+
+// need waits for a series and returns its value.
+func (m measured) need(pattern string) (v float64) {
+	m.t.Helper()
+	m.until(pattern, func() bool {
+		got, ok := m.value(pattern)
+		v = got
+		return ok
+	})
+	return v
+}
+
+// is waits until a series has a value.
+func (m measured) is(pattern string, want float64) {
+	m.t.Helper()
+	m.until(pattern+" "+strconv.FormatFloat(want, 'g', -1, 64), func() bool { got, ok := m.value(pattern); return ok && got == want })
+}
+
+// dockerStats is one answer of the docker command.
+type dockerStats struct{ Name, CPUPerc, MemUsage, PIDs, BlockIO string }
+
+func dockerCommand(t *testing.T, host string) map[string]dockerStats {
+	t.Helper()
+	docker, err := exec.LookPath("docker")
+	if err != nil {
+		t.Skip("SKIP: the docker command is not installed, so there is nothing to compare with")
+	}
+	out, err := exec.Command(docker, "-H", host, "stats", "--no-stream", "--format", "{{json .}}").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]dockerStats{}
+	for line := range strings.Lines(string(out)) {
+		var s dockerStats
+		if err := json.Unmarshal([]byte(line), &s); err != nil {
+			t.Fatal(err)
+		}
+		all[s.Name] = s
+	}
+	return all
+}
+
+// size reads the first of docker's sizes in "2.305MiB / 64MiB", or the second.
+func size(t *testing.T, text string, second bool) float64 {
+	t.Helper()
+	first, rest, _ := strings.Cut(text, " / ")
+	if second {
+		first = rest
+	}
+	n, err := config.ParseBytes(strings.Replace(first, "kB", "KB", 1))
+	if err != nil {
+		i := strings.IndexFunc(first, func(r rune) bool { return r >= 'A' })
+		v, err := strconv.ParseFloat(first[:i], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v * map[string]float64{"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[first[i:]]
+	}
+	return float64(n)
+}
+
+// near tells whether two values differ by less than a part of the larger.
+func near(a, b, part float64) bool { return math.Abs(a-b) <= part*max(math.Abs(a), math.Abs(b)) }
+
+func TestStatsEngine(t *testing.T) {
+	e := enginetest.Start(t)
+	e.Run(enginetest.Container{Name: "limited", Cmd: []string{"sh", "-c", "head -c 3000000 /dev/zero >/tmp/f; cat /tmp/f >/dev/null; while :; do sleep 1; done"},
+		Host: map[string]any{"Memory": 64 << 20, "NanoCpus": 500_000_000, "PidsLimit": 50}})
+	e.Run(enginetest.Container{Name: "busy", Cmd: []string{"sh", "-c", "while :; do :; done"}, Host: map[string]any{"CpuQuota": 30_000, "CpusetCpus": "0"}})
+	e.Run(enginetest.Container{Name: "plain", Cmd: []string{"sleep", "1000"}})
+	for _, read := range stats.Read("").Values() {
+		if read == string(stats.ReadFile) && !e.Own {
+			continue
+		}
+		t.Run(read, func(t *testing.T) {
+			m := measure(t, e.Host, func(c *Config) { c.StatsRead = stats.Read(read) })
+			compareWithDocker(m, e)
+		})
+	}
+}
+
+// compareWithDocker compares what m says with what the docker command says.
+func compareWithDocker(m measured, e *enginetest.Engine) {
+	t := m.t
+	for _, name := range []string{"limited", "busy", "plain"} {
+		m.need(`container_cpu_usage_percent\{container="` + name + `"\}`)
+	}
+	m.is(`container_cpus_available\{container="limited"\}`, 0.5)
+	m.is(`container_cpus_available\{container="busy"\}`, 0.3)
+	m.is(`container_max_memory_bytes\{container="limited"\}`, 64<<20)
+	m.is(`container_spec_memory_limit_bytes\{container="plain".*`, 0)
+	m.is(`container_threads_max\{container="limited".*`, 50)
+	m.is(`container_state\{container="busy",state="running"\}`, 1)
+	theirs := dockerCommand(t, e.Host)
+	for name, d := range theirs {
+		if ours := m.need(`container_memory_working_set_bytes\{container="` + name + `".*`); !near(ours, size(t, d.MemUsage, false), 0.05) {
+			t.Errorf("%s: memory %v, docker stats %s", name, ours, d.MemUsage)
+		}
+		if ours := m.need(`container_max_memory_bytes\{container="` + name + `"\}`); !near(ours, size(t, d.MemUsage, true), 0.01) {
+			t.Errorf("%s: limit %v, docker stats %s", name, ours, d.MemUsage)
+		}
+		if ours := m.need(`container_threads\{container="` + name + `".*`); strconv.Itoa(int(ours)) != d.PIDs {
+			t.Errorf("%s: threads %v, docker stats %s", name, ours, d.PIDs)
+		}
+		percent, _ := strconv.ParseFloat(strings.TrimSuffix(d.CPUPerc, "%"), 64)
+		ours := m.need(`container_cpu_usage_percent\{container="` + name + `"\}`)
+		t.Logf("%s: share %v, docker stats %s; memory %s", name, ours, d.CPUPerc, d.MemUsage)
+		if math.Abs(ours-percent/100) > 0.1 {
+			t.Errorf("%s: processors %v, docker stats %s", name, ours, d.CPUPerc)
+		}
+	}
+	if throttled := m.need(`container_cpu_cfs_throttled_periods_total\{container="busy".*`); throttled == 0 {
+		t.Error("busy was never throttled")
+	}
+}
