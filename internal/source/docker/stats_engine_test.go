@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/enginetest"
 	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/source/docker/stats"
@@ -119,16 +118,13 @@ func size(t *testing.T, text string, second bool) float64 {
 	if second {
 		first = rest
 	}
-	n, err := config.ParseBytes(strings.Replace(first, "kB", "KB", 1))
-	if err != nil {
-		i := strings.IndexFunc(first, func(r rune) bool { return r >= 'A' })
-		v, err := strconv.ParseFloat(first[:i], 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v * map[string]float64{"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[first[i:]]
+	i := strings.IndexFunc(first, func(r rune) bool { return r >= 'A' })
+	v, err := strconv.ParseFloat(first[:max(i, 0)], 64)
+	unit, known := map[string]float64{"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[first[max(i, 0):]]
+	if err != nil || !known {
+		t.Fatalf("docker stats says %q", text)
 	}
-	return float64(n)
+	return v * unit
 }
 
 // near tells whether two values differ by less than a part of the larger.
@@ -136,7 +132,7 @@ func near(a, b, part float64) bool { return math.Abs(a-b) <= part*max(math.Abs(a
 
 func TestStatsEngine(t *testing.T) {
 	e := enginetest.Start(t)
-	e.Run(enginetest.Container{Name: "limited", Cmd: []string{"sh", "-c", "head -c 3000000 /dev/zero >/tmp/f; cat /tmp/f >/dev/null; while :; do sleep 1; done"},
+	e.Run(enginetest.Container{Name: "limited", Cmd: []string{"sh", "-c", "head -c 3000000 /dev/zero >/tmp/f; cat /tmp/f >/dev/null; exec sleep 1000"},
 		Host: map[string]any{"Memory": 64 << 20, "NanoCpus": 500_000_000, "PidsLimit": 50}})
 	e.Run(enginetest.Container{Name: "busy", Cmd: []string{"sh", "-c", "while :; do :; done"}, Host: map[string]any{"CpuQuota": 30_000, "CpusetCpus": "0"}})
 	e.Run(enginetest.Container{Name: "plain", Cmd: []string{"sleep", "1000"}})
@@ -149,6 +145,57 @@ func TestStatsEngine(t *testing.T) {
 			compareWithDocker(m, e)
 		})
 	}
+}
+
+// TestStatsWaysAgree has both ways measure the same containers.
+func TestStatsWaysAgree(t *testing.T) {
+	e := enginetest.Start(t)
+	if !e.Own {
+		t.Skip("SKIP: the engine's files may not be seen from here")
+	}
+	e.Run(enginetest.Container{Name: "steady", Cmd: []string{"sh", "-c", "head -c 3000000 /dev/zero >/tmp/f; sync; cat /tmp/f >/dev/null; exec sleep 1000"},
+		Host: map[string]any{"Memory": 64 << 20, "CpuQuota": 150_000, "CpusetCpus": "0", "CpuShares": 512, "PidsLimit": 9}})
+	e.Run(enginetest.Container{Name: "free", Cmd: []string{"sleep", "1000"}})
+	ways := map[stats.Read]measured{}
+	for _, read := range []stats.Read{stats.ReadFile, stats.ReadAPI} {
+		ways[read] = measure(t, e.Host, func(c *Config) { c.StatsRead = read })
+	}
+	for _, m := range ways {
+		for _, name := range []string{"steady", "free"} {
+			m.need(`container_cpu_usage_percent\{container="` + name + `"\}`)
+		}
+	}
+	file, api := ways[stats.ReadFile].all(), ways[stats.ReadAPI].all()
+	for series, v := range file {
+		other, ok := api[series]
+		moves := strings.Contains(series, "timestamp") || strings.Contains(series, "last_seen")
+		switch {
+		case strings.HasPrefix(series, "container_memory_swap{"): // the engine does not tell it
+		case !ok:
+			t.Errorf("only by file: %s %v", series, v)
+		case !moves && !near(v, other, 0.02) && math.Abs(v-other) > 0.02:
+			t.Errorf("%s: by file %v, by API %v", series, v, other)
+		}
+	}
+	for series := range api {
+		if _, ok := file[series]; !ok {
+			t.Errorf("only by API: %s %v", series, api[series])
+		}
+	}
+	if len(file) < 60 {
+		t.Errorf("only %d series of two containers", len(file))
+	}
+}
+
+// all returns every series with its value.
+func (m measured) all() map[string]float64 {
+	all := map[string]float64{}
+	for line := range strings.Lines(string(m.reg.AppendText(nil, metric.Text))) {
+		if i := strings.LastIndexByte(line, ' '); line[0] != '#' {
+			all[line[:i]], _ = strconv.ParseFloat(strings.TrimSpace(line[i:]), 64)
+		}
+	}
+	return all
 }
 
 // compareWithDocker compares what m says with what the docker command says.
@@ -184,4 +231,62 @@ func compareWithDocker(m measured, e *enginetest.Engine) {
 	if throttled := m.need(`container_cpu_cfs_throttled_periods_total\{container="busy".*`); throttled == 0 {
 		t.Error("busy was never throttled")
 	}
+}
+
+// TestStatsLife follows containers of a real engine through what can happen to them.
+func TestStatsLife(t *testing.T) {
+	e := enginetest.Start(t)
+	reads := []stats.Read{stats.ReadFile, stats.ReadAPI}
+	if !e.Own {
+		reads = reads[1:]
+	}
+	for _, read := range reads {
+		t.Run(string(read), func(t *testing.T) {
+			e := e.For(t)
+			m := measure(t, e.Host, func(c *Config) { c.StatsRead, c.StatsRetention = read, 3*time.Second })
+			name := "life-" + string(read)
+			label := `\{container="` + name + `"\}`
+			id := e.Run(enginetest.Container{Name: name, Cmd: []string{"sleep", "1000"}})
+			m.need("container_used_memory_bytes" + label)
+			first := m.need("container_started_at_timestamp_seconds" + label)
+			if now := float64(time.Now().Unix()); first > now || first < now-60 {
+				t.Errorf("started at %v, now it is %v", first, now)
+			}
+			e.Do("POST", "/containers/"+id+"/pause", nil)
+			m.is(`container_state\{container="`+name+`",state="paused"\}`, 1)
+			beat := m.need("container_up_timestamp_seconds" + label)
+			m.until("a paused container's heartbeat", func() bool { v, _ := m.value("container_up_timestamp_seconds" + label); return v > beat })
+			e.Do("POST", "/containers/"+id+"/unpause", nil)
+			e.Do("POST", "/containers/"+id+"/restart?t=0", nil)
+			m.until("the new start", func() bool {
+				v, _ := m.value("container_started_at_timestamp_seconds" + label)
+				_, used := m.value("container_used_memory_bytes" + label)
+				return v > first && used
+			})
+			e.Rename(id, name+"-new")
+			label = `\{container="` + name + `-new"\}`
+			m.need("container_used_memory_bytes" + label)
+			if _, ok := m.value(`container_up_timestamp_seconds\{container="` + name + `"\}`); ok {
+				t.Error("the old name still has a heartbeat")
+			}
+			e.Kill(id)
+			m.is(`container_exit_code`+label, 137)
+			if _, ok := m.value("container_used_memory_bytes" + label); ok {
+				t.Error("a container that ended still uses memory")
+			}
+			m.need("container_up_timestamp_seconds" + label)
+			e.Remove(id)
+			m.until("the end of all", func() bool { return !strings.Contains(string(m.reg.AppendText(nil, metric.Text)), name) })
+		})
+	}
+}
+
+// TestStatsOOM has the kernel end a container that uses too much memory.
+func TestStatsOOM(t *testing.T) {
+	e := enginetest.Start(t)
+	m := measure(t, e.Host, func(*Config) {})
+	id := e.Run(enginetest.Container{Name: "greedy", Cmd: []string{"sh", "-c", "sleep 1; x=$(head -c 60000000 /dev/zero | tr '\\0' x); echo ${#x}"},
+		Host: map[string]any{"Memory": 16 << 20, "MemorySwap": 16 << 20}})
+	e.Wait(id)
+	m.until("the count", func() bool { v, _ := m.value(`container_oom_events_total\{container="greedy"\}`); return v >= 1 })
 }

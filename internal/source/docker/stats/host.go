@@ -106,7 +106,8 @@ type file struct {
 // locate finds the files of a container; nil says that they cannot be read, or that it is
 // not certain whose they are.
 func (h *host) locate(d *dockerapi.Details) *files {
-	if d.Pid <= 0 {
+	// A sandbox may show the processes and hide /proc/stat.
+	if d.Pid <= 0 || h.system == none {
 		return nil
 	}
 	pid := strconv.Itoa(d.Pid)

@@ -161,7 +161,8 @@ func (c *Collector) publish(x *container, s *sample) {
 	if s.kills != none {
 		x.kills = s.kills
 	}
-	r := &reading{x, s, c.host}
+	c.reading = reading{x, s, c.host} // not a variable: that would be allocated each time
+	r := &c.reading
 	x.own.advised = fill(x.own.advised, c.series.advised, advised, r)
 	c.publishNets(x, s)
 	c.publishDisks(x, s)

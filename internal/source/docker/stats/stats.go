@@ -101,6 +101,7 @@ type Collector struct {
 	containers map[string]*container // by id
 	names      map[string]*named
 	problem    bool
+	reading    reading
 }
 
 // mark is what the engine's events told of a container.
