@@ -73,6 +73,8 @@ type Details struct {
 	Pid int
 	// ExitCode is that of its last run.
 	ExitCode int
+	// OOMKilled tells that the engine saw it run out of memory in its last run.
+	OOMKilled bool
 	// Restarts is how often the engine started it again by its restart policy.
 	Restarts int
 	// Health is what its health check says: "healthy", "unhealthy", "starting"; empty
@@ -107,6 +109,7 @@ func (c *Client) Inspect(ctx context.Context, id string) (Details, error) {
 		State   struct {
 			Status                               string
 			Running, Paused, Restarting, Removed bool
+			OOMKilled                            bool
 			StartedAt, FinishedAt                string
 			Pid, ExitCode                        int
 			Health                               struct{ Status string }
@@ -144,7 +147,7 @@ func (c *Client) Inspect(ctx context.Context, id string) (Details, error) {
 		Running: raw.State.Running || raw.State.Restarting, Status: raw.State.Status,
 		Created: parseTime(raw.Created), Started: parseTime(raw.State.StartedAt), Finished: parseTime(raw.State.FinishedAt),
 		AutoRemove: h.AutoRemove,
-		Pid:        raw.State.Pid, ExitCode: raw.State.ExitCode, Restarts: raw.RestartCount, Health: health, NetworkMode: h.NetworkMode,
+		Pid:        raw.State.Pid, ExitCode: raw.State.ExitCode, OOMKilled: raw.State.OOMKilled, Restarts: raw.RestartCount, Health: health, NetworkMode: h.NetworkMode,
 		Limits: Limits{
 			NanoCPUs: h.NanoCpus, CPUQuota: h.CpuQuota, CPUPeriod: h.CpuPeriod, CPUShares: h.CpuShares, CPUSet: h.CpusetCpus,
 			Memory: h.Memory, MemorySwap: h.MemorySwap, MemoryReservation: h.MemoryReservation,

@@ -26,6 +26,7 @@ type container struct {
 	ooms     float64 // told by the engine's events
 	killed   uint64  // by the kernel's count, in runs before this one
 	kills    uint64  // by the kernel's count, in this run
+	before   float64 // how often it was out of memory before this run
 	own      owned
 }
 
@@ -188,7 +189,7 @@ func (c *Collector) learn(x *container, d *dockerapi.Details) {
 	x.details, x.look = *d, false
 	if running {
 		if !x.running {
-			x.running, x.fresh = true, true
+			x.running, x.fresh, x.before = true, true, x.outOfMemory()
 		}
 		x.files = nil
 		if c.o.Read != ReadAPI {
@@ -197,8 +198,14 @@ func (c *Collector) learn(x *container, d *dockerapi.Details) {
 		x.limits = limitsOf(d)
 		x.readLimits(c.host)
 	}
+	if !running && d.OOMKilled && x.outOfMemory() == x.before {
+		x.ooms = x.before + 1 // neither the event nor the kernel's count was seen
+	}
 	c.publishFacts(x)
 }
+
+// outOfMemory is how often x was out of memory, as far as is known.
+func (x *container) outOfMemory() float64 { return max(x.ooms, float64(x.killed+x.kills)) }
 
 // endRun takes away what a container used in a run that is over.
 func (c *Collector) endRun(x *container) {

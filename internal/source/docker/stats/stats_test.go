@@ -187,6 +187,28 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// TestOOM counts each time once, whoever tells of it.
+func TestOOM(t *testing.T) {
+	r := newRig(t, ReadAuto)
+	d := r.container("a", "web", 100)
+	r.eng.stats[d.ID] = engineStats(t, "stats-limited.json")
+	for i, told := range [][]string{{"oom"}, {}, {"oom", "oom"}} {
+		d.OOMKilled = false
+		d.Started = r.time
+		r.set(d)
+		r.event(d.ID, "start")
+		r.pass(0)
+		r.event(d.ID, told...)
+		d.OOMKilled = true
+		r.exit(d, 137)
+		r.pass(time.Second)
+		r.has(fmt.Sprintf(`container_oom_events_total{container="web"} %d`, []int{1, 2, 4}[i]))
+		r.event(d.ID, "update")
+		r.pass(time.Second)
+		r.has(fmt.Sprintf(`container_oom_events_total{container="web"} %d`, []int{1, 2, 4}[i]))
+	}
+}
+
 func TestRename(t *testing.T) {
 	r := newRig(t, ReadAuto)
 	d := r.container("a", "old", 100)

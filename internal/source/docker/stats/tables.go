@@ -167,7 +167,7 @@ var facts = []measure{
 	{"container_restarts_total", "How often the engine started the container again, by its restart policy.", metric.Counter,
 		func(r *reading) float64 { return float64(r.x.details.Restarts) }, nil},
 	{"container_oom_events_total", "How often the container was out of memory, since weir or the container began.", metric.Counter,
-		func(r *reading) float64 { return max(r.x.ooms, float64(r.x.killed+r.x.kills)) }, nil},
+		func(r *reading) float64 { return r.x.outOfMemory() }, nil},
 	{"container_exit_code", "Exit code of the last run, of a container that does not run.", metric.Gauge,
 		func(r *reading) float64 {
 			if r.x.running || r.x.details.Finished.IsZero() {
