@@ -100,6 +100,9 @@ func (a *Agent) addSource(g *generation, p sourcePart, mapping *level.Mapping) e
 			})
 		},
 	}
+	if p.typ == "docker" {
+		s.lines.logs = &a.tallies.logs
+	}
 	var err error
 	s.Source, err = p.build(flow.Deps{
 		Name: p.name, Log: a.opts.Log.With("source", p.name), Ledger: c, Metrics: a.registry, Batches: a.batches, Sync: a.journal.Sync, Hurry: a.journal.Archive().Hurry,
