@@ -91,7 +91,7 @@ var advised = []measure{
 		func(r *reading) float64 { return num(r.s.workingSet()) }, nil},
 	{"container_memory_max_usage_bytes", "Most memory used since the container started.", metric.Gauge,
 		func(r *reading) float64 { return num(r.s.peak) }, nil},
-	{"container_memory_failcnt", "How often the memory limit was hit.", metric.Counter,
+	{"container_memory_failcnt", "How often the memory limit was hit.", metric.Gauge, // the name is no counter's
 		func(r *reading) float64 { return num(r.s.failures) }, nil},
 	{"container_memory_rss", "Memory that belongs to no file.", metric.Gauge,
 		func(r *reading) float64 { return num(r.s.memory.Anon) }, nil},
