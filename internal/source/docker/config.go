@@ -50,6 +50,10 @@ type Config struct {
 	// Reconcile is how often the list of containers is compared with what is followed,
 	// beside the engine's events. Default: 30s.
 	Reconcile time.Duration `yaml:"reconcile"`
+	// Events writes what happens to the containers (start, die with its exit code, oom,
+	// health, …) as records of a stream with the label log="events" (docs/containers.md).
+	// Default: false.
+	Events bool `yaml:"events"`
 	// StatsInterval is how often containers are measured: processor, memory, network, disk,
 	// processes (docs/containers.md). 0 measures nothing. Default: METRICS_COLLECTION_INTERVAL
 	// in seconds, else 20s.

@@ -80,8 +80,15 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 		return err
 	}
 	watching.Go(func() { f.stats.Run(ctx) })
+	if s.cfg.Events {
+		watching.Go(func() { f.chronicle(ctx) })
+	} else {
+		f.forgetChronicle()
+	}
 	for id := range f.known {
-		f.ensure(ctx, id) // files can be read on whether the engine is there or not
+		if id != "" { // the chronicle's
+			f.ensure(ctx, id) // files can be read on whether the engine is there or not
+		}
 	}
 	f.keep(ctx)
 	return nil

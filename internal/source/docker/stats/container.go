@@ -112,8 +112,8 @@ var (
 	ErrUnreadable = errors.New("the control group's files cannot be read")
 )
 
-// ask has the engine answer about each of them, some at a time.
-func (c *Collector) ask(ctx context.Context, all []answer, question func(context.Context, Engine, *answer)) {
+// ask has the engine answer about each of them, so many at a time.
+func (c *Collector) ask(ctx context.Context, all []answer, most int, question func(context.Context, Engine, *answer)) {
 	if len(all) == 0 {
 		return
 	}
@@ -127,7 +127,7 @@ func (c *Collector) ask(ctx context.Context, all []answer, question func(context
 	next := make(chan *answer)
 	var asking sync.WaitGroup
 	var away atomic.Bool // an engine that hangs is not waited for again and again
-	for range min(maxAsking, len(all)) {
+	for range min(most, len(all)) {
 		asking.Go(func() {
 			for a := range next {
 				if a.err = errAway; away.Load() {
@@ -159,7 +159,7 @@ func (c *Collector) lookAll(ctx context.Context) {
 			all = append(all, answer{x: x})
 		}
 	}
-	c.ask(ctx, all, func(ctx context.Context, e Engine, a *answer) { a.details, a.err = e.Inspect(ctx, a.x.id) })
+	c.ask(ctx, all, maxLooking, func(ctx context.Context, e Engine, a *answer) { a.details, a.err = e.Inspect(ctx, a.x.id) })
 	for i := range all {
 		switch a := &all[i]; {
 		case a.err == nil:
@@ -235,7 +235,7 @@ func (c *Collector) measureAll(ctx context.Context, tick bool) {
 			rest = append(rest, answer{x: x})
 		}
 	}
-	c.ask(ctx, rest, func(ctx context.Context, e Engine, a *answer) { a.stats, a.err = e.Stats(ctx, a.x.id) })
+	c.ask(ctx, rest, maxWaiting, func(ctx context.Context, e Engine, a *answer) { a.stats, a.err = e.Stats(ctx, a.x.id) })
 	for i := range rest {
 		if err := c.take(&rest[i]); err != nil {
 			failed = err

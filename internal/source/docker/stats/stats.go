@@ -77,8 +77,11 @@ const (
 	// heartbeat is kept.
 	maxContainers = 2000
 	maxGone       = 500
-	// maxAsking is how many requests the engine has to answer at a time.
-	maxAsking = 4
+	// maxLooking is how many containers the engine is asked about at a time.
+	maxLooking = 4
+	// maxWaiting is how many measurements by the engine are waited for at a time: it measures
+	// once a second, and an answer waits for that.
+	maxWaiting = 128
 	// askTimeout bounds a request: an engine that hangs must not hold up what is read from
 	// files.
 	askTimeout = 10 * time.Second
