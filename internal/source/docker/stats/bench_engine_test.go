@@ -1,7 +1,9 @@
 package stats
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/weirlog/weir/internal/dockerapi"
@@ -9,8 +11,8 @@ import (
 	"github.com/weirlog/weir/internal/metric"
 )
 
-// BenchmarkMeasure measures one container of a real engine, by its files and by the API. The
-// latter waits: engines measure once a second.
+// BenchmarkMeasure measures one container of a real engine by its files; takes one answer of
+// the API, without the second for which an engine lets it wait; and shows 400 containers.
 func BenchmarkMeasure(b *testing.B) {
 	e := enginetest.Start(b)
 	id := e.Run(enginetest.Container{Name: "bench", Cmd: []string{"sleep", "1000"}})
@@ -43,9 +45,13 @@ func BenchmarkMeasure(b *testing.B) {
 	})
 	b.Run("api", func(b *testing.B) {
 		b.ReportAllocs()
+		text, err := os.ReadFile("testdata/stats-limited.json")
+		if err != nil {
+			b.Fatal(err)
+		}
 		for b.Loop() {
 			a := answer{x: x}
-			if a.stats, a.err = client.Stats(b.Context(), id); c.take(&a) != nil {
+			if a.err = json.Unmarshal(text, &a.stats); c.take(&a) != nil {
 				b.Fatal(a.err)
 			}
 		}
