@@ -59,6 +59,9 @@ func (e environment) docker(c *docker.Config) {
 	if since, err := time.ParseDuration(e.or("", "DEFAULT_LOGS_SINCE_NOW") + "s"); err == nil && since >= 0 {
 		c.Start = since.String()
 	}
+	if every, err := time.ParseDuration(e.or("", "METRICS_COLLECTION_INTERVAL") + "s"); err == nil && every >= time.Second {
+		c.StatsInterval = every
+	}
 }
 
 // mistakes returns what is wrong with the values of variables that are used: components

@@ -23,7 +23,11 @@ import (
 )
 
 // tallies are the durable numbers about what sources read.
-type tallies struct{ records, bytes, cut, filtered, gaps, gapBytes *metric.Family }
+type tallies struct {
+	records, bytes, cut, filtered, gaps, gapBytes *metric.Family
+
+	logs logTallies
+}
 
 func newTallies(reg *metric.Registry) (t tallies, err error) {
 	family := func(name, help string, labels ...string) *metric.Family {
@@ -37,7 +41,9 @@ func newTallies(reg *metric.Registry) (t tallies, err error) {
 	t.filtered = family("weir_source_filtered_records_total", "Records that filters took out, after they were counted.", "reason")
 	t.gaps = family("weir_source_gaps_total", "Times that something was lost before weir could read it.", "reason")
 	t.gapBytes = family("weir_source_gap_bytes_total", "Bytes known to be lost in gaps.", "reason")
-	return t, err
+	logs, e := newLogTallies(reg)
+	t.logs = logs
+	return t, errors.Join(err, e)
 }
 
 func (t tallies) of(source string) count.Tally {
@@ -66,7 +72,9 @@ type lines struct {
 	tally   count.Tally
 	// filtered are the durable series of records that filters took out.
 	filtered filter.Series
-	settled  func()
+	// logs counts the records of each container by level; nil: the source has none.
+	logs    *logTallies
+	settled func()
 	// takers returns the names of the sinks that take the text of a stream.
 	takers func(record.Labels) []string
 
@@ -183,11 +191,16 @@ func (l *lines) stages(s record.Stream, rules []*rule, keeps bool) ([]flow.Stage
 	}
 	parsed, slots := parse.Stage(parsers)
 	stages := []flow.Stage{joined, parsed}
-	if keeps || readsLevel(rules) || l.mapping != nil && l.mapping.Applies(s.Labels.Get("container")) {
+	container := s.Labels.Get("container")
+	logged := l.logs != nil && container != ""
+	if keeps || logged || readsLevel(rules) || l.mapping != nil && l.mapping.Applies(container) {
 		stages = append(stages, level.New(leveling, l.mapping, slots, s.Labels))
 	}
 	stages = append(stages, redactions...)
 	stages = append(stages, l.tally.Stage(), count.Stage(counts, slots, s.Labels))
+	if logged {
+		stages = append(stages, l.logs.of(container).Stage())
+	}
 	filters, err := l.filters(s.ID, rules, slots)
 	return append(stages, filters...), err
 }

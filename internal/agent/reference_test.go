@@ -30,6 +30,7 @@ Where the file is silent these environment variables are honoured, among them th
 | ` + "`WEIR_TOKEN_FILE`" + ` | a file whose content is ` + "`http.token`" + `; it is made with a random token at the first start |
 | ` + "`DOCKER_HOST`, `DOCKER_CERT_PATH`, `DOCKER_TLS_VERIFY`" + ` | ` + "`host` and `tls`" + ` of docker sources |
 | ` + "`DEFAULT_LOGS_SINCE_NOW`" + ` | ` + "`start`" + ` of docker sources, in seconds |
+| ` + "`METRICS_COLLECTION_INTERVAL`" + ` | ` + "`stats_interval`" + ` of docker sources, in seconds |
 | ` + "`LOG_LEVELS_MAPPING_PATH`" + ` | ` + "`level_mapping`" + ` |
 | ` + "`STATSD_HOST`, `STATSD_PORT` (8125), `STATSD_PROTOCOL` (tcp), `STATSD_PREFIX`, `STATSD_ENABLED`" + ` | a statsd sink, where the file has no sinks |
 | ` + "`DD_DOGSTATSD_URL`, or `DD_AGENT_HOST` and `DD_DOGSTATSD_PORT`" + ` | the same |

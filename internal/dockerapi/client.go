@@ -1,5 +1,6 @@
-// Package dockerapi asks a Docker Engine what a follower of logs needs to know, with
-// requests that change nothing: it works through a socket proxy that allows GET alone.
+// Package dockerapi asks a Docker Engine what a follower of logs and of numbers needs to
+// know, with requests that change nothing: it works through a socket proxy that allows GET
+// alone.
 //
 //	c, err := dockerapi.Open(dockerapi.Options{Host: "unix:///var/run/docker.sock"})
 //	all, err := c.Containers(ctx)

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -237,7 +238,12 @@ not json
 		{Action: "die", ID: "abc", Time: 1795198067000000000},
 		{Action: "destroy", ID: "abc"},
 	} {
-		if got, err := events.Next(); got != want || err != nil {
+		got, err := events.Next()
+		if got.Attributes["exitCode"] != map[string]string{"die": "0"}[got.Action] {
+			t.Errorf("attributes of %s: %v", got.Action, got.Attributes)
+		}
+		got.Attributes = nil
+		if !reflect.DeepEqual(got, want) || err != nil {
 			t.Errorf("Next: %+v, %v; want %+v", got, err, want)
 		}
 	}

@@ -69,6 +69,35 @@ type Details struct {
 	Created, Started, Finished time.Time
 	// AutoRemove tells that it goes when it ends.
 	AutoRemove bool
+	// Pid is its first process on the engine's machine, 0 when it does not run.
+	Pid int
+	// ExitCode is that of its last run.
+	ExitCode int
+	// OOMKilled tells that the engine saw it run out of memory in its last run.
+	OOMKilled bool
+	// Restarts is how often the engine started it again by its restart policy.
+	Restarts int
+	// Health is what its health check says: "healthy", "unhealthy", "starting"; empty
+	// without one.
+	Health string
+	// NetworkMode is "host" where it has no network of its own.
+	NetworkMode string
+	// Limits are what it may use at most.
+	Limits Limits
+}
+
+// Limits bound a container; zero is no bound, or the kernel's default.
+type Limits struct {
+	// NanoCPUs are billionths of a processor. CPUQuota says the same in microseconds of
+	// each CPUPeriod, of which the default is 100 ms.
+	NanoCPUs, CPUQuota, CPUPeriod int64
+	// CPUShares is its weight where processors are short.
+	CPUShares int64
+	// CPUSet lists the processors that it may use, as 0-3,7.
+	CPUSet string
+	// Memory, MemorySwap (with memory) and MemoryReservation are in bytes; MemorySwap -1 is
+	// no bound.
+	Memory, MemorySwap, MemoryReservation int64
 }
 
 // Inspect returns the details of a container, by id or name.
@@ -80,24 +109,36 @@ func (c *Client) Inspect(ctx context.Context, id string) (Details, error) {
 		State   struct {
 			Status                               string
 			Running, Paused, Restarting, Removed bool
+			OOMKilled                            bool
 			StartedAt, FinishedAt                string
+			Pid, ExitCode                        int
+			Health                               struct{ Status string }
 		}
-		LogPath string
-		Config  struct {
+		RestartCount int
+		LogPath      string
+		Config       struct {
 			Image  string
 			Labels map[string]string
 			Tty    bool
 		}
 		HostConfig struct {
-			AutoRemove bool
-			LogConfig  struct {
+			AutoRemove  bool
+			NetworkMode string
+			LogConfig   struct {
 				Type   string
 				Config map[string]string
 			}
+			NanoCpus, CpuQuota, CpuPeriod, CpuShares int64
+			CpusetCpus                               string
+			Memory, MemorySwap, MemoryReservation    int64
 		}
 	}
 	if err := c.getJSON(ctx, "/containers/"+url.PathEscape(id)+"/json", nil, &raw); err != nil {
 		return Details{}, fmt.Errorf("inspect container %s: %w", Short(id), err)
+	}
+	health, h := raw.State.Health.Status, raw.HostConfig
+	if health == "none" {
+		health = ""
 	}
 	return Details{
 		ID: raw.ID, Name: strings.TrimPrefix(raw.Name, "/"), Image: raw.Config.Image, Labels: raw.Config.Labels,
@@ -105,7 +146,12 @@ func (c *Client) Inspect(ctx context.Context, id string) (Details, error) {
 		LogDriver: raw.HostConfig.LogConfig.Type, LogOptions: raw.HostConfig.LogConfig.Config,
 		Running: raw.State.Running || raw.State.Restarting, Status: raw.State.Status,
 		Created: parseTime(raw.Created), Started: parseTime(raw.State.StartedAt), Finished: parseTime(raw.State.FinishedAt),
-		AutoRemove: raw.HostConfig.AutoRemove,
+		AutoRemove: h.AutoRemove,
+		Pid:        raw.State.Pid, ExitCode: raw.State.ExitCode, OOMKilled: raw.State.OOMKilled, Restarts: raw.RestartCount, Health: health, NetworkMode: h.NetworkMode,
+		Limits: Limits{
+			NanoCPUs: h.NanoCpus, CPUQuota: h.CpuQuota, CPUPeriod: h.CpuPeriod, CPUShares: h.CpuShares, CPUSet: h.CpusetCpus,
+			Memory: h.Memory, MemorySwap: h.MemorySwap, MemoryReservation: h.MemoryReservation,
+		},
 	}, nil
 }
 

@@ -20,6 +20,9 @@ type Event struct {
 	ID     string // the container's
 	Name   string // its name then
 	Time   int64  // Unix nanoseconds by the engine's clock
+	// Attributes are what else the engine tells: "image", "exitCode", "signal", the
+	// container's labels and others.
+	Attributes map[string]string
 }
 
 // Events is the stream of what happens to containers.
@@ -81,9 +84,7 @@ func decodeEvent(line []byte) (Event, bool) {
 		Type, Action string
 		Actor        struct {
 			ID         string
-			Attributes struct {
-				Name string `json:"name"`
-			}
+			Attributes map[string]string
 		}
 		Time     int64 `json:"time"`
 		TimeNano int64 `json:"timeNano"`
@@ -94,5 +95,5 @@ func decodeEvent(line []byte) (Event, bool) {
 	if raw.TimeNano == 0 {
 		raw.TimeNano = raw.Time * int64(time.Second)
 	}
-	return Event{Action: raw.Action, ID: raw.Actor.ID, Name: raw.Actor.Attributes.Name, Time: raw.TimeNano}, true
+	return Event{Action: raw.Action, ID: raw.Actor.ID, Name: raw.Actor.Attributes["name"], Time: raw.TimeNano, Attributes: raw.Actor.Attributes}, true
 }

@@ -30,6 +30,8 @@ type Container struct {
 	Driver string
 	// Options are the driver's: max-size, max-file.
 	Options map[string]string
+	// Host are further entries of the engine's HostConfig, as Memory.
+	Host map[string]any
 }
 
 // importImage makes the image of one busybox and a link for each of its commands.
@@ -85,6 +87,9 @@ func (e *Engine) create(image string, c Container) string {
 	host := map[string]any{"NetworkMode": "none", "AutoRemove": c.AutoRemove, "SecurityOpt": []string{"seccomp=unconfined"}}
 	if c.Driver != "" || c.Options != nil {
 		host["LogConfig"] = map[string]any{"Type": c.Driver, "Config": c.Options}
+	}
+	for k, v := range c.Host {
+		host[k] = v
 	}
 	status, answer := e.Do("POST", "/containers/create?name="+url.QueryEscape(c.Name), map[string]any{
 		"Image": image, "Cmd": c.Cmd, "Tty": c.TTY, "Labels": labels, "HostConfig": host,

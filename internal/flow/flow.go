@@ -14,6 +14,7 @@ import (
 	"log/slog"
 
 	"github.com/weirlog/weir/internal/ledger"
+	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -103,6 +104,8 @@ type Deps struct {
 	Log *slog.Logger
 	// Ledger is where the component says how it fares.
 	Ledger *ledger.Component
+	// Metrics is where a source of numbers puts them; they are not part of any commit.
+	Metrics *metric.Registry
 	// Batches bounds the memory of all sources together.
 	Batches *Pool
 	// Once asks a source to read what exists to its end, from its beginning, and return.

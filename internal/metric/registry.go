@@ -297,6 +297,24 @@ func (f *Family) seriesSlow(values []string) *Series {
 	return s
 }
 
+// Drop removes a series of a volatile family whose subject is gone. Whoever has s uses it no
+// more; Series makes a new one. A series that is not in the family any more, or is its
+// overflow series, which others use, is left alone.
+func (f *Family) Drop(s *Series) {
+	if s == nil || s.id != 0 || s.IsOverflow() {
+		return
+	}
+	f.reg.mu.Lock()
+	defer f.reg.mu.Unlock()
+	key := joinValues(s.values)
+	if f.series[key] != s {
+		return
+	}
+	delete(f.series, key)
+	i, _ := slices.BinarySearchFunc(f.sorted, s, func(a, b *Series) int { return slices.Compare(a.values, b.values) })
+	f.sorted = slices.Delete(f.sorted, i, i+1)
+}
+
 // Each calls visit for each series of the family in order of label values, the overflow
 // series last, and stops when visit returns false. visit must not call back into the registry.
 func (f *Family) Each(visit func(s *Series) bool) {

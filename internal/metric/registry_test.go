@@ -119,6 +119,34 @@ func TestOverflow(t *testing.T) {
 	}
 }
 
+func TestDrop(t *testing.T) {
+	r := metric.New()
+	f := family(t, r, metric.Desc{Name: "x", Kind: metric.Gauge, Labels: []string{"a"}, MaxSeries: 3})
+	all := []*metric.Series{f.Series("1"), f.Series("2"), f.Series("3"), f.Series("over")}
+	f.Drop(all[1])
+	f.Drop(all[1]) // twice is once
+	f.Drop(all[3]) // others use the overflow series
+	f.Drop(nil)
+	again := f.Series("2")
+	if again == all[1] || again.IsOverflow() {
+		t.Error("a dropped series leaves no room for its successor")
+	}
+	f.Drop(all[1]) // its successor is another
+	again.Set(7)
+	compare(t, string(r.AppendText(nil, metric.Text)), `# TYPE x gauge
+x{a="1"} 0
+x{a="2"} 7
+x{a="3"} 0
+x{overflow="true"} 0
+`)
+	d := family(t, r, metric.Desc{Name: "durable_total", Labels: []string{"a"}, Durable: true})
+	kept := d.Series("kept")
+	d.Drop(kept)
+	if d.Series("kept") != kept {
+		t.Error("a durable series went")
+	}
+}
+
 func TestExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := metric.New()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/dockerapi"
+	"github.com/weirlog/weir/internal/source/docker/stats"
 )
 
 // Config says which containers of which engine are followed, and how.
@@ -49,6 +50,24 @@ type Config struct {
 	// Reconcile is how often the list of containers is compared with what is followed,
 	// beside the engine's events. Default: 30s.
 	Reconcile time.Duration `yaml:"reconcile"`
+	// Events writes what happens to the containers (start, die with its exit code, oom,
+	// health, …) as records of a stream with the label log="events" (docs/containers.md).
+	// Default: false.
+	Events bool `yaml:"events"`
+	// StatsInterval is how often containers are measured: processor, memory, network, disk,
+	// processes (docs/containers.md). 0 measures nothing. Default: METRICS_COLLECTION_INTERVAL
+	// in seconds, else 20s.
+	StatsInterval time.Duration `yaml:"stats_interval"`
+	// StatsRead is where the numbers come from: file reads the kernel's files, api asks the
+	// engine, auto takes the files where they can be read and are certainly the container's.
+	// Default: auto.
+	StatsRead stats.Read `yaml:"stats_read"`
+	// StatsRoot is where the file system of the engine's machine, with its proc and
+	// sys/fs/cgroup, is seen from weir, if that is another place, as /host.
+	StatsRoot string `yaml:"stats_root"`
+	// StatsRetention is how long the heartbeat and the start time of a container that is gone
+	// stay, so that an alert on the heartbeat's age fires. Default: 1h.
+	StatsRetention time.Duration `yaml:"stats_retention"`
 }
 
 // TLS is the certificates for an engine.
@@ -80,6 +99,8 @@ func Default() Config {
 		Start:     "60s",
 		Read:      ReadAuto,
 		Reconcile: 30 * time.Second,
+
+		StatsInterval: 20 * time.Second, StatsRead: stats.ReadAuto, StatsRetention: time.Hour,
 	}
 }
 
@@ -118,6 +139,15 @@ func (c Config) Validate() error {
 	}
 	if c.Reconcile < time.Second {
 		bad("reconcile", "at least 1s")
+	}
+	switch {
+	case c.StatsInterval != 0 && c.StatsInterval < time.Second:
+		bad("stats_interval", "at least 1s, or 0 to measure nothing")
+	case c.StatsInterval != 0 && c.StatsRetention < c.StatsInterval:
+		bad("stats_retention", "at least stats_interval")
+	}
+	if c.StatsRoot != "" && !path.IsAbs(c.StatsRoot) {
+		bad("stats_root", "give an absolute path, as /host")
 	}
 	for name := range c.Labels {
 		if name != labelName(name) {

@@ -26,6 +26,9 @@ func TestConfig(t *testing.T) {
 	bad("start: ", func(c *Config) { c.Start = "yesterday" })
 	bad("root: ", func(c *Config) { c.Root = "var/lib/docker" })
 	bad("reconcile: ", func(c *Config) { c.Reconcile = time.Millisecond })
+	bad("stats_interval: ", func(c *Config) { c.StatsInterval = time.Millisecond })
+	bad("stats_retention: ", func(c *Config) { c.StatsRetention = time.Second })
+	bad("stats_root: ", func(c *Config) { c.StatsRoot = "host" })
 	bad("labels: ", func(c *Config) { c.Labels = map[string]string{"a-b": "c"} })
 }
 

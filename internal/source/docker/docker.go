@@ -1,4 +1,4 @@
-// Package docker follows the logs of all containers of a Docker Engine.
+// Package docker follows the logs of all containers of a Docker Engine, and measures them.
 //
 //	s, err := docker.New(docker.Default(), deps)
 //	err = s.Run(ctx, lines)
@@ -15,7 +15,8 @@
 //
 // An input is one container; its stream has the identity of what the container stands for,
 // so that the log of its successor goes on in the same stream. Requests to the engine only
-// read. Weir does not follow its own container. Left out: the numbers of docker stats.
+// read. Weir does not follow its own container. The numbers are those of package stats, which
+// hears of containers what the followers hear.
 package docker
 
 import (
@@ -27,6 +28,7 @@ import (
 	"github.com/weirlog/weir/internal/dockerapi"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/follow"
+	"github.com/weirlog/weir/internal/source/docker/stats"
 )
 
 // Source follows the containers of one engine.
@@ -73,9 +75,35 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 	if s.deps.Once {
 		return f.once(ctx)
 	}
+	var err error
+	if f.stats, err = f.collector(); err != nil {
+		return err
+	}
+	watching.Go(func() { f.stats.Run(ctx) })
+	if s.cfg.Events {
+		watching.Go(func() { f.chronicle(ctx) })
+	} else {
+		f.forgetChronicle()
+	}
 	for id := range f.known {
-		f.ensure(ctx, id) // files can be read on whether the engine is there or not
+		if id != "" { // the chronicle's
+			f.ensure(ctx, id) // files can be read on whether the engine is there or not
+		}
 	}
 	f.keep(ctx)
 	return nil
+}
+
+// collector returns what measures the containers, nil if nothing does.
+func (f *fleet) collector() (*stats.Collector, error) {
+	if f.cfg.StatsInterval == 0 || f.deps.Metrics == nil {
+		return nil, nil
+	}
+	return stats.New(stats.Options{
+		Interval: f.cfg.StatsInterval, Retention: f.cfg.StatsRetention, Read: f.cfg.StatsRead, Root: f.cfg.StatsRoot,
+		Registry: f.deps.Metrics, Ledger: f.deps.Ledger,
+		Engine:  func() (stats.Engine, error) { return f.engine() },
+		Name:    func(d *dockerapi.Details) (string, bool) { return displayName(d), f.cfg.wanted(d) },
+		Problem: func(err error) { f.health.stats(err) },
+	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/follow"
 	"github.com/weirlog/weir/internal/retry"
+	"github.com/weirlog/weir/internal/source/docker/stats"
 )
 
 const (
@@ -41,6 +42,7 @@ type fleet struct {
 	known   map[string][]flow.Input // what the journal has of each container; read only
 	settled bool                    // belongs to keep
 	silence time.Duration           // as the constant
+	stats   *stats.Collector        // nil: nothing is measured
 
 	mu        sync.Mutex // guards below
 	followers map[string]*follower
@@ -159,6 +161,7 @@ func (f *fleet) all() []*follower {
 // observe compares the list with the followers. Who does not fit it looks for itself; after
 // a reconnection all do.
 func (f *fleet) observe(ctx context.Context, all []dockerapi.Container, again bool) {
+	f.stats.Observe(all, again)
 	states := make(map[string]string, len(all))
 	for _, c := range all {
 		states[c.ID] = c.State
@@ -184,6 +187,7 @@ func (f *fleet) readEvents(ctx context.Context, events *dockerapi.Events) error 
 		if err != nil {
 			return err
 		}
+		f.stats.Event(e)
 		switch e.Action {
 		case "create", "start", "restart", "rename":
 			f.ensure(ctx, e.ID).poke()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weirlog/weir/internal/dockerapi"
 	"github.com/weirlog/weir/internal/ledger"
+	"github.com/weirlog/weir/internal/source/docker/stats"
 )
 
 // health makes one state of the source from those of the engine and of its containers: the
@@ -66,6 +67,26 @@ func (h *health) container(id, name string, err error) {
 		return
 	}
 	h.set(id, fmt.Sprintf("read the log of container %s: %v", name, err), remedy(err))
+}
+
+// stats notes that containers cannot be measured, or nil that they can.
+func (h *health) stats(err error) {
+	if err == nil {
+		h.set("stats", "", "")
+		return
+	}
+	h.set("stats", err.Error(), statsRemedy(err))
+}
+
+// statsRemedy is remedy for what has to do with numbers alone.
+func statsRemedy(err error) string {
+	switch {
+	case errors.Is(err, stats.ErrUnreadable):
+		return "let weir see the engine's /proc and /sys/fs/cgroup (see stats_root), or set stats_read: auto"
+	case errors.Is(err, dockerapi.ErrForbidden):
+		return "let the proxy pass GET requests of /containers/…/stats, let weir see the engine's /proc and /sys/fs/cgroup (see stats_root), or set stats_interval: 0"
+	}
+	return remedy(err)
 }
 
 // remedy says what a user can do about an error.
