@@ -192,7 +192,7 @@ func (b *bench) queries(ctx context.Context, set dataset.Set, config string) err
 	}
 	state := filepath.Join(filepath.Dir(config), "state")
 	serving := filepath.Join(filepath.Dir(config), "serve.yaml")
-	text := fmt.Sprintf("data_dir: %s\nhttp: {listen: %q}\nsources: {none: {type: file, paths: [%q]}}\n", state, listen, filepath.Join(state, "no.log"))
+	text := fmt.Sprintf("data_dir: %s\nhttp: {listen: %q}\nsources: {none: {type: file, paths: [%q]}}\n", state, listen, filepath.Join(filepath.Dir(config), "no.log"))
 	if err := os.WriteFile(serving, []byte(text), 0o600); err != nil {
 		return err
 	}
