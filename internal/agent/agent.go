@@ -32,6 +32,7 @@ import (
 	"github.com/weirlog/weir/internal/record"
 	"github.com/weirlog/weir/internal/sink/file"
 	"github.com/weirlog/weir/internal/sink/statsd"
+	"github.com/weirlog/weir/internal/tsdb"
 )
 
 // drainTime is how long commits and sinks may take once sources have ended.
@@ -56,6 +57,7 @@ type Agent struct {
 	registry *metric.Registry
 	ledger   *ledger.Ledger
 	journal  *journal.Journal
+	history  *tsdb.DB // nil where none is kept
 	tallies  tallies
 	batches  *flow.Pool
 
@@ -87,7 +89,11 @@ func New(cfg Config, o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := showArchive(a.registry, a.journal.Archive()); err != nil {
+	err = showArchive(a.registry, a.journal.Archive())
+	if err == nil {
+		a.history, err = a.newHistory(cfg)
+	}
+	if err != nil {
 		return nil, errors.Join(err, a.journal.Close())
 	}
 	a.batches = flow.NewPool(runtime.GOMAXPROCS(0) + 1)
@@ -132,6 +138,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	go func() { committing <- a.journal.Run(background) }()
 	var serving sync.WaitGroup
 	serving.Go(func() { a.expire(background) })
+	a.remember(background, &serving)
 	if !a.opts.Once {
 		if err := a.serve(background, &serving); err != nil {
 			abandon()
@@ -279,6 +286,8 @@ func (a *Agent) compatible(old, cfg Config) error {
 		return restartError{"the http section is another one"}
 	case cfg.Journal != old.Journal:
 		return restartError{"the journal section is another one"}
+	case cfg.History != old.History:
+		return restartError{"the history section is another one"}
 	}
 	return nil
 }

@@ -121,11 +121,12 @@ func Effective(cfg Config, asJSON bool) ([]byte, error) {
 		DataDir string               `yaml:"data_dir"`
 		HTTP    web.Config           `yaml:"http"`
 		Journal Journal              `yaml:"journal"`
+		History History              `yaml:"history"`
 		Mapping string               `yaml:"level_mapping"`
 		Sources map[string]component `yaml:"sources"`
 		Rules   []Rule               `yaml:"rules"`
 		Sinks   map[string]component `yaml:"sinks"`
-	}{cfg.Node, cfg.DataDir, cfg.HTTP, cfg.Journal, cfg.LevelMapping, sources, cfg.Rules, sinks}, cfg.tree)
+	}{cfg.Node, cfg.DataDir, cfg.HTTP, cfg.Journal, cfg.History, cfg.LevelMapping, sources, cfg.Rules, sinks}, cfg.tree)
 	var b bytes.Buffer
 	if !asJSON {
 		err := config.WriteYAML(&b, plain)
@@ -146,7 +147,7 @@ var comments []byte
 // Reference returns the book of the configuration, for the JSON Schema and the manual.
 func Reference() (*reference.Book, error) {
 	book := &reference.Book{
-		Root:     Config{HTTP: environment{unset}.web(""), Journal: defaultJournal()},
+		Root:     Config{HTTP: environment{unset}.web(""), Journal: defaultJournal(), History: defaultHistory()},
 		Variants: map[string][]reference.Variant{},
 	}
 	for _, typ := range slices.Sorted(maps.Keys(sourceTypes)) {
