@@ -202,6 +202,9 @@ func (a *API) make(ctx context.Context, f form, h handler) (*out, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	if ctx.Err() != nil { // it ended while it waited
+		return nil, ctx.Err()
+	}
 	o := &out{query: f.get("query")}
 	o.raw(`{"status":"success","data":`)
 	if err := h(ctx, f, o); err != nil {
