@@ -57,9 +57,10 @@ func TestHistoryOverKills(t *testing.T) {
 	promtool := realtest.Promtool(t)
 	base := "http://" + w.Address()
 	before := map[string]string{}
-	for range 4 {
+	for i := range 4 {
 		lines.Write(500)
-		counts := func() map[string]string { return ask(t, base, `count_over_time({__name__=~".+_total"}[1h])`) }
+		written := map[string]string{"map[]": fmt.Sprint(500 * (i + 1))}
+		counts := func() map[string]string { return ask(t, base, `count_over_time(process_cpu_seconds_total[1h])`) }
 		realtest.Eventually(t, "samples of now", func() bool {
 			now := counts()
 			for series, n := range before {
@@ -69,10 +70,14 @@ func TestHistoryOverKills(t *testing.T) {
 			}
 			return len(now) > 0 && fmt.Sprint(now) != fmt.Sprint(before)
 		})
+		realtest.Eventually(t, "the counts of all lines", func() bool { return maps.Equal(ask(t, base, "count(lines_total)"), written) })
 		before = counts()
 		w.Kill()
 		w.Again()
 		realtest.Eventually(t, "the history to be open", func() bool { return len(counts()) > 0 })
+		if now := ask(t, base, "count(last_over_time(lines_total[1h]))"); !maps.Equal(now, written) {
+			t.Errorf("after a kill there are the counts of %s lines", now)
+		}
 	}
 	out, err := exec.Command(promtool, "query", "labels", base, "machine").CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) == "" {
