@@ -9,8 +9,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/weirlog/weir/internal/metric"
 )
@@ -326,5 +329,47 @@ func TestRoundDoesNotAllocatePerSeries(t *testing.T) {
 	round()
 	if n := testing.AllocsPerRun(10, round); n > 1000 {
 		t.Errorf("%v allocations for 5,000 series", n)
+	}
+}
+
+// TestQueriesWhileItIsReadAgain: a query that runs keeps the database open, and those that
+// come while it is closed are told so.
+func TestQueriesWhileItIsReadAgain(t *testing.T) {
+	w := openWorld(t, t.TempDir())
+	w.family(metric.Desc{Name: "g", Kind: metric.Gauge}).Series().Set(1)
+	w.take(0)
+	done := make(chan struct{})
+	var asking sync.WaitGroup
+	for range 3 {
+		asking.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				q, err := w.db.Querier(math.MinInt64, math.MaxInt64)
+				if errors.Is(err, ErrNotReady) {
+					continue
+				}
+				set := q.Select(t.Context(), true, nil, labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "g"))
+				for set.Next() {
+					for it := set.At().Iterator(nil); it.Next() != 0; {
+					}
+				}
+				if err := errors.Join(set.Err(), q.Close()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for i := range 8 {
+		w.db.feed.failed = true
+		w.take(15 * (i + 1))
+	}
+	close(done)
+	asking.Wait()
+	if lines := w.samples("g"); len(lines) != 1 || strings.Count(lines[0], ":1") != 9 {
+		t.Errorf("the history has %q", lines)
 	}
 }
