@@ -55,6 +55,9 @@ func (p *process) printSummary(s agent.Summary) error {
 		b.WriteString(" for " + s.Journal.Age)
 	}
 	b.WriteString(", as long as " + s.Journal.Free + " of the disk are free\n")
+	if h := s.History; h != nil {
+		b.WriteString("keeps  numbers every " + h.Interval + " for " + h.Age + " in " + h.Size + "\n")
+	}
 	for _, r := range s.Rules {
 		fmt.Fprintf(&b, "rule   %s for %s\n", r.Name, r.Match)
 		if r.Parser != "" {

@@ -18,7 +18,9 @@ type Summary struct {
 	Components []PartSummary `json:"components"`
 	// Journal says how much text is kept.
 	Journal JournalSummary `json:"journal"`
-	Rules   []RuleSummary  `json:"rules"`
+	// History says how much of the past of the numbers is kept; nil where none is.
+	History *HistorySummary `json:"history,omitempty"`
+	Rules   []RuleSummary   `json:"rules"`
 }
 
 // JournalSummary is how much text a node keeps, as text with units.
@@ -26,6 +28,13 @@ type JournalSummary struct {
 	Size string `json:"size"`
 	Age  string `json:"age,omitempty"`
 	Free string `json:"free"`
+}
+
+// HistorySummary is how much of the past of the numbers a node keeps, as text with units.
+type HistorySummary struct {
+	Size     string `json:"size"`
+	Age      string `json:"age"`
+	Interval string `json:"interval"`
 }
 
 // PartSummary is one source or sink.
@@ -54,6 +63,9 @@ func Summarize(cfg Config) (Summary, error) {
 	s := Summary{Files: cfg.Files(), Journal: JournalSummary{Size: cfg.Journal.Size.String(), Free: cfg.Journal.Free.String()}}
 	if cfg.Journal.Age > 0 {
 		s.Journal.Age = config.FormatDuration(cfg.Journal.Age)
+	}
+	if h := cfg.History; !h.None {
+		s.History = &HistorySummary{Size: h.Size.String(), Age: config.FormatDuration(h.Age), Interval: config.FormatDuration(h.Interval)}
 	}
 	reg, _, err := scratch(cfg.Node)
 	if err != nil {
