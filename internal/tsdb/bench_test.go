@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/weirlog/weir/internal/metric"
@@ -71,7 +72,7 @@ func oneSeries(b *testing.B, db *DB, path string) (n int) {
 		b.Fatal(err)
 	}
 	defer q.Close()
-	set := q.Select(b.Context(), false, nil, labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "hits_total"), labels.MustNewMatcher(labels.MatchEqual, "path", path))
+	set := q.Select(b.Context(), false, nil, labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "hits_total"), labels.MustNewMatcher(labels.MatchEqual, "path", path))
 	for set.Next() {
 		for it := set.At().Iterator(nil); it.Next() != 0; {
 			n++

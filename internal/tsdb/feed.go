@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
@@ -214,7 +215,7 @@ func (d *DB) labelSets(s *metric.Series) []labels.Labels {
 				b.Add(name, value)
 			}
 		}
-		add(labels.MetricName, desc.Name+suffix)
+		add(model.MetricNameLabel, desc.Name+suffix)
 		add("le", limit)
 		for _, l := range d.o.Registry.Constant() {
 			add(l.Name, l.Value)

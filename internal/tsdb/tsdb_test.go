@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/weirlog/weir/internal/metric"
@@ -352,7 +353,7 @@ func TestQueriesWhileItIsReadAgain(t *testing.T) {
 				if errors.Is(err, ErrNotReady) {
 					continue
 				}
-				set := q.Select(t.Context(), true, nil, labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "g"))
+				set := q.Select(t.Context(), true, nil, labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "g"))
 				for set.Next() {
 					for it := set.At().Iterator(nil); it.Next() != 0; {
 					}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 
@@ -117,7 +118,7 @@ func (w *world) samples(prefix string) []string {
 		w.t.Fatal(err)
 	}
 	defer q.Close()
-	byName := labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, prefix+".*")
+	byName := labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, prefix+".*")
 	set := q.Select(w.t.Context(), true, nil, byName)
 	all := map[string]string{}
 	for set.Next() {
