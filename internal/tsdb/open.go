@@ -15,6 +15,8 @@ import (
 )
 
 const (
+	// blockTime is how much time the shortest blocks cover.
+	blockTime = 2 * time.Hour
 	// longestBlock bounds how much time a block covers, as Prometheus does.
 	longestBlock = 31 * 24 * time.Hour
 	// blocksInAge is how many of the longest blocks the age has: whole blocks are removed.
@@ -32,6 +34,7 @@ func (d *DB) options() *tsdb.Options {
 	o := tsdb.DefaultOptions()
 	o.RetentionDuration = d.o.Age.Milliseconds()
 	o.MaxBytes = d.o.Size
+	o.MinBlockDuration = blockTime.Milliseconds()
 	o.MaxBlockDuration = max(min(longestBlock, d.o.Age/blocksInAge).Milliseconds(), o.MinBlockDuration)
 	o.WALCompression = compression.Snappy
 	o.WALSegmentSize = walSegment

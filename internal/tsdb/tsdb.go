@@ -17,6 +17,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -170,10 +172,30 @@ func (d *DB) compact(ctx context.Context) error {
 	if d.db == nil {
 		return nil
 	}
+	if d.due() {
+		// A block takes several times what the history has in memory, most of it garbage at
+		// once, and then is not needed for two hours.
+		usual := debug.SetGCPercent(frugal)
+		defer func() {
+			debug.SetGCPercent(usual)
+			debug.FreeOSMemory()
+		}()
+	}
 	if err := d.db.Compact(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return nil
+}
+
+// frugal is how much garbage, in percent of what is in use, there may be while a block is
+// made.
+const frugal = 20
+
+// due tells whether there is enough for a block.
+func (d *DB) due() bool {
+	head := d.db.Head()
+	newest, oldest := head.MaxTime(), head.MinTime()
+	return newest != math.MinInt64 && newest-oldest > blockTime.Milliseconds()*3/2
 }
 
 // Querier implements storage.Queryable. The database stays open until the querier is closed.
