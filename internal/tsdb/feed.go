@@ -132,9 +132,11 @@ func (d *DB) write(ctx context.Context, ts int64) error {
 	if err := app.Commit(); err != nil {
 		return fmt.Errorf("write samples: %w", err)
 	}
+	d.rounds.set(ts)
 	for s, t := range f.known {
 		if t.round != f.round {
 			delete(f.known, s)
+			d.begun.remove(s, t.labels)
 		}
 	}
 	if dropped > 0 {
@@ -155,6 +157,7 @@ func (d *DB) append(app storage.Appender, ts int64) (fresh map[storage.SeriesRef
 			sets := d.labelSets(s.series)
 			t = &tracked{labels: sets, refs: make([]storage.SeriesRef, len(sets))}
 			f.known[s.series] = t
+			d.begun.add(s.series, sets)
 		}
 		t.round = f.round
 		for i, set := range t.labels {
@@ -215,7 +218,7 @@ func (d *DB) labelSets(s *metric.Series) []labels.Labels {
 				b.Add(name, value)
 			}
 		}
-		add(model.MetricNameLabel, desc.Name+suffix)
+		add(metricName, desc.Name+suffix)
 		add("le", limit)
 		for _, l := range d.o.Registry.Constant() {
 			add(l.Name, l.Value)
@@ -234,10 +237,18 @@ func (d *DB) labelSets(s *metric.Series) []labels.Labels {
 	}
 	sets := make([]labels.Labels, 0, len(desc.Buckets)+3)
 	for _, limit := range desc.Buckets {
-		sets = append(sets, set("_bucket", formatLimit(limit)))
+		sets = append(sets, set(bucketSuffix, formatLimit(limit)))
 	}
-	return append(sets, set("_bucket", "+Inf"), set("_sum", ""), set("_count", ""))
+	return append(sets, set(bucketSuffix, "+Inf"), set("_sum", ""), set("_count", ""))
 }
+
+// metricName is the label that has the name of the metric.
+const metricName = model.MetricNameLabel
+
+const bucketSuffix = "_bucket"
+
+// histogramSuffixes are the ends of the names that a histogram has.
+var histogramSuffixes = [...]string{bucketSuffix, "_sum", "_count"}
 
 // formatLimit writes a bucket's limit as OpenMetrics does, and so whoever scrapes /metrics:
 // one can see that it is a float.

@@ -61,6 +61,7 @@ func (d *DB) open() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.db = db
+	d.rounds.set(d.written())
 	return nil
 }
 

@@ -75,10 +75,9 @@ func (d *DB) measure() {
 	}
 	head := d.db.Head()
 	bytes := head.Size()
-	oldest, newest := head.MinTime(), head.MaxTime()
+	oldest, newest := d.oldest(), head.MaxTime()
 	for _, b := range d.db.Blocks() {
 		bytes += b.Size()
-		oldest = min(oldest, b.MinTime())
 	}
 	d.numbers.series.Set(float64(head.NumSeries()))
 	d.numbers.bytes.Set(float64(bytes))

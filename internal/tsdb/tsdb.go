@@ -71,7 +71,9 @@ type DB struct {
 	mu sync.RWMutex // guards db; held for reading while the database is in use
 	db *tsdb.DB     // nil while it is not open
 
-	feed feed // belongs to Run
+	feed   feed // belongs to Run
+	rounds rounds
+	begun  begun
 
 	telling  sync.Mutex // guards below
 	troubles [2]trouble // by part
@@ -88,7 +90,7 @@ func New(o Options) (*DB, error) {
 	if o.Interval == 0 {
 		o.Interval = DefaultInterval
 	}
-	d := &DB{o: o}
+	d := &DB{o: o, rounds: rounds{newest: noRound, changed: make(chan struct{})}, begun: begun{at: map[uint64]int64{}}}
 	d.feed.known = map[*metric.Series]*tracked{}
 	var err error
 	if d.numbers, err = newNumbers(o.Registry); err != nil {
