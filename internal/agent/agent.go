@@ -31,6 +31,7 @@ import (
 	"github.com/weirlog/weir/internal/reader"
 	"github.com/weirlog/weir/internal/record"
 	"github.com/weirlog/weir/internal/sink/file"
+	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/sink/statsd"
 	"github.com/weirlog/weir/internal/tsdb"
 )
@@ -58,8 +59,10 @@ type Agent struct {
 	ledger   *ledger.Ledger
 	journal  *journal.Journal
 	history  *tsdb.DB // nil where none is kept
-	tallies  tallies
-	batches  *flow.Pool
+	// historyInterval is how far its rounds are apart: what it was when weir started.
+	historyInterval time.Duration
+	tallies         tallies
+	batches         *flow.Pool
 
 	changing sync.Mutex                                   // held while a generation is started, replaced or drained
 	feed     func() (context.Context, context.CancelFunc) // made by Run: what sources end with; guarded by changing
@@ -92,6 +95,7 @@ func New(cfg Config, o Options) (*Agent, error) {
 	err = showArchive(a.registry, a.journal.Archive())
 	if err == nil {
 		a.history, err = a.newHistory(cfg)
+		a.historyInterval = cfg.History.Interval
 	}
 	if err != nil {
 		return nil, errors.Join(err, a.journal.Close())
@@ -239,7 +243,7 @@ func (a *Agent) forgetStates(g *generation) {
 			used[key] = true
 		}
 	}
-	for _, prefix := range []string{statsd.StatePrefix, reader.StatePrefix, file.StatePrefix} {
+	for _, prefix := range []string{statsd.StatePrefix, reader.StatePrefix, file.StatePrefix, remotewrite.StatePrefix} {
 		for _, key := range a.journal.Stored(prefix) {
 			if !used[key] {
 				a.journal.Store(key, nil)

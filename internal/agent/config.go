@@ -205,7 +205,9 @@ func (c *Config) decodeParts(env environment, mistakes config.Mistakes) (parts, 
 	if part, ok := env.statsd(); ok && c.Sinks == nil {
 		p.sinks = append(p.sinks, part)
 	}
-	return p, append(append(mistakes, c.separateSinks(p.sinks)...), c.ownPatterns(p)...)
+	mistakes = append(mistakes, c.separateSinks(p.sinks)...)
+	mistakes = append(mistakes, c.pastToSend(p.sinks)...)
+	return p, append(mistakes, c.ownPatterns(p)...)
 }
 
 // choose returns the type of a component and its settings. A component without settings

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/tsdb"
 	"github.com/weirlog/weir/internal/tsdb/api"
 )
@@ -124,4 +125,43 @@ func (a *Agent) newPrometheus() (http.Handler, error) {
 		}), nil
 	}
 	return api.New(api.Deps{History: a.history, Registry: a.registry, Log: a.opts.Log, Version: a.opts.Version})
+}
+
+// newRemoteWrite gives a sink of remote write the history.
+func newRemoteWrite(c remotewrite.Config, d sinkDeps) (outlet, error) {
+	if d.history == nil { // inputs are read once
+		return idle{remotewrite.StatePrefix + d.name}, nil
+	}
+	return remotewrite.New(c, remotewrite.Deps{
+		Name: d.name, Ledger: d.ledger, State: d.state, History: d.history, Interval: d.interval, Describe: d.history.Describe, Version: d.version,
+	})
+}
+
+// idle is an outlet that has nothing to send, and keeps the state of one that has.
+type idle struct{ key string }
+
+// Run implements outlet.
+func (idle) Run(context.Context) error { return nil }
+
+// LastFlush implements outlet.
+func (idle) LastFlush() time.Time { return time.Time{} }
+
+// States implements outlet.
+func (i idle) States() []string { return []string{i.key} }
+
+// pastToSend sees that there is a history where a sink sends it.
+func (c *Config) pastToSend(all []sinkPart) (mistakes config.Mistakes) {
+	if !c.History.None {
+		return nil
+	}
+	for _, p := range all {
+		if _, ok := p.settings.(remotewrite.Config); ok {
+			node := c.Sinks[p.name]
+			mistakes = append(mistakes, config.Mistake{
+				Position: node.Position(), Path: "sinks." + p.name,
+				Message: "it sends the history, and there is none: leave out history: none, or the sink",
+			})
+		}
+	}
+	return mistakes
 }
