@@ -23,12 +23,25 @@ type PrometheusConfig struct {
 	Dir string
 	// Scrape is host:port of what it scrapes each second; empty scrapes nothing.
 	Scrape string
+	// Address is where it listens; empty is a free port.
+	Address string
+	// Receive makes it take remote write.
+	Receive bool
+	// Newest takes the Prometheus that .ci/components builds, which knows version 2 of remote
+	// write, in place of Debian's.
+	Newest bool
 }
 
-// StartPrometheus runs Debian's Prometheus until the test ends, or skips the test.
+// StartPrometheus runs Debian's Prometheus, or the newest, until the test ends, or skips the
+// test.
 func StartPrometheus(t testing.TB, c PrometheusConfig) *Prometheus {
 	t.Helper()
-	path := Program(t, "prometheus", "prometheus")
+	path := ""
+	if c.Newest {
+		path = Program(t, "prometheus3", "none; .ci/components builds it")
+	} else {
+		path = Program(t, "prometheus", "prometheus")
+	}
 	Used(t, "prometheus "+version(path, "--version", "version "))
 	dir := t.TempDir()
 	if c.Dir == "" {
@@ -42,10 +55,16 @@ func StartPrometheus(t testing.TB, c PrometheusConfig) *Prometheus {
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	args := []string{"--config.file=" + name, "--storage.tsdb.path=" + c.Dir, "--storage.tsdb.retention.time=10y", "--log.level=warn"}
+	if c.Receive {
+		args = append(args, "--web.enable-remote-write-receiver")
+	}
 	for range 5 {
-		address := freeAddress(t)
-		p, err := start(t, exec.Command(path, "--config.file="+name, "--storage.tsdb.path="+c.Dir, "--web.listen-address="+address,
-			"--storage.tsdb.retention.time=10y", "--log.level=warn"))
+		address := c.Address
+		if address == "" {
+			address = freeAddress(t)
+		}
+		p, err := start(t, exec.Command(path, append(args, "--web.listen-address="+address)...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,6 +80,9 @@ func StartPrometheus(t testing.TB, c PrometheusConfig) *Prometheus {
 	t.Fatal("prometheus finds no free port")
 	return nil
 }
+
+// Stop ends it before the test does.
+func (p *Prometheus) Stop() { p.stop() }
 
 func (p *Prometheus) ready() bool {
 	response, err := http.Get(p.URL + "/-/ready")
