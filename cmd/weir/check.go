@@ -48,7 +48,11 @@ func (p *process) printSummary(s agent.Summary) error {
 		fmt.Fprintf(&b, "%s: fine\n", strings.Join(s.Files, ", "))
 	}
 	for _, c := range s.Components {
-		fmt.Fprintf(&b, "%-6s %s (%s)\n", c.Kind, c.Name, c.Type)
+		fmt.Fprintf(&b, "%-6s %s (%s)", c.Kind, c.Name, c.Type)
+		if c.To != "" {
+			b.WriteString(" sends the numbers to " + c.To)
+		}
+		b.WriteByte('\n')
 	}
 	b.WriteString("keeps  " + s.Journal.Size + " of text")
 	if s.Journal.Age != "" {

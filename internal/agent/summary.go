@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/config/reference"
+	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/web"
 )
 
@@ -42,6 +43,8 @@ type PartSummary struct {
 	Kind string `json:"kind"`
 	Name string `json:"name"`
 	Type string `json:"type"`
+	// To is where a sink of remote write sends, and in which version.
+	To string `json:"to,omitempty"`
 }
 
 // RuleSummary is one rule: what it parses with, and the metrics it makes.
@@ -76,10 +79,14 @@ func Summarize(cfg Config) (Summary, error) {
 		return s, err
 	}
 	for _, p := range cfg.parts.sources {
-		s.Components = append(s.Components, PartSummary{"source", p.name, p.typ})
+		s.Components = append(s.Components, PartSummary{Kind: "source", Name: p.name, Type: p.typ})
 	}
 	for _, p := range cfg.parts.sinks {
-		s.Components = append(s.Components, PartSummary{"sink", p.name, p.typ})
+		sink := PartSummary{Kind: "sink", Name: p.name, Type: p.typ}
+		if c, ok := p.settings.(remotewrite.Config); ok {
+			sink.To = c.URL + ", " + string(c.Protocol)
+		}
+		s.Components = append(s.Components, sink)
 	}
 	for _, r := range rules {
 		sum := RuleSummary{Name: r.Name, Match: r.selector.String()}

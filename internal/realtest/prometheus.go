@@ -38,7 +38,7 @@ func StartPrometheus(t testing.TB, c PrometheusConfig) *Prometheus {
 	t.Helper()
 	path := ""
 	if c.Newest {
-		path = Program(t, "prometheus3", "none; .ci/components builds it")
+		path = Program(t, "prometheus3", "none has it; .ci/components builds it")
 	} else {
 		path = Program(t, "prometheus", "prometheus")
 	}
