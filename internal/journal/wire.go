@@ -245,7 +245,7 @@ func parseChange(b []byte) (*change, error) {
 	r := reader{packed.Reader{Rest: b}}
 	c := new(change)
 	for n := r.Count(); n > 0 && !r.Failed(); n-- {
-		c.inputs = append(c.inputs, inputDef{number: r.uint32(), id: r.String(), stream: r.stream()})
+		c.inputs = append(c.inputs, inputDef{number: r.uint32(), id: r.Text(), stream: r.stream()})
 	}
 	for n := r.Count(); n > 0 && !r.Failed(); n-- {
 		number := r.Uvarint()
@@ -255,7 +255,7 @@ func parseChange(b []byte) (*change, error) {
 		c.positions = append(c.positions, p)
 	}
 	for n := r.Count(); n > 0 && !r.Failed(); n-- {
-		s := metric.Durable{ID: r.uint32(), Created: time.UnixMilli(r.Varint()), Key: r.String()}
+		s := metric.Durable{ID: r.uint32(), Created: time.UnixMilli(r.Varint()), Key: r.Text()}
 		for n := r.Count(); n > 0 && !r.Failed(); n-- {
 			s.Cells = append(s.Cells, r.float())
 		}
@@ -265,7 +265,7 @@ func parseChange(b []byte) (*change, error) {
 		c.deltas = append(c.deltas, record.Delta{Series: r.uint32(), Cell: r.uint32(), Add: r.float()})
 	}
 	for n := r.Count(); n > 0 && !r.Failed(); n-- {
-		c.states = append(c.states, stateDef{key: r.String(), value: bytes.Clone(r.Bytes())})
+		c.states = append(c.states, stateDef{key: r.Text(), value: bytes.Clone(r.Bytes())})
 	}
 	if len(r.Rest) > 0 {
 		r.kept(c)
@@ -277,9 +277,9 @@ func parseChange(b []byte) (*change, error) {
 }
 
 func (r *reader) stream() record.Stream {
-	s := record.Stream{ID: r.String(), Source: r.String()}
+	s := record.Stream{ID: r.Text(), Source: r.Text()}
 	for n := r.Count(); n > 0 && !r.Failed(); n-- {
-		s.Labels = append(s.Labels, record.Label{Name: r.String(), Value: r.String()})
+		s.Labels = append(s.Labels, record.Label{Name: r.Text(), Value: r.Text()})
 	}
 	return s
 }
@@ -287,7 +287,7 @@ func (r *reader) stream() record.Stream {
 // kept takes what is about kept text.
 func (r *reader) kept(c *change) {
 	for n := r.Count(); n > 0 && !r.Failed(); n-- {
-		k := keptDef{id: r.String()}
+		k := keptDef{id: r.Text()}
 		if r.Uvarint() != 0 {
 			s := r.stream()
 			k.stream = &s
@@ -296,7 +296,7 @@ func (r *reader) kept(c *change) {
 		c.kept = append(c.kept, k)
 	}
 	for n := r.Count(); n > 0 && !r.Failed(); n-- {
-		c.files = append(c.files, stateDef{key: r.String(), value: bytes.Clone(r.Bytes())})
+		c.files = append(c.files, stateDef{key: r.Text(), value: bytes.Clone(r.Bytes())})
 	}
 }
 

@@ -86,8 +86,8 @@ func (r *Reader) Count() int {
 // Bytes takes a length, as Count does, and as many bytes, which are a part of Rest.
 func (r *Reader) Bytes() []byte { return r.take(r.Count()) }
 
-// String is like Bytes, and returns a copy.
-func (r *Reader) String() string { return string(r.Bytes()) }
+// Text is like Bytes, and returns a copy.
+func (r *Reader) Text() string { return string(r.Bytes()) }
 
 // Fixed32 takes four bytes, the lowest first.
 func (r *Reader) Fixed32() uint32 {

@@ -33,7 +33,7 @@ type values struct {
 
 func take(r *packed.Reader) (v values) {
 	v.version, v.unsigned, v.signed, v.most = r.Byte(), r.Uvarint(), r.Varint(), r.Most(300)
-	v.bytes, v.text = string(r.Bytes()), r.String()
+	v.bytes, v.text = string(r.Bytes()), r.Text()
 	v.four, v.eight = r.Fixed32(), r.Fixed64()
 	return v
 }
@@ -66,7 +66,7 @@ func TestRefused(t *testing.T) {
 		"what its owner takes not": {"rest", func(r *packed.Reader) bool { r.Fail(); return true }},
 	} {
 		p := packed.Reader{Rest: []byte(r.text)}
-		if !r.take(&p) || !p.Failed() || p.Byte() != 0 || p.Uvarint() != 0 || p.String() != "" {
+		if !r.take(&p) || !p.Failed() || p.Byte() != 0 || p.Uvarint() != 0 || p.Text() != "" {
 			t.Errorf("%s: failed %v, rest %q", what, p.Failed(), p.Rest)
 		}
 	}
@@ -76,7 +76,7 @@ func TestRefused(t *testing.T) {
 func TestBytesAreApart(t *testing.T) {
 	r := packed.Reader{Rest: []byte("\x01a\x01b")}
 	_ = append(r.Bytes(), "xyz"...)
-	if got := r.String(); got != "b" {
+	if got := r.Text(); got != "b" {
 		t.Errorf("%q", got)
 	}
 }

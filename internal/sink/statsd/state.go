@@ -71,7 +71,7 @@ func parseState(b []byte) (saved, error) {
 	}
 	s := saved{start: r.Varint(), points: map[string]savedPoint{}}
 	for n := r.Count(); n > 0 && !r.Failed(); n-- {
-		id, flags := r.String(), r.Byte()
+		id, flags := r.Text(), r.Byte()
 		p := savedPoint{created: r.Varint(), silent: r.Uvarint(), base: math.Float64frombits(r.Fixed64()), bound: math.Float64frombits(r.Fixed64())}
 		p.pending = flags&1 != 0
 		s.points[id] = p

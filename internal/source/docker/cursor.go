@@ -194,7 +194,7 @@ func decodeCursor(b []byte) (cursor, error) {
 	}
 	if b[1]&flagFile != 0 {
 		c.shift = d.Varint()
-		c.path = d.String()
+		c.path = d.Text()
 		c.file = append(c.file, d.Rest...)
 		if c.path == "" || len(c.path) > maxPathBytes || len(c.file) > maxPositionBytes || c.shift > maxPosition || c.shift < -maxPosition {
 			return cursor{}, errCursor
