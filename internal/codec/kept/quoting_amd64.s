@@ -23,58 +23,58 @@
 
 // func quotingLong(b []byte) int
 TEXT ·quotingLong(SB), NOSPLIT, $0-32
-	MOVQ b_base+0(FP), SI
-	MOVQ b_len+8(FP), CX
+	MOVQ     b_base+0(FP), SI
+	MOVQ     b_len+8(FP), CX
 	SPLAT($0x5c5c5c5c5c5c5c5c, X5)
 	SPLAT($0x2222222222222222, X6)
 	SPLAT($0x0101010101010101, X7)
 	SPLAT($0x2020202020202020, X8)
-	XORL BX, BX // whether the byte before is a backslash
+	XORL     BX, BX // whether the byte before is a backslash
 
 loop:
 	SIXTEEN((SI))
-	LEAL  (BX)(AX*2), R12 // what follows a backslash
-	MOVL  AX, BX
-	SHRL  $15, BX
-	XORL  R12, R8         // has to be the quotes
-	ORL   R8, R10
-	ANDL  $0xffff, R10
-	JNE   found
-	ADDQ  $16, SI
-	SUBQ  $16, CX
-	CMPQ  CX, $16
-	JGE   loop
-	TESTQ CX, CX
-	JEQ   end
+	LEAL     (BX)(AX*2), R12 // what follows a backslash
+	MOVL     AX, BX
+	SHRL     $15, BX
+	XORL     R12, R8         // has to be the quotes
+	ORL      R8, R10
+	ANDL     $0xffff, R10
+	JNE      found
+	ADDQ     $16, SI
+	SUBQ     $16, CX
+	CMPQ     CX, $16
+	JGE      loop
+	TESTQ    CX, CX
+	JEQ      end
 
 	// Less than sixteen are left. With some bytes again, at least one, it is that many.
 	SIXTEEN(-16(SI)(CX*1))
-	LEAQ (SI)(CX*1), DI
-	NEGQ CX
-	ADDQ $16, CX
-	MOVL AX, BX
-	SHRL $15, BX
-	LEAL (AX)(AX*1), R12
-	XORL R12, R8
-	ORL  R8, R10
-	ANDL $0xffff, R10
-	SHRL CX, R10
-	SHRL CX, R12
-	TESTL R10, R10
-	JNE  found
-	MOVQ DI, SI
+	LEAQ     (SI)(CX*1), DI
+	NEGQ     CX
+	ADDQ     $16, CX
+	MOVL     AX, BX
+	SHRL     $15, BX
+	LEAL     (AX)(AX*1), R12
+	XORL     R12, R8
+	ORL      R8, R10
+	ANDL     $0xffff, R10
+	SHRL     CX, R10
+	SHRL     CX, R12
+	TESTL    R10, R10
+	JNE      found
+	MOVQ     DI, SI
 
 end:
-	SUBQ BX, SI
-	SUBQ b_base+0(FP), SI
-	MOVQ SI, ret+24(FP)
+	SUBQ     BX, SI
+	SUBQ     b_base+0(FP), SI
+	MOVQ     SI, ret+24(FP)
 	RET
 
 found:
-	BSFL R10, AX
-	BTL  AX, R12 // a backslash that is not before a quote is not included
-	SBBQ $0, AX
-	ADDQ AX, SI
-	SUBQ b_base+0(FP), SI
-	MOVQ SI, ret+24(FP)
+	BSFL     R10, AX
+	BTL      AX, R12 // a backslash that is not before a quote is not included
+	SBBQ     $0, AX
+	ADDQ     AX, SI
+	SUBQ     b_base+0(FP), SI
+	MOVQ     SI, ret+24(FP)
 	RET
