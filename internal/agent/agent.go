@@ -224,7 +224,8 @@ func (a *Agent) Reload(ctx context.Context, cfg Config) error {
 	return err
 }
 
-// forgetStates removes what sinks kept for numbers that they no longer send.
+// forgetStates removes what sinks kept for numbers that they no longer send, and what sources
+// kept that are gone.
 func (a *Agent) forgetStates(g *generation) {
 	used := map[string]bool{}
 	for _, s := range g.sinks {
@@ -232,9 +233,13 @@ func (a *Agent) forgetStates(g *generation) {
 			used[key] = true
 		}
 	}
-	for _, prefix := range []string{statsd.StatePrefix, reader.StatePrefix, file.StatePrefix} {
+	sources := map[string]bool{}
+	for _, s := range g.sources {
+		sources[s.name] = true
+	}
+	for _, prefix := range []string{statsd.StatePrefix, reader.StatePrefix, file.StatePrefix, sourcePrefix} {
 		for _, key := range a.journal.Stored(prefix) {
-			if !used[key] {
+			if !used[key] && !sources[sourceOf(key)] {
 				a.journal.Store(key, nil)
 			}
 		}

@@ -97,11 +97,12 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 // collector returns what measures the containers, nil if nothing does.
 func (f *fleet) collector() (*stats.Collector, error) {
 	if f.cfg.StatsInterval == 0 || f.deps.Metrics == nil {
+		stats.Forget(f.deps.State)
 		return nil, nil
 	}
 	return stats.New(stats.Options{
 		Interval: f.cfg.StatsInterval, Retention: f.cfg.StatsRetention, Read: f.cfg.StatsRead, Root: f.cfg.StatsRoot,
-		Registry: f.deps.Metrics, Ledger: f.deps.Ledger,
+		Registry: f.deps.Metrics, Ledger: f.deps.Ledger, State: f.deps.State,
 		Engine:  func() (stats.Engine, error) { return f.engine() },
 		Name:    func(d *dockerapi.Details) (string, bool) { return displayName(d), f.cfg.wanted(d) },
 		Problem: func(err error) { f.health.stats(err) },

@@ -63,6 +63,8 @@ type Options struct {
 	Registry *metric.Registry
 	// Ledger counts what had to be left out.
 	Ledger *ledger.Component
+	// State keeps heartbeats over restarts; nil: they end with Run.
+	State State
 	// Engine returns the engine; its error is that there is none to be had.
 	Engine func() (Engine, error)
 	// Name returns the name under which a container is known, and whether it is wanted.
@@ -105,6 +107,11 @@ type Collector struct {
 	names      map[string]*named
 	problem    bool
 	reading    reading
+
+	// What keep stored, and what it works with.
+	round, roundStored time.Time // when the last round began
+	beats              []heartbeat
+	text, stored       []byte
 }
 
 // mark is what the engine's events told of a container.
@@ -174,12 +181,15 @@ func (c *Collector) ring() {
 	}
 }
 
-// Run measures until ctx ends, and takes all series away then.
+// Run measures until ctx ends, and takes all series away then. Heartbeats that Options.State
+// has are shown at once.
 func (c *Collector) Run(ctx context.Context) {
 	if c == nil {
 		return
 	}
 	defer c.dropAll()
+	defer c.keep(true)
+	c.restore()
 	tick := time.NewTicker(c.o.Interval)
 	defer tick.Stop()
 	for {

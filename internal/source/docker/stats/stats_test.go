@@ -426,3 +426,22 @@ func TestEnd(t *testing.T) {
 		t.Errorf("left:\n%s", r.text())
 	}
 }
+
+// TestBytesAlone has an engine that does not tell requests, as Docker 20.10 with control groups
+// version 2: there is no series then, rather than a zero.
+func TestBytesAlone(t *testing.T) {
+	r := newRig(t, ReadAPI)
+	d := r.container("a", "web", 100)
+	s := dockerapi.Stats{Read: r.time}
+	s.IO.Bytes = []dockerapi.BlockIO{{Major: 8, Op: "read", Value: 10}, {Major: 8, Op: "write", Value: 20}}
+	r.eng.stats[d.ID] = s
+	r.event(d.ID, "start")
+	r.pass(0)
+	whole := `{container="web",id="` + d.ID + `",image="img:1",name="web",device="8:0"} `
+	r.has("container_fs_reads_bytes_total"+whole+"10", "container_fs_writes_bytes_total"+whole+"20")
+	r.lacks("container_fs_reads_total", "container_fs_writes_total")
+	s.IO.Counts = []dockerapi.BlockIO{{Major: 8, Op: "read", Value: 1}, {Major: 8, Op: "write", Value: 2}}
+	r.eng.stats[d.ID] = s
+	r.pass(time.Second)
+	r.has("container_fs_reads_total"+whole+"1", "container_fs_writes_total"+whole+"2")
+}
