@@ -133,6 +133,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	var serving sync.WaitGroup
 	serving.Go(func() { a.expire(background) })
 	if !a.opts.Once {
+		a.announce()
 		if err := a.serve(background, &serving); err != nil {
 			abandon()
 			serving.Wait()

@@ -79,6 +79,7 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 	if f.stats, err = f.collector(); err != nil {
 		return err
 	}
+	f.announce()
 	watching.Go(func() { f.stats.Run(ctx) })
 	if s.cfg.Events {
 		watching.Go(func() { f.chronicle(ctx) })
@@ -106,5 +107,6 @@ func (f *fleet) collector() (*stats.Collector, error) {
 		Engine:  func() (stats.Engine, error) { return f.engine() },
 		Name:    func(d *dockerapi.Details) (string, bool) { return displayName(d), f.cfg.wanted(d) },
 		Problem: func(err error) { f.health.stats(err) },
+		Round:   func(at time.Time) { f.stamp("last_metrics_file", f.cfg.LastMetricsFile, at) },
 	})
 }

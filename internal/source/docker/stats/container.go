@@ -48,6 +48,9 @@ func (c *Collector) pass(ctx context.Context, tick bool) {
 	c.expire()
 	if tick {
 		c.series.collector.Set(float64(c.now().Unix()))
+		if c.o.Round != nil && !c.problem && ctx.Err() == nil {
+			c.o.Round(c.now())
+		}
 	}
 	c.keep(false)
 }

@@ -71,6 +71,8 @@ type Options struct {
 	Name func(d *dockerapi.Details) (name string, wanted bool)
 	// Problem is told why containers cannot be measured, and nil when they can again.
 	Problem func(err error)
+	// Round, unless nil, is told when a round of measurements ended without a problem.
+	Round func(at time.Time)
 }
 
 // Bounds.
