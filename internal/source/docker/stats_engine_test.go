@@ -90,7 +90,7 @@ func (m measured) is(pattern string, want float64) {
 }
 
 // dockerStats is one answer of the docker command.
-type dockerStats struct{ Name, CPUPerc, MemUsage, PIDs, BlockIO string }
+type dockerStats struct{ Name, CPUPerc, MemUsage, PIDs, NetIO, BlockIO string }
 
 func dockerCommand(t *testing.T, host string) map[string]dockerStats {
 	t.Helper()
@@ -138,6 +138,8 @@ func TestStatsEngine(t *testing.T) {
 		Host: map[string]any{"Memory": 64 << 20, "NanoCpus": 500_000_000, "PidsLimit": 50}})
 	e.Run(enginetest.Container{Name: "busy", Cmd: []string{"sh", "-c", "while :; do :; done"}, Host: map[string]any{"CpuQuota": 30_000, "CpusetCpus": "0"}})
 	e.Run(enginetest.Container{Name: "plain", Cmd: []string{"sleep", "1000"}})
+	e.Run(enginetest.Container{Name: "terminal", TTY: true, Cmd: []string{"sh", "-c", "i=0; while [ $i -lt 9 ]; do sleep 1000 & i=$((i+1)); done; wait"}})
+	e.Run(enginetest.Container{Name: "reader", Cmd: []string{"sh", "-c", "head -c 40000000 /dev/zero >/f; sync; cat /f >/dev/null; exec sleep 1000"}})
 	for _, read := range stats.Read("").Values() {
 		if read == string(stats.ReadFile) && !e.Own {
 			continue
@@ -151,6 +153,7 @@ func TestStatsEngine(t *testing.T) {
 		t.Run("ways agree", func(t *testing.T) { t.Parallel(); testWaysAgree(t, e.For(t)) })
 		t.Run("life by file", func(t *testing.T) { t.Parallel(); testStatsLife(t, e.For(t), stats.ReadFile) })
 	}
+	t.Run("a moment", func(t *testing.T) { t.Parallel(); testStatsMoment(t, e.For(t)) })
 	t.Run("life by api", func(t *testing.T) { t.Parallel(); testStatsLife(t, e.For(t), stats.ReadAPI) })
 	t.Run("out of memory", func(t *testing.T) { t.Parallel(); testStatsOOM(t, e.For(t)) })
 }
@@ -224,7 +227,7 @@ func (m measured) all() map[string]float64 {
 // compareWithDocker compares what m says with what the docker command says.
 func compareWithDocker(m measured, e *enginetest.Engine) {
 	t := m.t
-	for _, name := range []string{"limited", "busy", "plain"} {
+	for _, name := range []string{"limited", "busy", "plain", "terminal", "reader"} {
 		m.need(`container_cpu_usage_percent\{container="` + name + `"\}`)
 	}
 	m.is(`container_cpus_available\{container="limited"\}`, 0.5)
@@ -233,6 +236,15 @@ func compareWithDocker(m measured, e *enginetest.Engine) {
 	m.is(`container_spec_memory_limit_bytes\{container="plain".*`, 0)
 	m.is(`container_threads_max\{container="limited".*`, 50)
 	m.is(`container_state\{container="busy",state="running"\}`, 1)
+	m.is(`container_threads\{container="terminal".*`, 10)
+	m.until("the page cache", func() bool { v, _ := m.value(`container_used_memory_bytes\{container="reader"\}`); return v > 36e6 })
+	if _, ok := m.value(`container_processes\{container="terminal".*`); ok {
+		m.is(`container_processes\{container="terminal".*`, 10)
+		m.until("three descriptors of each", func() bool {
+			v, _ := m.value(`container_file_descriptors\{container="terminal".*`)
+			return v >= 30 && v < 60
+		})
+	}
 	theirs := dockerCommand(t, e.Host)
 	for name, d := range theirs {
 		if ours := m.need(`container_memory_working_set_bytes\{container="` + name + `".*`); !near(ours, size(t, d.MemUsage, false), 0.05) {
@@ -292,6 +304,36 @@ func testStatsLife(t *testing.T, e *enginetest.Engine, read stats.Read) {
 	m.need("container_up_timestamp_seconds" + label)
 	e.Remove(id)
 	m.until("the end of all", func() bool { return !strings.Contains(string(m.reg.AppendText(nil, metric.Text)), name) })
+}
+
+// testStatsMoment measures once a minute: containers that are made again under their name are
+// measured as they start, and so are those that live for a moment.
+func testStatsMoment(t *testing.T, e *enginetest.Engine) {
+	m := measure(t, e.Host, func(c *Config) { c.StatsInterval, c.Include = time.Minute, []string{"moment", "again"} })
+	began := float64(time.Now().Unix())
+	e.Run(enginetest.Container{Name: "moment", Cmd: []string{"sleep", "2"}, AutoRemove: true})
+	m.until("the heartbeat of a container that lives for two seconds", func() bool {
+		v, _ := m.value(`container_up_timestamp_seconds\{container="moment"\}`)
+		return v >= began
+	})
+	m.until("the end of what it used", func() bool { _, ok := m.value(`container_used_memory_bytes\{container="moment"\}`); return !ok })
+	m.need(`container_up_timestamp_seconds\{container="moment"\}`)
+
+	old := e.Run(enginetest.Container{Name: "again", Cmd: []string{"sleep", "1000"}})
+	m.need(`container_spec_memory_limit_bytes\{container="again",id="` + old + `".*`)
+	first := m.need(`container_started_at_timestamp_seconds\{container="again"\}`)
+	<-time.After(1100 * time.Millisecond) // start times are whole seconds
+	e.Remove(old)
+	next := e.Run(enginetest.Container{Name: "again", Cmd: []string{"sleep", "1000"}, Host: map[string]any{"Memory": 32 << 20}})
+	m.is(`container_spec_memory_limit_bytes\{container="again",id="`+next+`".*`, 32<<20)
+	m.is(`container_max_memory_bytes\{container="again"\}`, 32<<20)
+	m.until("the new start", func() bool {
+		v, _ := m.value(`container_started_at_timestamp_seconds\{container="again"\}`)
+		return v > first
+	})
+	if _, ok := m.value(`container_last_seen\{container="again",id="` + old + `".*`); ok {
+		t.Error("the old container is still seen")
+	}
 }
 
 // testStatsOOM has the kernel end a process of a container that uses too much memory.
