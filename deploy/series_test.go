@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -233,6 +234,7 @@ func TestSeriesExist(t *testing.T) {
 	for _, l := range lacks {
 		t.Error(l)
 	}
+	judgeMetrics(t, r.get("/metrics"))
 	for _, b := range boards(t) {
 		for _, p := range b.Panels {
 			for _, x := range p.Targets {
@@ -242,6 +244,19 @@ func TestSeriesExist(t *testing.T) {
 			}
 		}
 	}
+}
+
+// judgeMetrics has promtool judge what a weir with everything shows, or leaves that to others
+// where it is not installed.
+func judgeMetrics(t *testing.T, text string) {
+	t.Helper()
+	t.Run("promtool", func(t *testing.T) {
+		cmd := exec.Command(realtest.Promtool(t), "check", "metrics")
+		cmd.Stdin = strings.NewReader(text)
+		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
 }
 
 // TestMissing has the test above notice what it is for.

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/weirlog/weir/internal/enginetest"
 	"github.com/weirlog/weir/internal/metric"
+	"github.com/weirlog/weir/internal/realtest"
 	"github.com/weirlog/weir/internal/source/docker/stats"
 )
 
@@ -147,6 +149,7 @@ func TestStatsEngine(t *testing.T) {
 		t.Run(read, func(t *testing.T) {
 			m := measure(t, e.Host, func(c *Config) { c.StatsRead = stats.Read(read) })
 			compareWithDocker(m, e)
+			judge(m)
 		})
 	}
 	if e.Own {
@@ -304,6 +307,15 @@ func testStatsLife(t *testing.T, e *enginetest.Engine, read stats.Read) {
 	m.need("container_up_timestamp_seconds" + label)
 	e.Remove(id)
 	m.until("the end of all", func() bool { return !strings.Contains(string(m.reg.AppendText(nil, metric.Text)), name) })
+}
+
+// judge has Prometheus' own tool judge the numbers of real containers.
+func judge(m measured) {
+	cmd := exec.Command(realtest.Promtool(m.t), "check", "metrics")
+	cmd.Stdin = bytes.NewReader(m.reg.AppendText(nil, metric.Text))
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		m.t.Errorf("promtool: %v\n%s", err, out)
+	}
 }
 
 // testStatsMoment measures once a minute: containers that are made again under their name are
