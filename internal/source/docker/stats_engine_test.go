@@ -273,7 +273,8 @@ func compareWithDocker(m measured, e *enginetest.Engine) {
 
 // testStatsLife follows a container of a real engine through what can happen to it.
 func testStatsLife(t *testing.T, e *enginetest.Engine, read stats.Read) {
-	m := measure(t, e.Host, func(c *Config) { c.StatsRead, c.StatsRetention = read, 10*time.Second })
+	// A slow engine may tell of the end late.
+	m := measure(t, e.Host, func(c *Config) { c.StatsRead, c.StatsRetention = read, 20*time.Second })
 	name := "life-" + string(read)
 	label := `\{container="` + name + `"\}`
 	id := e.Run(enginetest.Container{Name: name, Cmd: []string{"sleep", "1000"}})
