@@ -133,6 +133,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	var serving sync.WaitGroup
 	serving.Go(func() { a.expire(background) })
 	if !a.opts.Once {
+		a.announce()
 		if err := a.serve(background, &serving); err != nil {
 			abandon()
 			serving.Wait()
@@ -224,7 +225,8 @@ func (a *Agent) Reload(ctx context.Context, cfg Config) error {
 	return err
 }
 
-// forgetStates removes what sinks kept for numbers that they no longer send.
+// forgetStates removes what sinks kept for numbers that they no longer send, and what sources
+// kept that are gone.
 func (a *Agent) forgetStates(g *generation) {
 	used := map[string]bool{}
 	for _, s := range g.sinks {
@@ -232,9 +234,13 @@ func (a *Agent) forgetStates(g *generation) {
 			used[key] = true
 		}
 	}
-	for _, prefix := range []string{statsd.StatePrefix, reader.StatePrefix, file.StatePrefix} {
+	sources := map[string]bool{}
+	for _, s := range g.sources {
+		sources[s.name] = true
+	}
+	for _, prefix := range []string{statsd.StatePrefix, reader.StatePrefix, file.StatePrefix, sourcePrefix} {
 		for _, key := range a.journal.Stored(prefix) {
-			if !used[key] {
+			if !used[key] && !sources[sourceOf(key)] {
 				a.journal.Store(key, nil)
 			}
 		}
