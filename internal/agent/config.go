@@ -29,6 +29,8 @@ type Config struct {
 	HTTP web.Config `yaml:"http"`
 	// Journal bounds the text that is kept on this node, of all streams together.
 	Journal Journal `yaml:"journal"`
+	// History is the past of the numbers, of which PromQL can ask.
+	History History `yaml:"history"`
 	// LevelMapping is a JSON file of keywords that say which lines of which containers are
 	// errors and warnings; all other lines of containers are info, and rules are not asked:
 	// {"default_mapping": {"error_keywords": ["ERROR"], "warning_keywords": ["WARN"]},
@@ -80,7 +82,7 @@ func Load(f Files) (Config, config.Mistakes) {
 	tree, mistakes := config.Load(config.Options{Env: f.Env, Whole: []string{"sources", "sinks"}}, f.Paths...)
 	env := environment{f.Env}
 	c := Config{Node: env.or(f.Hostname, "MACHINE_NAME"), DataDir: env.dataDir(), HTTP: env.web(f.Token),
-		Journal: defaultJournal(), LevelMapping: env.or("", levelMappingVariable), tree: tree}
+		Journal: defaultJournal(), History: defaultHistory(), LevelMapping: env.or("", levelMappingVariable), tree: tree}
 	c.HTTP.Insecure = f.Insecure
 	mistakes = append(mistakes, config.Decode(tree.Root, &c)...)
 	c.DefaultDataDir = tree.Root.Get("data_dir") == nil
@@ -205,7 +207,9 @@ func (c *Config) decodeParts(env environment, mistakes config.Mistakes) (parts, 
 	if c.Sinks == nil {
 		p.sinks = append(p.sinks, env.sinks()...)
 	}
-	return p, append(append(mistakes, c.separateSinks(p.sinks)...), c.ownPatterns(p)...)
+	mistakes = append(mistakes, c.separateSinks(p.sinks)...)
+	mistakes = append(mistakes, c.pastToSend(p.sinks)...)
+	return p, append(mistakes, c.ownPatterns(p)...)
 }
 
 // choose returns the type of a component and its settings. A component without settings

@@ -26,7 +26,11 @@ func (a *Agent) serve(ctx context.Context, serving *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
-	h := web.Handler(cfg, web.Deps{Metrics: a.registry, Status: a, Push: http.HandlerFunc(a.push), Loki: api, Log: a.opts.Log})
+	prometheus, err := a.newPrometheus()
+	if err != nil {
+		return err
+	}
+	h := web.Handler(cfg, web.Deps{Metrics: a.registry, Status: a, Push: http.HandlerFunc(a.push), Loki: api, Prometheus: prometheus, Log: a.opts.Log})
 	srv, err := web.Listen(cfg, h, a.opts.Log)
 	if err != nil {
 		return err
