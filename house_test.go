@@ -20,10 +20,10 @@ var layers = []layer{
 	{"record disk retry", ""},
 	{"metric match", "record"},
 	{"config", ""},
-	{"codec/jsontext codec/rfc3339", ""}, // what several formats are made of
+	{"codec/jsontext codec/packed codec/rfc3339", ""}, // what several formats are made of
 	{"codec/scan", "record codec/jsontext"},
 	{"codec/*", "record codec/jsontext codec/rfc3339 codec/scan"},
-	{"follow dockerapi", ""},
+	{"follow dockerapi", "codec/packed"},
 	{"ledger", "metric"},
 	{"flow", "record metric disk ledger"},
 	{"logfile", "record metric retry config codec/* follow ledger flow"},

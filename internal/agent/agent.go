@@ -144,6 +144,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	serving.Go(func() { a.expire(background) })
 	a.remember(background, &serving)
 	if !a.opts.Once {
+		a.announce()
 		if err := a.serve(background, &serving); err != nil {
 			abandon()
 			serving.Wait()
@@ -235,7 +236,8 @@ func (a *Agent) Reload(ctx context.Context, cfg Config) error {
 	return err
 }
 
-// forgetStates removes what sinks kept for numbers that they no longer send.
+// forgetStates removes what sinks kept for numbers that they no longer send, and what sources
+// kept that are gone.
 func (a *Agent) forgetStates(g *generation) {
 	used := map[string]bool{}
 	for _, s := range g.sinks {
@@ -243,9 +245,13 @@ func (a *Agent) forgetStates(g *generation) {
 			used[key] = true
 		}
 	}
-	for _, prefix := range []string{statsd.StatePrefix, reader.StatePrefix, file.StatePrefix, remotewrite.StatePrefix} {
+	sources := map[string]bool{}
+	for _, s := range g.sources {
+		sources[s.name] = true
+	}
+	for _, prefix := range []string{statsd.StatePrefix, reader.StatePrefix, file.StatePrefix, remotewrite.StatePrefix, sourcePrefix} {
 		for _, key := range a.journal.Stored(prefix) {
-			if !used[key] {
+			if !used[key] && !sources[sourceOf(key)] {
 				a.journal.Store(key, nil)
 			}
 		}

@@ -47,7 +47,7 @@ type Config struct {
 	Rules []Rule `yaml:"rules"`
 	// Sinks are where the numbers are sent, by name; the type defaults to the name.
 	// Default: a StatsD sink where the environment names a server (STATSD_HOST, or
-	// DD_AGENT_HOST, DD_DOGSTATSD_URL), else none.
+	// DD_AGENT_HOST, DD_DOGSTATSD_URL), a file sink where it names LOGS_DIR, else none.
 	Sinks map[string]config.Node `yaml:"sinks"`
 
 	// DefaultDataDir is set while neither the file nor a flag says where data is kept.
@@ -56,6 +56,7 @@ type Config struct {
 	tree    *config.Tree
 	parts   parts
 	mapping *level.Mapping
+	useless []variable
 }
 
 // Files says where the configuration comes from.
@@ -89,6 +90,7 @@ func Load(f Files) (Config, config.Mistakes) {
 		c.DataDir, c.DefaultDataDir = f.DataDir, false
 	}
 	c.parts, mistakes = c.decodeParts(env, mistakes)
+	c.useless = env.useless()
 	if tree.Root.Get("rules") == nil {
 		c.Rules = defaultRules()
 	}
@@ -202,8 +204,8 @@ func (c *Config) decodeParts(env environment, mistakes config.Mistakes) (parts, 
 			p.sinks = append(p.sinks, part)
 		}
 	}
-	if part, ok := env.statsd(); ok && c.Sinks == nil {
-		p.sinks = append(p.sinks, part)
+	if c.Sinks == nil {
+		p.sinks = append(p.sinks, env.sinks()...)
 	}
 	mistakes = append(mistakes, c.separateSinks(p.sinks)...)
 	mistakes = append(mistakes, c.pastToSend(p.sinks)...)

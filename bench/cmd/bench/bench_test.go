@@ -135,3 +135,30 @@ func TestSettledWaitsForTheLastLine(t *testing.T) {
 		t.Errorf("settled = %v, %v", got, err)
 	}
 }
+
+func TestLaboratory(t *testing.T) {
+	var order []string
+	why := laboratory(func(t testing.TB) {
+		t.Helper()
+		t.Cleanup(func() { order = append(order, "first") })
+		t.Cleanup(func() { order = append(order, "second") })
+		t.Skip("SKIP: no engine")
+		order = append(order, "never")
+	})
+	if why != "no engine" || strings.Join(order, " ") != "second first" {
+		t.Errorf("%q, %q", why, order)
+	}
+	if why := laboratory(func(t testing.TB) { t.Log("nothing") }); why != "" {
+		t.Errorf("%q", why)
+	}
+}
+
+func TestOfContainer(t *testing.T) {
+	text := []byte("# HELP container_memory_working_set_bytes x\n" +
+		"container_memory_working_set_bytes{id=\"/\",image=\"\",name=\"\"} 1 2\n" +
+		"container_memory_working_set_bytes{id=\"/docker/1\",image=\"bb:1\",name=\"a\"} 1 2\n" +
+		"container_memory_working_set_bytes{machine=\"m\",container=\"b\",id=\"1\",image=\"bb:1\",name=\"b\"} 1\n")
+	if n := len(ofContainer.FindAllIndex(text, -1)); n != 2 {
+		t.Errorf("%d containers", n)
+	}
+}

@@ -69,7 +69,7 @@ func (b *bench) weirContender() contender {
 	return contender{
 		name: "**weir**, the regex as users write it",
 		command: func(ctx context.Context, set dataset.Set) (*exec.Cmd, error) {
-			config, err := b.weirConfig(filepath.Join(set.Dir, "access-*.log"), "127.0.0.1:0", "none")
+			config, err := b.weirConfig(filepath.Join(set.Dir, "access-*.log"), "127.0.0.1:0", "keep: none")
 			if err != nil {
 				return nil, err
 			}
@@ -80,8 +80,8 @@ func (b *bench) weirContender() contender {
 }
 
 // weirConfig writes a configuration with a data folder of its own, state beside it, and
-// returns its path. Keep is what it says of the text.
-func (b *bench) weirConfig(paths, listen, keep string) (string, error) {
+// returns its path. The rest is what follows of its only rule, and of the configuration.
+func (b *bench) weirConfig(paths, listen, rest string) (string, error) {
 	dir, err := os.MkdirTemp(b.scratch, "weir-")
 	if err != nil {
 		return "", err
@@ -94,8 +94,8 @@ rules:
   - match: '{source="access"}'
     parse: {regex: '%s'}
     count: [{name: nginx.status_count, by: [status]}]
-    keep: %s
-`, filepath.Join(dir, "state"), listen, paths, dataset.Pattern, keep)
+    %s
+`, filepath.Join(dir, "state"), listen, paths, dataset.Pattern, rest)
 	path := filepath.Join(dir, "weir.yaml")
 	return path, os.WriteFile(path, []byte(config), 0o644)
 }
