@@ -1,6 +1,8 @@
 package remotewrite
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/pem"
 	"errors"
@@ -277,6 +279,30 @@ func TestTLS(t *testing.T) {
 	if err := os.WriteFile(w.config.TLS.CA, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	w.run()
+	w.receiver.has(w.past, 0)
+	// The same certificate serves as weir's own.
+	key, err := x509.MarshalPKCS8PrivateKey(secured.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	asking := httptest.NewUnstartedServer(w.receiver)
+	asking.Config.ErrorLog = log.New(io.Discard, "", 0)
+	asking.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	asking.StartTLS()
+	defer asking.Close()
+	w.config.URL = asking.URL + "/api/v1/write"
+	w.past.round()
+	w.runUntil(func() bool {
+		w.book.mu.Lock()
+		defer w.book.mu.Unlock()
+		return strings.Contains(w.book.problem, "certificate required")
+	})
+	w.config.TLS.Cert, w.config.TLS.Key = w.config.TLS.CA, name
 	w.run()
 	w.receiver.has(w.past, 0)
 	w.config.TLS.CA = filepath.Join(t.TempDir(), "none.pem")

@@ -257,11 +257,11 @@ func (r *receiver) take(all []remotewrite.Series) (samples int) {
 		r.series[key] = s
 		for _, x := range s.Samples {
 			text := fmt.Sprintf("%d:%v", x.Time, x.Value)
-			if had := r.got[key]; !slices.Contains(had, text) { // else it is sent again
-				if len(had) > 0 && had[len(had)-1] > text {
-					r.t.Errorf("%s: %s comes after %s", key, text, had[len(had)-1])
-				}
+			switch had := r.got[key]; {
+			case len(had) == 0 || had[len(had)-1] < text:
 				r.got[key] = append(had, text)
+			case !slices.Contains(had, text): // else it is sent again
+				r.t.Errorf("%s: %s comes after %s", key, text, had[len(had)-1])
 			}
 			samples++
 		}
