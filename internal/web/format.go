@@ -47,6 +47,9 @@ func rateText(v float64) string {
 	return threeDigits(v) + "/s"
 }
 
+// percent writes a share of one as a hundred.
+func percent(v float64) string { return threeDigits(v*100) + "\u00a0%" }
+
 // threeDigits writes v with about as many digits as one can tell apart.
 func threeDigits(v float64) string {
 	precision := 0
