@@ -11,35 +11,33 @@ import (
 )
 
 const (
-	// pastOf is how far back the page shows what the numbers did.
-	pastOf = time.Hour
-	// pastStep is how much of it is one step, if samples are not farther apart.
-	pastStep = time.Minute
+	// pastOf is how far back the page shows what the numbers did, pastAtLeast how far while the
+	// history is younger.
+	pastOf      = time.Hour
+	pastAtLeast = 10 * time.Minute
+	// pastSteps is how many steps that has, if samples are not farther apart.
+	pastSteps = 60
 	// pastFor is how long an answer of the history serves all who look at the page.
 	pastFor = 10 * time.Second
 )
 
 // pasts are what the history said last, by the names of the metrics. It has those alone that
-// the page has asked for the last time.
+// the page has asked for since then.
 type pasts struct {
-	history *tsdb.DB
-	each    time.Duration // a step
+	history  *tsdb.DB
+	interval time.Duration // of samples
 
 	mu    sync.Mutex // guards below; held while the history is read, so that it is read once
-	at    time.Time
+	steps tsdb.Steps // until when it was asked
 	known map[string][]tsdb.Past
-}
-
-func newPasts(history *tsdb.DB, interval time.Duration) *pasts {
-	return &pasts{history: history, each: max(pastStep, interval), known: map[string][]tsdb.Past{}}
 }
 
 // Fill implements web.Past.
 func (p *pasts) Fill(ctx context.Context, s *web.Snapshot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if age := s.Now.Sub(p.at); age > pastFor || age < 0 {
-		p.at, p.known = s.Now, map[string][]tsdb.Past{}
+	if age := s.Now.Sub(p.steps.Until); age > pastFor || age < 0 {
+		p.renew(s.Now)
 	}
 	for i := range s.Rules {
 		for j := range s.Rules[i].Counters {
@@ -49,13 +47,20 @@ func (p *pasts) Fill(ctx context.Context, s *web.Snapshot) {
 	for i := range s.Containers {
 		c := &s.Containers[i]
 		c.CPUPast = p.level(ctx, "container_cpu_usage_percent", c.Name)
-		c.MemoryPast = p.level(ctx, "container_used_memory_bytes", c.Name)
+		c.MemoryPast = p.level(ctx, "container_memory_working_set_bytes", c.Name)
 	}
-	s.PastOf = p.each * time.Duration(p.steps().N)
+	s.PastOf = time.Duration(p.steps.N) * p.steps.Each
 }
 
-func (p *pasts) steps() tsdb.Steps {
-	return tsdb.Steps{Until: p.at, Each: p.each, N: int(pastOf / p.each)}
+// renew forgets what is known, and begins anew with steps until now.
+func (p *pasts) renew(now time.Time) {
+	of := pastOf
+	if oldest, _, err := p.history.Extent(); err == nil {
+		of = min(max(now.Sub(time.UnixMilli(oldest)), pastAtLeast), pastOf)
+	}
+	each := max(of/pastSteps, p.interval)
+	p.steps = tsdb.Steps{Until: now, Each: each, N: int(of / each)}
+	p.known = map[string][]tsdb.Past{}
 }
 
 // fillCounter sets the rates of a counter's series, in what the counter is in a second.
@@ -68,7 +73,7 @@ func (p *pasts) fillCounter(ctx context.Context, c *web.Counter) {
 	for _, past := range p.read(ctx, name, p.history.Growth) {
 		rates := make([]float64, len(past.Steps))
 		for i, grown := range past.Steps {
-			rates[i] = grown / p.each.Seconds()
+			rates[i] = grown / p.steps.Each.Seconds()
 		}
 		values := make([]string, len(c.Labels))
 		for i, label := range c.Labels {
@@ -96,7 +101,7 @@ func (p *pasts) level(ctx context.Context, name, container string) []float64 {
 func (p *pasts) read(ctx context.Context, name string, ask func(context.Context, string, tsdb.Steps) ([]tsdb.Past, error)) []tsdb.Past {
 	known, ok := p.known[name]
 	if !ok {
-		known, _ = ask(ctx, name, p.steps())
+		known, _ = ask(ctx, name, p.steps)
 		p.known[name] = known
 	}
 	return known

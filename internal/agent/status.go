@@ -32,7 +32,7 @@ func (a *Agent) serve(ctx context.Context, serving *sync.WaitGroup) error {
 	}
 	deps := web.Deps{Metrics: a.registry, Status: a, Push: http.HandlerFunc(a.push), Loki: api, Prometheus: prometheus, Log: a.opts.Log}
 	if a.history != nil {
-		deps.Past = newPasts(a.history, a.current().cfg.History.Interval)
+		deps.Past = &pasts{history: a.history, interval: a.current().cfg.History.Interval}
 	}
 	h := web.Handler(cfg, deps)
 	srv, err := web.Listen(cfg, h, a.opts.Log)

@@ -34,7 +34,7 @@ func newView() *view {
 	}
 	pages := template.New("").Funcs(template.FuncMap{
 		"number": grouped, "bytes": bytesText, "rate": rateText, "duration": durationText, "ago": agoText,
-		"percent": percent, "seconds": func(s float64) string { return durationText(time.Duration(s * float64(time.Second))) },
+		"processors": processors, "seconds": func(s float64) string { return durationText(time.Duration(s * float64(time.Second))) },
 		"since": func(now, t time.Time) string { return durationText(now.Sub(t)) },
 	})
 	for _, name := range []string{"status.html", "parts.html", "form.html"} {
@@ -134,7 +134,7 @@ func (v *view) status(s Snapshot, nonce string) ([]byte, error) {
 		page.Ledger = append(page.Ledger, ledgerRow{c, inOrder(c.Dropped), inOrder(c.Events)})
 	}
 	for _, c := range s.Containers[:min(len(s.Containers), maxContainers)] {
-		page.Containers = append(page.Containers, containerView{c, sparkOf(c.CPUPast, s.PastOf, percent), sparkOf(c.MemoryPast, s.PastOf, bytesText)})
+		page.Containers = append(page.Containers, containerView{c, sparkOf(c.CPUPast, s.PastOf, processors), sparkOf(c.MemoryPast, s.PastOf, bytesText)})
 	}
 	page.MoreContainers = len(s.Containers) - len(page.Containers)
 	return v.render("status.html", page)
