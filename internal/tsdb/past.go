@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -65,7 +66,7 @@ func (d *DB) past(ctx context.Context, name string, s Steps, note func(step *flo
 		return nil, err
 	}
 	defer q.Close()
-	named, err := labels.NewMatcher(labels.MatchEqual, labels.MetricName, name)
+	named, err := labels.NewMatcher(labels.MatchEqual, model.MetricNameLabel, name)
 	if err != nil {
 		return nil, err
 	}
