@@ -232,6 +232,10 @@ func (a *aggregate) flush(hand *queue, sent func() error) error {
 func (a *aggregate) remove(hand *queue, flushes int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.removeLocked(hand, flushes)
+}
+
+func (a *aggregate) removeLocked(hand *queue, flushes int) {
 	old := a.table.Load()
 	kept := newTable(len(old.slots))
 	a.held = 0
@@ -251,10 +255,10 @@ func (a *aggregate) remove(hand *queue, flushes int) {
 
 // close puts all there is into hand and lets nothing more in.
 func (a *aggregate) close(hand *queue) {
-	a.remove(hand, 0)
 	a.mu.Lock()
-	a.closed = true
-	a.mu.Unlock()
+	defer a.mu.Unlock()
+	a.closed = true // or series would be made again that nobody looks at
+	a.removeLocked(hand, 0)
 }
 
 // size returns the number of series.

@@ -19,10 +19,8 @@ import (
 	"github.com/weirlog/weir/statsd"
 )
 
-const (
-	callers = 4
-	burst   = 2_000_000 // of all callers
-)
+// callers is how many goroutines share a burst.
+const callers = 4
 
 // shoot records a burst from several goroutines as fast as they can.
 func shoot(c *statsd.Client) {

@@ -150,28 +150,27 @@ func (c *Client) Set(name, member string, tags ...string) {
 type Timer struct {
 	client *Client
 	name   string
-	tags   []string
 	start  time.Time
 }
 
 // StartTimer starts to measure a time:
 //
-//	defer client.StartTimer("render").Stop()
-func (c *Client) StartTimer(name string, tags ...string) Timer {
+//	defer client.StartTimer("render").Stop("page:home")
+func (c *Client) StartTimer(name string) Timer {
 	if c == nil {
 		return Timer{}
 	}
-	return Timer{c, name, tags, time.Now()}
+	return Timer{c, name, time.Now()}
 }
 
 // Stop records the time since the start, and returns it. Each call records one. The zero
-// Timer records nothing.
-func (t Timer) Stop() time.Duration {
+// Timer, or that of a nil client, records nothing and returns 0.
+func (t Timer) Stop(tags ...string) time.Duration {
 	if t.client == nil {
 		return 0
 	}
 	d := time.Since(t.start)
-	t.client.Timing(t.name, d, t.tags...)
+	t.client.Timing(t.name, d, tags...)
 	return d
 }
 
