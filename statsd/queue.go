@@ -158,6 +158,13 @@ func (q *queue) waiting() (lines, bytes int) {
 	return q.lines, len(q.buf) - q.first - q.lines*headBytes
 }
 
+// len returns the number of lines in the queue.
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lines
+}
+
 // shut lets no more lines in.
 func (q *queue) shut() {
 	q.mu.Lock()

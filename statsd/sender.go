@@ -123,10 +123,10 @@ func (s *sender) sendAll() error {
 		return nil
 	}
 	waiters := len(s.waiters)
-	if err := s.send(true); err != nil {
+	if err := s.send(s.aggregate == nil); err != nil {
 		return err
 	}
-	if s.aggregate != nil {
+	if s.aggregate != nil { // what is left in the batch shares a packet with what is added up
 		if err := s.aggregate.flush(s.hand, s.sendHand); err != nil {
 			return err
 		}
@@ -294,13 +294,17 @@ func (s *sender) grumble() {
 
 // finish sends what there is until that is done or abort gives up, and counts the rest.
 func (s *sender) finish() {
+	added := newQueue(settings{Options: Options{QueueLines: maxInt, QueueBytes: maxInt}})
 	if s.aggregate != nil {
-		s.aggregate.close(s.hand)
+		s.aggregate.close(added)
 	}
-	for s.life.Err() == nil && s.left() > 0 {
+	for s.life.Err() == nil && s.left()+added.len() > 0 {
 		err := s.reconnect()
 		if err == nil {
-			err = s.send(true)
+			err = s.send(false)
+		}
+		if err == nil {
+			err = s.pump(added, true)
 		}
 		if err != nil {
 			s.lose(err)
@@ -313,7 +317,7 @@ func (s *sender) finish() {
 	if s.conn != nil {
 		_ = s.conn.Close() // the system sends what it has taken
 	}
-	s.lost = s.batch.weight() + s.hand.empty() + s.queue.empty()
+	s.lost = s.batch.weight() + s.hand.empty() + s.queue.empty() + added.empty()
 	s.queue.drop(closed, s.lost)
 	s.batch.cut(len(s.batch.buf))
 	s.count(func(shown *Stats) { shown.Connected = false })
@@ -323,11 +327,7 @@ func (s *sender) finish() {
 }
 
 // left returns how many lines are on their way.
-func (s *sender) left() int {
-	lines, _ := s.queue.waiting()
-	more, _ := s.hand.waiting()
-	return lines + more + len(s.batch.ends)
-}
+func (s *sender) left() int { return len(s.batch.ends) + s.hand.len() + s.queue.len() }
 
 // abort ends all that waits for the server.
 func (s *sender) abort() {

@@ -1,0 +1,188 @@
+package statsd_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirlog/weir/statsd"
+)
+
+// server is a StatsD server for the examples, that prints what it got, sorted.
+func server() (address string, printAll func()) {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		return "", func() { fmt.Println(err) }
+	}
+	return "udp://" + conn.LocalAddr().String(), func() {
+		defer func() { _ = conn.Close() }()
+		buf := make([]byte, 65536)
+		n, _, err := conn.ReadFrom(buf)
+		if err != nil {
+			fmt.Println(err)
+		}
+		lines := strings.Split(string(buf[:n]), "\n")
+		slices.Sort(lines)
+		fmt.Println(strings.Join(lines, "\n"))
+	}
+}
+
+func Example() {
+	address, printAll := server()
+
+	client, err := statsd.New(statsd.Options{Address: address, Prefix: "shop"})
+	if err != nil {
+		fmt.Println(err) // the options are wrong
+		return
+	}
+	for range 3 {
+		client.Incr("orders", 1, "country:fr")
+	}
+	client.Gauge("queue.length", 17)
+	client.Timing("checkout", 250*time.Millisecond)
+
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := client.Close(ctx); err != nil {
+		fmt.Println(err) // not all metrics were sent
+	}
+	printAll()
+	// Output:
+	// shop.checkout:250|ms
+	// shop.orders:3|c|#country:fr
+	// shop.queue.length:17|g
+}
+
+func ExampleClient() {
+	address, printAll := server()
+	client, err := statsd.New(statsd.Options{Address: address})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	db := client.WithPrefix("db").WithTags("pool:main")
+	db.Incr("queries", 1)
+	db.Set("users", "anna")
+	db.GaugeDelta("open", 1)
+	if err := client.Inject("raw.path", "abc", "s"); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(client.Inject("raw\npath", "1", "c") != nil)
+
+	var off *statsd.Client
+	off.Incr("nothing", 1) // a nil client is off
+
+	_ = client.Close(context.Background())
+	printAll()
+	// Output:
+	// true
+	// db.open:+1|g|#pool:main
+	// db.queries:1|c|#pool:main
+	// db.users:anna|s|#pool:main
+	// raw.path:abc|s
+}
+
+func ExampleOptions() {
+	address, printAll := server()
+	client, err := statsd.New(statsd.Options{
+		Address:   address,
+		Naming:    statsd.Sprockets, // counters.…, gauges.…, timers.…
+		Aggregate: -1,               // every call is a line
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client.Incr("hits", 1)
+	client.Incr("hits", 1)
+	client.Timing("query", 12*time.Millisecond)
+	_ = client.Close(context.Background())
+	printAll()
+	// Output:
+	// counters.hits:1|c
+	// counters.hits:1|c
+	// timers.query:12.0|ms
+}
+
+func ExampleTimer() {
+	address, printAll := server()
+	client, err := statsd.New(statsd.Options{Address: address, Prefix: "app"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	timer := client.StartTimer("import")
+	rows := 0 // the work
+	took := timer.Stop("table:users")
+	client.Gauge("import.rows", float64(rows))
+	fmt.Println(took > 0)
+	_ = client.Close(context.Background())
+	_ = printAll
+	// Output: true
+}
+
+func ExampleEvent() {
+	address, printAll := server()
+	client, err := statsd.New(statsd.Options{Address: address, Dialect: statsd.DogStatsD})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = client.Event(statsd.Event{Title: "deployed", Text: "version 1.2", Alert: "success", Tags: []string{"env:prod"}})
+	if err != nil {
+		fmt.Println(err)
+	}
+	_ = client.Close(context.Background())
+	printAll()
+	// Output: _e{8,11}:deployed|version 1.2|t:success|#env:prod
+}
+
+func ExampleServiceCheck() {
+	address, printAll := server()
+	client, err := statsd.New(statsd.Options{Address: address, Dialect: statsd.DogStatsD})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = client.ServiceCheck(statsd.ServiceCheck{Name: "db.up", Status: statsd.Critical, Message: "no answer"})
+	if err != nil {
+		fmt.Println(err)
+	}
+	_ = client.Close(context.Background())
+	printAll()
+	// Output: _sc|db.up|2|m:no answer
+}
+
+func ExampleFromEnvironment() {
+	variables := map[string]string{"STATSD_HOST": "stats", "STATSD_PROTOCOL": "udp", "STATSD_PREFIX": "shop"}
+	options, err := statsd.FromEnvironment(func(name string) (string, bool) {
+		value, set := variables[name]
+		return value, set
+	})
+	fmt.Println(options.Address, options.Prefix, options.Off, err)
+	// Output: udp://stats:8125 shop false <nil>
+}
+
+func ExampleStats() {
+	client, err := statsd.New(statsd.Options{Address: "unix:///nobody/listens/here", Aggregate: -1, QueueLines: 2})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 5 {
+		client.Incr("n", 1)
+	}
+	stats := client.Stats()
+	fmt.Println(stats.QueuedLines, "wait,", stats.Dropped.QueueFull, "were dropped")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	fmt.Println(client.Close(ctx))
+	fmt.Println(client.Stats().Dropped.Total(), "were dropped in all")
+	// Output:
+	// 2 wait, 3 were dropped
+	// statsd: close: 2 metrics were not sent
+	// 5 were dropped in all
+}
