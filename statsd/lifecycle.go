@@ -34,7 +34,7 @@ func (c *Client) Flush(ctx context.Context) error {
 	if c == nil {
 		return nil
 	}
-	s, sent := c.core.sender, make(chan struct{})
+	s, sent := c.core.sender, make(chan error, 1)
 	select {
 	case s.flushes <- sent:
 	case <-ctx.Done():
@@ -43,8 +43,8 @@ func (c *Client) Flush(ctx context.Context) error {
 		return fmt.Errorf("statsd: flush: the client is closed")
 	}
 	select {
-	case <-sent:
-		return nil
+	case err := <-sent:
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -76,8 +76,8 @@ func (c *Client) Close(ctx context.Context) error {
 		s.abort()
 		<-s.done
 	}
-	if lost := s.lost; first && lost > 0 {
-		return fmt.Errorf("statsd: close: %d metrics were not sent", lost)
+	if first {
+		return s.unsent()
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package statsd
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -29,10 +30,10 @@ type sender struct {
 
 	life     life
 	aborting sync.Once
-	stop     chan struct{}      // closed by Close: send what there is, then end
-	stopping sync.Once          //
-	flushes  chan chan struct{} // each is closed once all that came before has been sent
-	done     chan struct{}      // closed when run has returned
+	stop     chan struct{}   // closed by Close: send what there is, then end
+	stopping sync.Once       //
+	flushes  chan chan error // each gets nil once all that came before has been sent
+	done     chan struct{}   // closed when run has returned
 
 	// These are run's own.
 	conn     *connection
@@ -42,7 +43,7 @@ type sender struct {
 	pause    time.Duration // the last one between attempts
 	failed   bool          // the last attempt has; it has been logged
 	complain bool          // drops have been logged
-	waiters  []chan struct{}
+	waiters  []chan error
 	recent   recent
 	lost     uint64 // what was not sent before the end; for others once done is closed
 
@@ -56,7 +57,7 @@ func newSender(o settings, q *queue, a *aggregate) *sender {
 	return &sender{
 		settings: o, queue: q, aggregate: a,
 		life: life{make(chan struct{})}, stop: make(chan struct{}),
-		flushes: make(chan chan struct{}), done: make(chan struct{}),
+		flushes: make(chan chan error), done: make(chan struct{}),
 		batch: batch{room: o.PacketSize, stream: o.stream()},
 		hand:  newQueue(settings{Options: Options{QueueLines: maxInt, QueueBytes: maxInt, PacketSize: o.PacketSize}}),
 	}
@@ -122,7 +123,6 @@ func (s *sender) sendAll() error {
 	if s.conn == nil {
 		return nil
 	}
-	waiters := len(s.waiters)
 	if err := s.send(s.aggregate == nil); err != nil {
 		return err
 	}
@@ -134,8 +134,8 @@ func (s *sender) sendAll() error {
 			return err
 		}
 	}
-	for _, waiter := range s.waiters[:waiters] {
-		close(waiter)
+	for _, waiter := range s.waiters {
+		waiter <- nil
 	}
 	s.waiters = s.waiters[:0]
 	return nil
@@ -322,8 +322,16 @@ func (s *sender) finish() {
 	s.batch.cut(len(s.batch.buf))
 	s.count(func(shown *Stats) { shown.Connected = false })
 	for _, waiter := range s.waiters {
-		close(waiter)
+		waiter <- s.unsent()
 	}
+}
+
+// unsent is an error if not all was sent before the end.
+func (s *sender) unsent() error {
+	if s.lost == 0 {
+		return nil
+	}
+	return fmt.Errorf("statsd: close: %d metrics were not sent", s.lost)
 }
 
 // left returns how many lines are on their way.

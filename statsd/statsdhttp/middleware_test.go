@@ -91,7 +91,8 @@ func TestNamesOfRequests(t *testing.T) {
 		w.WriteHeader(http.StatusTeapot)
 	})
 	mux.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("no") })
-	requests := func(url string) {
+	requests := func(s *httptest.Server) {
+		url := s.URL
 		for _, r := range []string{"GET /users/7/posts", "POST /users/8/posts", "PUT /files/a/b", "GET /early", "BREW /files/", "b.a /files/", "GET /unknown", "DELETE /users/1/posts"} {
 			method, path, _ := strings.Cut(r, " ")
 			if _, _, err := do(t, method, url+path); err != nil {
@@ -101,13 +102,14 @@ func TestNamesOfRequests(t *testing.T) {
 		if status, body, err := do(t, "GET", url+"/panic"); err != nil || status != 500 || body != "Internal Server Error\n" {
 			t.Errorf("a panic is answered %d %q, %v", status, body, err)
 		}
+		s.Close() // waits for the handlers, which record after they have answered
 	}
 	want := []string{"users.id.posts.GET.204", "users.id.posts.POST.201", "files.path.PUT.200", "early.GET.418", "files.path.BREW.200", "files.path.OTHER.200", "panic.GET.500"}
 	for i, name := range want {
 		want[i] = "timers." + name + ":T|ms"
 	}
 	got := record(t, statsd.Options{Naming: statsd.Sprockets}, func(c *statsd.Client) {
-		requests(serve(t, statsdhttp.New(c, statsdhttp.Options{}).Wrap(mux)).URL)
+		requests(serve(t, statsdhttp.New(c, statsdhttp.Options{}).Wrap(mux)))
 	})
 	if !slices.Equal(got, want) {
 		t.Errorf("recorded\n%q, want\n%q", got, want)
@@ -118,6 +120,7 @@ func TestNamesOfRequests(t *testing.T) {
 		if _, _, err := do(t, "GET", s.URL+"/users/7/posts"); err != nil {
 			t.Error(err)
 		}
+		s.Close()
 	})
 	if want := []string{"http.request:T|ms|#handler:users.id.posts,method:GET,status:204"}; !slices.Equal(got, want) {
 		t.Errorf("recorded %q, want %q", got, want)
@@ -160,6 +163,7 @@ func TestTornado(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		s.Close()
 	})
 	if !slices.Equal(got, want) {
 		t.Errorf("recorded\n%q, want\n%q", got, want)
@@ -336,6 +340,7 @@ func TestFiles(t *testing.T) {
 				t.Errorf("%q, %v", body, err)
 			}
 		}
+		s.Close()
 	})
 	if !slices.Equal(got, []string{"file.GET.200:T|ms"}) {
 		t.Errorf("recorded %q", got)
