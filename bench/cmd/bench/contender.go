@@ -46,9 +46,11 @@ func (b *bench) contenders() []contender {
 
 // build makes the binaries that are ours.
 func (b *bench) build(ctx context.Context) error {
-	b.peer = filepath.Join(b.data, "peer")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.peer, "./cmd/peer").CombinedOutput(); err != nil {
-		return fmt.Errorf("build the peers (bench runs in its own folder): %w: %s", err, out)
+	b.peer, b.client = filepath.Join(b.data, "peer"), filepath.Join(b.data, "client")
+	for _, path := range []string{b.peer, b.client} {
+		if out, err := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/"+filepath.Base(path)).CombinedOutput(); err != nil {
+			return fmt.Errorf("build the peers (bench runs in its own folder): %w: %s", err, out)
+		}
 	}
 	if b.weir != "" {
 		return nil

@@ -130,6 +130,7 @@ type bench struct {
 	scratch  string // a folder of this run
 	messages io.Writer
 	peer     string // the peers' binary
+	client   string // that of the StatsD clients
 	table    table
 }
 
@@ -156,6 +157,9 @@ func (b *bench) measure(ctx context.Context) error {
 		if err := b.keptMixed(ctx); err != nil {
 			return err
 		}
+	}
+	if err := b.statsdCalls(ctx); err != nil {
+		return err
 	}
 	if b.follow > 0 {
 		if err := b.followed(ctx); err != nil {
