@@ -8,8 +8,6 @@ import (
 )
 
 const (
-	// frontBits is the size of the cache of series by the addresses of their strings.
-	frontBits = 10
 	// kindBits of a series' hash are its kind.
 	kindBits = 3
 	kindMask = 1<<kindBits - 1
@@ -42,7 +40,7 @@ type aggregate struct {
 	pack    bool // timers too
 	room    int  // for the values of packed timers
 
-	front [1 << frontBits]atomic.Pointer[series]
+	front [1 << slotBits]atomic.Pointer[series]
 	table atomic.Pointer[table]
 
 	// mu is held to make and to remove series.
@@ -70,21 +68,12 @@ func newTable(slots int) *table { return &table{make([]atomic.Pointer[series], s
 
 // series returns the series of a metric, or nil if there are too many or the client is
 // closed. It may be gone, which the operations on it tell; then make makes it again.
-//
-// Most calls name a metric by the same constant strings as the call before, so first comes
-// a look at where the series of strings at these addresses was found the last time. The
-// addresses only choose the slot: what is in it is compared by content.
 func (a *aggregate) series(s *scope, k kind, name string, tags []string) *series {
-	const odd = 0x9e3779b97f4a7c15
-	at := uint64(uintptr(unsafe.Pointer(unsafe.StringData(name)))) + uint64(k)
-	for i := range tags {
-		at = at*odd + uint64(uintptr(unsafe.Pointer(unsafe.StringData(tags[i]))))
-	}
-	front := &a.front[at*odd>>(64-frontBits)]
+	front := &a.front[slot(s, k, name, tags)]
 	if found := front.Load(); found != nil && found.is(s, k, name, tags) {
 		return found
 	}
-	found := a.table.Load().find(a.hash(k, name, tags), s, name, tags)
+	found := a.table.Load().find(a.hash(s, k, name, tags), s, name, tags)
 	if found == nil {
 		found = a.make(s, k, name, tags)
 	}
@@ -94,17 +83,13 @@ func (a *aggregate) series(s *scope, k kind, name string, tags []string) *series
 	return found
 }
 
-func (a *aggregate) hash(k kind, name string, tags []string) uint64 {
-	h := maphash.String(a.seed, name) + uint64(k)
-	for _, tag := range tags {
-		h = h*0x9e3779b97f4a7c15 + maphash.String(a.seed, tag)
-	}
-	return h&^uint64(kindMask) | uint64(k)
+func (a *aggregate) hash(s *scope, k kind, name string, tags []string) uint64 {
+	return hash(a.seed, s, name, tags)&^uint64(kindMask) | uint64(k)
 }
 
 // make returns the series of a metric from the newest table, or makes it.
 func (a *aggregate) make(s *scope, k kind, name string, tags []string) *series {
-	hash := a.hash(k, name, tags)
+	hash := a.hash(s, k, name, tags)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
@@ -117,11 +102,11 @@ func (a *aggregate) make(s *scope, k kind, name string, tags []string) *series {
 	if a.held >= a.max {
 		return nil
 	}
-	e := newSeries(s, k, name, tags)
-	if e == nil {
+	text, ok := newText(s, k, name, tags)
+	if !ok {
 		return nil
 	}
-	e.hash = hash
+	e := &series{text: text, hash: hash}
 	if k == counter {
 		e.cells = make([]cell, a.stripes+1)
 	}

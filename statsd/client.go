@@ -21,6 +21,7 @@ type Client struct {
 type core struct {
 	settings
 	queue     *queue
+	texts     *texts
 	aggregate *aggregate // nil if every call is a line
 	sender    *sender
 }
@@ -188,39 +189,56 @@ func (c *Client) record(k kind, m metric, r reading) {
 	if a != nil && (k == counter || k == gauge || k == set || a.pack) && a.note(&c.scope, k, m, r) {
 		return
 	}
+	c.line(k, m, r)
+}
+
+// line makes a line of a reading.
+func (c *Client) line(k kind, m metric, r reading) {
+	s, q := &c.scope, c.core.queue
+	if t := c.core.texts.find(s, k, m.name, m.tags); t != nil && len(r.member) < maxLine/4 {
+		if buf, ok := q.begin(1); ok {
+			if k.clears(s, r) {
+				buf = append(append(append(append(buf, t.head...), '0'), t.end...), '\n')
+			}
+			buf = s.appendReading(append(buf, t.head...), k, r)
+			q.end(append(buf, t.end...), 1)
+		}
+		return
+	}
 	buf, ok := c.begin(m)
 	if !ok {
 		return
 	}
-	s := &c.scope
-	if k == gauge && !r.delta && r.value < 0 && s.signed() {
-		// Of which a server takes the second line as a change from 0.
+	if k.clears(s, r) {
 		buf = append(s.appendHead(buf, k, m.name, m.tags), '0')
 		buf = append(s.appendEnd(buf, k, m.tags), '\n')
 	}
-	buf = s.appendHead(buf, k, m.name, m.tags)
-	switch {
-	case k == set:
-		buf = appendSafe(buf, r.member, inName)
-	case k == gauge && r.delta && r.value >= 0:
-		buf = appendNumber(append(buf, '+'), r.value)
-	case k == counter || k == gauge:
-		buf = appendNumber(buf, r.value)
-	default:
-		buf = s.appendValue(buf, k, r)
-	}
-	c.core.queue.end(s.appendEnd(buf, k, m.tags), 1)
+	buf = s.appendReading(s.appendHead(buf, k, m.name, m.tags), k, r)
+	q.end(s.appendEnd(buf, k, m.tags), 1)
+}
+
+// clears says whether a gauge has to be set to 0 before a reading: it is negative, and a
+// server takes a line with a sign for a change.
+func (k kind) clears(s *scope, r reading) bool {
+	return k == gauge && !r.delta && r.value < 0 && s.signed()
 }
 
 // integer makes a line of a counter's amount.
 func (c *Client) integer(name string, tags []string, n int64) {
+	s, q := &c.scope, c.core.queue
+	if t := c.core.texts.find(s, counter, name, tags); t != nil {
+		if buf, ok := q.begin(1); ok {
+			buf = strconv.AppendInt(append(buf, t.head...), n, 10)
+			q.end(append(buf, t.end...), 1)
+		}
+		return
+	}
 	buf, ok := c.begin(metric{name, tags})
 	if !ok {
 		return
 	}
-	buf = c.scope.appendHead(buf, counter, name, tags)
-	buf = strconv.AppendInt(buf, n, 10)
-	c.core.queue.end(c.scope.appendEnd(buf, counter, tags), 1)
+	buf = strconv.AppendInt(s.appendHead(buf, counter, name, tags), n, 10)
+	q.end(s.appendEnd(buf, counter, tags), 1)
 }
 
 // begin is queue.begin for a line about m, if there can be one.

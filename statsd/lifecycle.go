@@ -3,6 +3,7 @@ package statsd
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"runtime"
 )
 
@@ -17,7 +18,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &core{settings: all, queue: newQueue(all)}
+	c := &core{settings: all, queue: newQueue(all), texts: &texts{seed: maphash.MakeSeed()}}
 	if all.Aggregate > 0 {
 		c.aggregate = newAggregate(all, c.queue, runtime.GOMAXPROCS(0))
 	}

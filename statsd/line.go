@@ -40,12 +40,17 @@ type scope struct {
 	rate    float64       // at most 1
 	rated   string        // "|@0.1"; empty for 1
 	ends    [kinds]string // "|c", "|c|@0.1", with tags that stand at the end
+	mix     uint64        // for hashes: other for other prefixes, tags and rates
 }
 
 // newScope completes s, of which the dialect, naming, prefix, tags and rate are set.
 func newScope(s scope) scope {
 	if s.rate < 1 {
 		s.rated = "|@" + strconv.FormatFloat(s.rate, 'f', -1, 64)
+	}
+	s.mix = 0
+	for _, b := range []byte(s.prefix + s.tags + s.rated) {
+		s.mix = s.mix*odd + uint64(b)
 	}
 	for k := range kinds {
 		s.heads[k] = s.prefix
@@ -127,6 +132,19 @@ func appendTagInName(dst []byte, tag string) []byte {
 	}
 	dst = append(appendSafe(dst, key, inKey), '=')
 	return appendSafe(dst, value, inValue)
+}
+
+// appendReading appends the value of a line of any type.
+func (s *scope) appendReading(dst []byte, k kind, r reading) []byte {
+	switch {
+	case k == set:
+		return appendSafe(dst, r.member, inName)
+	case k == gauge && r.delta && r.value >= 0:
+		return appendNumber(append(dst, '+'), r.value)
+	case k == counter || k == gauge:
+		return appendNumber(dst, r.value)
+	}
+	return s.appendValue(dst, k, r)
 }
 
 // appendValue appends the value of a timer, histogram or distribution.

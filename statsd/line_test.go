@@ -2,6 +2,7 @@ package statsd
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math"
 	"slices"
 	"strconv"
@@ -18,7 +19,7 @@ func offline(t testing.TB, o Options) (*Client, func() []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &core{settings: all, queue: newQueue(all)}
+	c := &core{settings: all, queue: newQueue(all), texts: &texts{seed: maphash.MakeSeed()}}
 	c.sender = newSender(all, c.queue, nil) // not run
 	if all.Aggregate > 0 {
 		c.aggregate = newAggregate(all, c.queue, 2)
@@ -336,6 +337,13 @@ func FuzzLine(f *testing.F) {
 			t.Helper()
 			call()
 			got := lines()
+			if o.Aggregate < 0 && len(got) == 1 {
+				call() // from here on the text is remembered
+				call()
+				if again := lines(); len(again) != 2 || again[0] != got[0] || again[1] != got[0] {
+					t.Fatalf("%s: first %q, then %q", k.code(), got, again)
+				}
+			}
 			drops := c.core.queue.drops[invalid] + c.core.queue.drops[tooLong]
 			c.core.queue.drops = [causes]uint64{}
 			if len(got) == 0 && drops == 1 {

@@ -2,6 +2,7 @@ package statsd
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 )
 
@@ -23,12 +24,21 @@ type queue struct {
 	dropOldest                 bool
 
 	mu       sync.Mutex
-	buf      []byte // lines with their heads, from first on
-	first    int
+	chunks   [][]byte // lines with their heads; never none
+	first    int      // where the oldest line is in the first chunk
+	spare    []byte   // an empty chunk, or nil
 	lines    int
+	bytes    int // of the lines
 	shutDown bool
 	drops    [causes]uint64
 }
+
+const (
+	// chunkBytes is from when on a chunk takes no further line.
+	chunkBytes = 64 << 10
+	// chunkRoom is what a chunk has for its last line without growing.
+	chunkRoom = 1 << 10
+)
 
 // cause says why a metric was dropped.
 type cause uint8
@@ -47,12 +57,12 @@ func newQueue(o settings) *queue {
 		wake:     make(chan struct{}, 1),
 		maxLines: o.QueueLines, maxBytes: o.QueueBytes, dropOldest: o.DropOldest,
 		enough: min(o.PacketSize, o.QueueBytes/2),
+		chunks: make([][]byte, 1),
 	}
 }
 
-// begin locks the queue and makes room for a line of at most maxLine bytes, which stands for
-// weight metrics. It returns the
-// buffer to append the line to, or false, unlocked, if the line has been dropped.
+// begin locks the queue and makes room for a line that stands for weight metrics. It returns
+// the buffer to append the line to, or false, unlocked, if the line has been dropped.
 func (q *queue) begin(weight uint16) ([]byte, bool) {
 	q.mu.Lock()
 	if q.shutDown {
@@ -60,7 +70,7 @@ func (q *queue) begin(weight uint16) ([]byte, bool) {
 		q.mu.Unlock()
 		return nil, false
 	}
-	for q.lines >= q.maxLines || len(q.buf)-q.first-q.lines*headBytes >= q.maxBytes {
+	for q.lines >= q.maxLines || q.bytes >= q.maxBytes {
 		if !q.dropOldest || q.lines == 0 {
 			q.drops[queueFull] += uint64(weight)
 			q.mu.Unlock()
@@ -70,28 +80,42 @@ func (q *queue) begin(weight uint16) ([]byte, bool) {
 		q.drops[oldest] += uint64(lost)
 		q.pop(len(line))
 	}
-	if q.first > cap(q.buf)/2 && cap(q.buf)-len(q.buf) < headBytes+maxLine {
-		// Half of the buffer is what has been sent: what is left moves to its start.
-		n := copy(q.buf, q.buf[q.first:])
-		q.buf, q.first = q.buf[:n], 0
+	tail := q.chunks[len(q.chunks)-1]
+	if len(tail) >= chunkBytes || tail == nil {
+		tail = q.grow()
 	}
-	return append(q.buf, 0, 0, 0, 0), true
+	return append(tail, 0, 0, 0, 0), true
+}
+
+// grow adds a chunk, or makes the first.
+func (q *queue) grow() (tail []byte) {
+	if tail, q.spare = q.spare, nil; tail == nil {
+		tail = make([]byte, 0, chunkBytes+chunkRoom)
+	}
+	if q.chunks[0] == nil {
+		q.chunks[0] = tail
+	} else {
+		q.chunks = append(q.chunks, tail)
+	}
+	return tail
 }
 
 // end takes the line that has been appended to what begin returned, and unlocks the queue.
 func (q *queue) end(buf []byte, weight uint16) {
-	line := buf[len(q.buf)+headBytes:]
+	tail := &q.chunks[len(q.chunks)-1]
+	head := buf[len(*tail):]
+	line := head[headBytes:]
 	if len(line) > maxLine {
 		q.drops[tooLong] += uint64(weight)
 		q.mu.Unlock()
 		return
 	}
-	head := buf[len(q.buf):]
 	binary.LittleEndian.PutUint16(head, uint16(len(line)))
 	binary.LittleEndian.PutUint16(head[2:], weight)
 	was := q.lines == 0 || q.full()
-	q.buf = buf
+	*tail = buf
 	q.lines++
+	q.bytes += len(line)
 	tell := q.lines == 1 || !was && q.full()
 	q.mu.Unlock()
 	if tell {
@@ -104,7 +128,7 @@ func (q *queue) end(buf []byte, weight uint16) {
 
 // full says whether there is a packet's worth, or half of what the queue takes.
 func (q *queue) full() bool {
-	return len(q.buf)-q.first >= q.enough || q.lines >= q.maxLines/2
+	return q.bytes >= q.enough || q.lines >= q.maxLines/2
 }
 
 // drop counts metrics that never became lines.
@@ -116,7 +140,7 @@ func (q *queue) drop(why cause, weight uint64) {
 
 // front returns the oldest line. The queue is locked and not empty.
 func (q *queue) front() (line []byte, weight uint16) {
-	head := q.buf[q.first:]
+	head := q.chunks[0][q.first:]
 	n := int(binary.LittleEndian.Uint16(head))
 	return head[headBytes : headBytes+n], binary.LittleEndian.Uint16(head[2:])
 }
@@ -125,9 +149,17 @@ func (q *queue) front() (line []byte, weight uint16) {
 func (q *queue) pop(n int) {
 	q.first += headBytes + n
 	q.lines--
-	if q.lines == 0 {
-		q.buf, q.first = q.buf[:0], 0
+	q.bytes -= n
+	if q.first < len(q.chunks[0]) {
+		return
 	}
+	q.first = 0
+	if len(q.chunks) == 1 {
+		q.chunks[0] = q.chunks[0][:0]
+		return
+	}
+	q.spare = q.chunks[0][:0]
+	q.chunks = slices.Delete(q.chunks, 0, 1)
 }
 
 // take moves lines to b until it is full or the queue is empty. It returns how many are left.
@@ -155,7 +187,7 @@ func (q *queue) isFull() bool {
 func (q *queue) waiting() (lines, bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.lines, len(q.buf) - q.first - q.lines*headBytes
+	return q.lines, q.bytes
 }
 
 // len returns the number of lines in the queue.

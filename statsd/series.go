@@ -11,13 +11,8 @@ import (
 
 // series is one metric with one set of tags.
 type series struct {
+	text
 	hash  uint64
-	scope *scope
-	kind  kind
-	name  string
-	tags  []string
-	head  string // of its lines, up to the value
-	end   string // of its lines, from the value on
 	cells []cell // of a counter
 
 	idle int // flushes without news; the sender's
@@ -36,32 +31,6 @@ type series struct {
 type cell struct {
 	n atomic.Int64
 	_ [56]byte // to the end of the cache line
-}
-
-// newSeries returns a series with strings of its own, or nil if it has no name or its lines
-// are too long: then calls go on to where that is counted.
-func newSeries(s *scope, k kind, name string, tags []string) *series {
-	size := len(name)
-	for _, tag := range tags {
-		size += len(tag)
-	}
-	if name == "" || size > maxLine/2 {
-		return nil
-	}
-	e := &series{scope: s, kind: k, name: strings.Clone(name)}
-	for _, tag := range tags {
-		e.tags = append(e.tags, strings.Clone(tag))
-	}
-	e.head = string(s.appendHead(nil, k, name, tags))
-	e.end = string(s.appendEnd(nil, k, tags))
-	if 2*(len(e.head)+len(e.end)) > maxLine/2 {
-		return nil
-	}
-	return e
-}
-
-func (e *series) is(s *scope, k kind, name string, tags []string) bool {
-	return e.kind == k && e.name == name && slices.Equal(e.tags, tags) && e.scope.same(s)
 }
 
 // add is count for a series; it fails when that is gone.
