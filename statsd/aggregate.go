@@ -11,8 +11,9 @@ const (
 	// kindBits of a series' hash are its kind.
 	kindBits = 3
 	kindMask = 1<<kindBits - 1
-	// maxStripes bounds the cells of a counter. Each is a cache line.
-	maxStripes = 8
+	// fewStripes and manyStripes are how many cells a counter has, each a cache line: where
+	// there are few processors, and where there are more than four.
+	fewStripes, manyStripes = 8, 16
 	// maxAdd is the largest amount that is added to a cell: 2^38 of them fit in it.
 	maxAdd = 1 << 24
 	// dead is what the cells of a counter hold once it is no longer looked at. Whoever
@@ -55,11 +56,10 @@ type table struct {
 }
 
 func newAggregate(o settings, q *queue, processors int) *aggregate {
-	a := &aggregate{queue: q, seed: maphash.MakeSeed(), stripes: 1, max: o.MaxSeries, pack: o.PackTimers, room: min(o.PacketSize, maxLine)}
-	for a.stripes < uint64(min(8*processors, maxStripes)) {
-		a.stripes *= 2
+	a := &aggregate{queue: q, seed: maphash.MakeSeed(), stripes: fewStripes - 1, max: o.MaxSeries, pack: o.PackTimers, room: min(o.PacketSize, maxLine)}
+	if processors > 4 {
+		a.stripes = manyStripes - 1
 	}
-	a.stripes--
 	a.table.Store(newTable(64))
 	return a
 }

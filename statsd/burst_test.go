@@ -131,6 +131,40 @@ func TestBurstOverUDP(t *testing.T) {
 	t.Logf("%.1f %% received in %d datagrams", float64(received.Load())*100/burst, datagrams.Load())
 }
 
+// TestBurstOverUnixDatagrams: there the system makes the sender wait, and nothing is lost
+// that was sent.
+func TestBurstOverUnixDatagrams(t *testing.T) {
+	s := listenPackets(t, "unixgram")
+	c := start(t, statsd.Options{Address: s.address, Aggregate: -1})
+	received := make(chan int, 1)
+	go func() {
+		n, buf := 0, make([]byte, 65536)
+		for {
+			k, _, err := s.conn.ReadFrom(buf)
+			if err != nil || string(buf[:k]) == "last" {
+				received <- n
+				return
+			}
+			n += 1 + bytes.Count(buf[:k], []byte{'\n'})
+		}
+	}()
+	shoot(c)
+	end(t, c)
+	last, err := net.Dial("unixgram", s.conn.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = last.Close() }()
+	if _, err := io.WriteString(last, "last"); err != nil {
+		t.Fatal(err)
+	}
+	got, stats := <-received, c.Stats()
+	if uint64(got) != stats.Sent || stats.Sent+stats.Dropped.Total() != burst {
+		t.Errorf("%d received of %d; %+v", got, burst, stats)
+	}
+	t.Logf("%.1f %% received", float64(got)*100/burst)
+}
+
 // goodbye makes the receiver end after all that was sent before.
 func goodbye(t *testing.T, to *net.UDPConn) {
 	t.Helper()

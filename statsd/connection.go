@@ -13,9 +13,9 @@ import (
 const (
 	// dialTimeout bounds one attempt to connect, the lookup of the name included.
 	dialTimeout = 5 * time.Second
-	// writeTimeout is how long a server may not take anything before the connection is
-	// given up.
-	writeTimeout = 10 * time.Second
+	// patience is how long a server may not take, or not acknowledge, anything before the
+	// connection is given up.
+	patience = 10 * time.Second
 	// lookupEvery is how often the host name of a UDP server is looked up again. Others
 	// are when they are connected to again.
 	lookupEvery = time.Minute
@@ -43,10 +43,11 @@ func (l life) Err() error {
 type connection struct {
 	endpoint
 	net.Conn
-	life   life
-	made   time.Time
-	broken chan error // has room for the one error that reading ends with
-	frame  []byte
+	life     life
+	patience time.Duration
+	made     time.Time
+	broken   chan error // has room for the one error that reading ends with
+	frame    []byte
 }
 
 // connect dials. After a datagram was refused, it asks with an empty line first whether
@@ -62,7 +63,14 @@ func (s *sender) connect(probe bool) (*connection, error) {
 			return nil, err
 		}
 	}
-	c := &connection{endpoint: s.endpoint, Conn: conn, life: s.life, made: time.Now(), broken: make(chan error, 1)}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		// Somewhat less than what Stats.Uncertain looks back to.
+		if err := giveUpAfter(tcp, s.patience*4/5); err != nil {
+			_ = conn.Close() // nothing was sent
+			return nil, err
+		}
+	}
+	c := &connection{endpoint: s.endpoint, Conn: conn, life: s.life, patience: s.patience, made: time.Now(), broken: make(chan error, 1)}
 	go c.watch()
 	return c, nil
 }
@@ -96,7 +104,7 @@ func (c *connection) watch() {
 
 // write gives b to the system and returns how much of it was taken.
 func (c *connection) write(b []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := c.SetWriteDeadline(time.Now().Add(c.patience)); err != nil {
 		return 0, err
 	}
 	if c.life.Err() != nil { // or abort's deadline has just been overwritten

@@ -3,6 +3,7 @@ package statsd_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"strings"
@@ -108,7 +109,7 @@ func ExampleOptions() {
 }
 
 func ExampleTimer() {
-	address, printAll := server()
+	address, _ := server()
 	client, err := statsd.New(statsd.Options{Address: address, Prefix: "app"})
 	if err != nil {
 		fmt.Println(err)
@@ -120,7 +121,6 @@ func ExampleTimer() {
 	client.Gauge("import.rows", float64(rows))
 	fmt.Println(took > 0)
 	_ = client.Close(context.Background())
-	_ = printAll
 	// Output: true
 }
 
@@ -185,4 +185,36 @@ func ExampleStats() {
 	// 2 wait, 3 were dropped
 	// statsd: close: 2 metrics were not sent
 	// 5 were dropped in all
+}
+
+func ExampleDialect() {
+	for _, dialect := range []statsd.Dialect{statsd.StatsD, statsd.Graphite, statsd.Influx} {
+		address, printAll := server()
+		client, err := statsd.New(statsd.Options{Address: address, Dialect: dialect})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		client.Incr("hits", 1, "status:200", "cached")
+		_ = client.Close(context.Background())
+		printAll()
+	}
+	// Output:
+	// hits:1|c|#status:200,cached
+	// hits;status=200;cached=true:1|c
+	// hits,status=200,cached=true:1|c
+}
+
+func ExampleDrops() {
+	client, err := statsd.New(statsd.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client.Gauge("ratio", math.NaN())
+	client.Incr(strings.Repeat("x", 10_000), 1)
+	drops := client.Stats().Dropped
+	fmt.Println(drops.Invalid, "invalid,", drops.TooLong, "too long,", drops.Total(), "in all")
+	_ = client.Close(context.Background())
+	// Output: 1 invalid, 1 too long, 2 in all
 }

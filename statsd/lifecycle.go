@@ -18,15 +18,20 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newClient(all), nil
+}
+
+// newClient starts a client.
+func newClient(all settings) *Client {
 	c := &core{settings: all, queue: newQueue(all), texts: &texts{seed: maphash.MakeSeed()}}
 	if all.Aggregate > 0 {
 		c.aggregate = newAggregate(all, c.queue, runtime.GOMAXPROCS(0))
 	}
 	c.sender = newSender(all, c.queue, c.aggregate)
-	s := scope{dialect: o.Dialect, naming: o.Naming, prefix: safePrefix(o.Prefix), rate: 1}
-	s.tags = string(s.appendTags(nil, o.Tags, false))
+	s := scope{dialect: all.Dialect, naming: all.Naming, prefix: safePrefix(all.Prefix), rate: 1}
+	s.tags = string(s.appendTags(nil, all.Tags, false))
 	go c.sender.run()
-	return &Client{scope: newScope(s), core: c}, nil
+	return &Client{scope: newScope(s), core: c}
 }
 
 // Flush sends all that was recorded before it, and returns when the system has taken it.

@@ -116,6 +116,7 @@ const (
 type settings struct {
 	Options
 	endpoint
+	patience time.Duration
 }
 
 // resolve checks o and fills in its defaults.
@@ -163,7 +164,7 @@ func (o Options) resolve() (settings, error) {
 	case o.PacketSize == 0:
 		o.PacketSize = defaultPacket
 	}
-	return settings{o, e}, nil
+	return settings{o, e, patience}, nil
 }
 
 func orDefault[T comparable](v, def T) T {

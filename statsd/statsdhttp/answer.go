@@ -43,9 +43,14 @@ func (a *answer) implicit() {
 	}
 }
 
-// final is the status once the handler has returned.
-func (a *answer) final() int {
-	a.implicit()
+// final is the status once the handler has returned, or panicked.
+func (a *answer) final(failure any) int {
+	switch {
+	case failure != nil:
+		return http.StatusInternalServerError
+	case a.status == 0:
+		return http.StatusOK
+	}
 	return a.status
 }
 
@@ -53,9 +58,7 @@ func (a *answer) final() int {
 // the connection without sending what it has buffered. After http.ErrAbortHandler nothing
 // is written: that panic asks for the connection to be closed.
 func (a *answer) fail(failure any) {
-	untouched := a.status == 0
-	a.status = http.StatusInternalServerError
-	if !untouched || failure == http.ErrAbortHandler {
+	if a.status != 0 || failure == http.ErrAbortHandler {
 		return
 	}
 	text := http.StatusText(http.StatusInternalServerError) + "\n"

@@ -77,12 +77,11 @@ func (m *Middleware) wrap(next http.Handler, name func(*http.Request) string) ht
 		answer := &answer{ResponseWriter: w}
 		defer func() {
 			failure := recover()
+			status := answer.final(failure)
+			outer.Pattern = r.Pattern // others around this one look for it, too
+			m.record(name(r), r.Method, status, time.Since(start))
 			if failure != nil {
 				answer.fail(failure)
-			}
-			outer.Pattern = r.Pattern // others around this one look for it, too
-			m.record(name(r), r.Method, answer.final(), time.Since(start))
-			if failure != nil {
 				panic(failure)
 			}
 		}()
