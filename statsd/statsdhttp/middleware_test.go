@@ -221,8 +221,7 @@ func TestTakenOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := record(t, statsd.Options{}, func(c *statsd.Client) {
 				over := make(chan struct{})
-				s := serve(t, statsdhttp.New(c, statsdhttp.Options{}).WrapNamed("ws", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					defer close(over)
+				measured := statsdhttp.New(c, statsdhttp.Options{}).WrapNamed("ws", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					conn, rw, err := hijack(w)
 					if err != nil {
 						t.Error(err)
@@ -234,7 +233,11 @@ func TestTakenOver(t *testing.T) {
 					if err := errors.Join(err, readErr, writeErr, rw.Flush(), conn.Close()); err != nil {
 						t.Error(err)
 					}
-				})))
+				}))
+				s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					defer close(over) // the server does not wait for who has taken over
+					measured.ServeHTTP(w, r)
+				}))
 				conn, err := net.Dial("tcp", s.Listener.Addr().String())
 				if err != nil {
 					t.Fatal(err)
