@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -93,10 +94,12 @@ func (b *bench) statsdCalls(ctx context.Context) error {
 // are compared with.
 func clientRow(runs []clientRun, ours map[bool]time.Duration, addsUp bool) row {
 	var cpu, wall []time.Duration
-	var peak, arrived, dropped, allocs []int64
+	var peak, arrived, allocs []int64
+	told := true
 	for _, r := range runs {
 		cpu, wall, peak = append(cpu, r.perCall()), append(wall, time.Duration(r.NsPerCall*1000)), append(peak, r.Peak)
-		arrived, dropped, allocs = append(arrived, r.arrived), append(dropped, r.Dropped), append(allocs, int64(r.Allocs*10+0.5))
+		arrived, allocs = append(arrived, r.arrived), append(allocs, int64(r.Allocs*10+0.5))
+		told = told && r.arrived+r.Dropped == r.calls
 	}
 	if ours[addsUp] == 0 {
 		ours[addsUp] = median(cpu)
@@ -107,10 +110,10 @@ func clientRow(runs []clientRun, ours map[bool]time.Duration, addsUp bool) row {
 	}
 	called := runs[0].calls
 	r.counts = fmt.Sprintf("%.1f %% arrived", float64(median(arrived))*100/float64(called))
-	switch lost, said := called-median(arrived), median(dropped); {
-	case lost == 0:
+	switch {
+	case slices.Min(arrived) == called:
 		r.counts = "all arrived"
-	case said >= lost:
+	case told:
 		r.counts += ", the rest is counted"
 	default:
 		r.counts += ", the rest is not told"
