@@ -109,7 +109,7 @@ func TestServerDownAtStart(t *testing.T) {
 		if text := <-got; text != want.String() {
 			t.Errorf("received %d bytes, want %d", len(text), want.Len())
 		}
-		if n := strings.Count(log.String(), "no connection"); n != 1 || strings.Count(log.String(), "again") != 1 {
+		if n := strings.Count(log.String(), "no connection"); n != 1 || strings.Count(log.String(), "again") != 1 || strings.Count(log.String(), "queue of metrics is full") != 1 {
 			t.Errorf("the log:\n%s", log.String())
 		}
 	})

@@ -123,7 +123,8 @@ type settings struct {
 func (o Options) resolve() (settings, error) {
 	var problems []error
 	say := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	e, err := parseAddress(orDefault(o.Address, defaultAddress))
+	o.Address = orDefault(o.Address, defaultAddress)
+	e, err := parseAddress(o.Address)
 	if err != nil {
 		say("Address %q: %w", o.Address, err)
 	}

@@ -42,7 +42,8 @@ type sender struct {
 	refused  bool
 	pause    time.Duration // the last one between attempts
 	failed   bool          // the last attempt has; it has been logged
-	complain bool          // drops have been logged
+	told     uint64        // drops that have been logged
+	telling  bool          // the queue has been full since
 	waiters  []chan error
 	recent   recent
 	lost     uint64 // what was not sent before the end; for others once done is closed
@@ -98,7 +99,6 @@ func (s *sender) run() {
 			err = s.sendAll()
 		case <-adding:
 			err = s.sendAll()
-			s.grumble()
 		case <-soon.C:
 			armed = false
 			err = s.send(true)
@@ -115,6 +115,7 @@ func (s *sender) run() {
 			s.lose(err)
 			retry.Reset(s.nextPause())
 		}
+		s.grumble()
 	}
 }
 
@@ -153,7 +154,7 @@ func (s *sender) send(all bool) error {
 	if err := s.lookUp(); err != nil {
 		return err
 	}
-	if err := s.pump(s.hand, all); err != nil {
+	if err := s.pump(s.hand, false); err != nil {
 		return err
 	}
 	return s.pump(s.queue, all)
@@ -281,15 +282,12 @@ func (s *sender) grumble() {
 		return
 	}
 	s.queue.mu.Lock()
-	full, drops := s.queue.lines >= s.queue.maxLines/2, s.queue.drops[queueFull]+s.queue.drops[oldest]
+	room, drops := s.queue.lines < s.queue.maxLines/2, s.queue.drops[queueFull]+s.queue.drops[oldest]
 	s.queue.mu.Unlock()
-	switch {
-	case !full:
-		s.complain = false
-	case !s.complain && drops > 0:
-		s.complain = true
-		s.Logger.Warn("statsd queue is full, metrics are dropped", "dropped_metrics", drops)
+	if drops > s.told && !s.telling {
+		s.Logger.Warn("the queue of metrics is full, some are dropped", "dropped_metrics", drops)
 	}
+	s.told, s.telling = drops, !room && (s.telling || drops > s.told)
 }
 
 // finish sends what there is until that is done or abort gives up, and counts the rest.
