@@ -36,17 +36,17 @@ type sender struct {
 	done     chan struct{}   // closed when run has returned
 
 	// These are run's own.
-	conn     *connection
-	batch    batch
-	hand     *queue
-	refused  bool
-	pause    time.Duration // the last one between attempts
-	failed   bool          // the last attempt has; it has been logged
-	told     uint64        // drops that have been logged
-	telling  bool          // the queue has been full since
-	waiters  []chan error
-	recent   recent
-	lost     uint64 // what was not sent before the end; for others once done is closed
+	conn    *connection
+	batch   batch
+	hand    *queue
+	refused bool
+	pause   time.Duration // the last one between attempts
+	failed  bool          // the last attempt has; it has been logged
+	told    uint64        // drops that have been logged
+	telling bool          // the queue has been full since
+	waiters []chan error
+	recent  recent
+	lost    uint64 // what was not sent before the end; for others once done is closed
 
 	// mu guards what Stats shows, and writing, which abort interrupts.
 	mu      sync.Mutex
