@@ -20,10 +20,10 @@ var layers = []layer{
 	{"record disk retry", ""},
 	{"metric match", "record"},
 	{"config", ""},
-	{"codec/jsontext codec/rfc3339", ""}, // what several formats are made of
+	{"codec/jsontext codec/packed codec/rfc3339", ""}, // what several formats are made of
 	{"codec/scan", "record codec/jsontext"},
 	{"codec/*", "record codec/jsontext codec/rfc3339 codec/scan"},
-	{"follow dockerapi", ""},
+	{"follow dockerapi", "codec/packed"},
 	{"ledger", "metric"},
 	{"flow", "record metric disk ledger"},
 	{"logfile", "record metric retry config codec/* follow ledger flow"},
@@ -47,6 +47,8 @@ var modules = []module{
 	{"github.com/coder/websocket", "internal/web/loki", "live tails over WebSocket, as Loki's clients ask for them"},
 	{"github.com/goccy/go-yaml", "internal/config", "YAML with positions, for file:line:col"},
 	{"github.com/klauspost/compress", "internal/codec/compress", "zstd for kept text, snappy for Loki's push"},
+	{"github.com/prometheus/common", "internal/tsdb", "durations and label names as Prometheus reads them"},
+	{"github.com/prometheus/prometheus", "internal/tsdb", "the time series database and PromQL"},
 	{"github.com/spf13/cobra", "cmd/weir", "commands, flags, help and completion"},
 	{"github.com/rogpeppe/go-internal", inTests, "script tests of the command"},
 }

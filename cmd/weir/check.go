@@ -48,13 +48,20 @@ func (p *process) printSummary(s agent.Summary) error {
 		fmt.Fprintf(&b, "%s: fine\n", strings.Join(s.Files, ", "))
 	}
 	for _, c := range s.Components {
-		fmt.Fprintf(&b, "%-6s %s (%s)\n", c.Kind, c.Name, c.Type)
+		fmt.Fprintf(&b, "%-6s %s (%s)", c.Kind, c.Name, c.Type)
+		if c.To != "" {
+			b.WriteString(" sends the numbers to " + c.To)
+		}
+		b.WriteByte('\n')
 	}
 	b.WriteString("keeps  " + s.Journal.Size + " of text")
 	if s.Journal.Age != "" {
 		b.WriteString(" for " + s.Journal.Age)
 	}
 	b.WriteString(", as long as " + s.Journal.Free + " of the disk are free\n")
+	if h := s.History; h != nil {
+		b.WriteString("keeps  numbers every " + h.Interval + " for " + h.Age + " in " + h.Size + "\n")
+	}
 	for _, r := range s.Rules {
 		fmt.Fprintf(&b, "rule   %s for %s\n", r.Name, r.Match)
 		if r.Parser != "" {

@@ -31,7 +31,9 @@ import (
 	"github.com/weirlog/weir/internal/reader"
 	"github.com/weirlog/weir/internal/record"
 	"github.com/weirlog/weir/internal/sink/file"
+	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/sink/statsd"
+	"github.com/weirlog/weir/internal/tsdb"
 )
 
 // drainTime is how long commits and sinks may take once sources have ended.
@@ -56,8 +58,11 @@ type Agent struct {
 	registry *metric.Registry
 	ledger   *ledger.Ledger
 	journal  *journal.Journal
-	tallies  tallies
-	batches  *flow.Pool
+	history  *tsdb.DB // nil where none is kept
+	// historyInterval is how far its rounds are apart: what it was when weir started.
+	historyInterval time.Duration
+	tallies         tallies
+	batches         *flow.Pool
 
 	changing sync.Mutex                                   // held while a generation is started, replaced or drained
 	feed     func() (context.Context, context.CancelFunc) // made by Run: what sources end with; guarded by changing
@@ -87,7 +92,12 @@ func New(cfg Config, o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := showArchive(a.registry, a.journal.Archive()); err != nil {
+	err = showArchive(a.registry, a.journal.Archive())
+	if err == nil {
+		a.history, err = a.newHistory(cfg)
+		a.historyInterval = cfg.History.Interval
+	}
+	if err != nil {
 		return nil, errors.Join(err, a.journal.Close())
 	}
 	a.batches = flow.NewPool(runtime.GOMAXPROCS(0) + 1)
@@ -132,7 +142,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	go func() { committing <- a.journal.Run(background) }()
 	var serving sync.WaitGroup
 	serving.Go(func() { a.expire(background) })
+	a.remember(background, &serving)
 	if !a.opts.Once {
+		a.announce()
 		if err := a.serve(background, &serving); err != nil {
 			abandon()
 			serving.Wait()
@@ -224,7 +236,8 @@ func (a *Agent) Reload(ctx context.Context, cfg Config) error {
 	return err
 }
 
-// forgetStates removes what sinks kept for numbers that they no longer send.
+// forgetStates removes what sinks kept for numbers that they no longer send, and what sources
+// kept that are gone.
 func (a *Agent) forgetStates(g *generation) {
 	used := map[string]bool{}
 	for _, s := range g.sinks {
@@ -232,9 +245,13 @@ func (a *Agent) forgetStates(g *generation) {
 			used[key] = true
 		}
 	}
-	for _, prefix := range []string{statsd.StatePrefix, reader.StatePrefix, file.StatePrefix} {
+	sources := map[string]bool{}
+	for _, s := range g.sources {
+		sources[s.name] = true
+	}
+	for _, prefix := range []string{statsd.StatePrefix, reader.StatePrefix, file.StatePrefix, remotewrite.StatePrefix, sourcePrefix} {
 		for _, key := range a.journal.Stored(prefix) {
-			if !used[key] {
+			if !used[key] && !sources[sourceOf(key)] {
 				a.journal.Store(key, nil)
 			}
 		}
@@ -279,6 +296,8 @@ func (a *Agent) compatible(old, cfg Config) error {
 		return restartError{"the http section is another one"}
 	case cfg.Journal != old.Journal:
 		return restartError{"the journal section is another one"}
+	case cfg.History != old.History:
+		return restartError{"the history section is another one"}
 	}
 	return nil
 }

@@ -1,15 +1,19 @@
 package agent
 
 import (
+	"time"
+
 	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/journal"
 	"github.com/weirlog/weir/internal/ledger"
 	filesink "github.com/weirlog/weir/internal/sink/file"
+	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/sink/statsd"
 	"github.com/weirlog/weir/internal/source/docker"
 	"github.com/weirlog/weir/internal/source/file"
 	"github.com/weirlog/weir/internal/source/push"
+	"github.com/weirlog/weir/internal/tsdb"
 )
 
 // The catalogue: every component that a configuration can name.
@@ -20,8 +24,9 @@ var (
 		"push":   sourceEntry(push.Default, nil, newPush),
 	}
 	sinkTypes = map[string]func(*config.Node, environment) (sinkPart, config.Mistakes){
-		"file":   sinkEntry(filesink.Default, newFileSink),
-		"statsd": sinkEntry(statsd.Default, newStatsd),
+		"file":         sinkEntry(filesink.Default, newFileSink),
+		"remote_write": sinkEntry(remotewrite.Default, newRemoteWrite),
+		"statsd":       sinkEntry(statsd.Default, newStatsd),
 	}
 )
 
@@ -53,6 +58,10 @@ type sinkDeps struct {
 	ledger *ledger.Component
 	rules  []*rule
 	state  *journal.Journal
+
+	history  *tsdb.DB // nil where none is kept
+	interval time.Duration
+	version  string
 }
 
 // newStatsd gives a StatsD sink the numbers of all rules.

@@ -29,6 +29,8 @@ type Config struct {
 	HTTP web.Config `yaml:"http"`
 	// Journal bounds the text that is kept on this node, of all streams together.
 	Journal Journal `yaml:"journal"`
+	// History is the past of the numbers, of which PromQL can ask.
+	History History `yaml:"history"`
 	// LevelMapping is a JSON file of keywords that say which lines of which containers are
 	// errors and warnings; all other lines of containers are info, and rules are not asked:
 	// {"default_mapping": {"error_keywords": ["ERROR"], "warning_keywords": ["WARN"]},
@@ -45,7 +47,7 @@ type Config struct {
 	Rules []Rule `yaml:"rules"`
 	// Sinks are where the numbers are sent, by name; the type defaults to the name.
 	// Default: a StatsD sink where the environment names a server (STATSD_HOST, or
-	// DD_AGENT_HOST, DD_DOGSTATSD_URL), else none.
+	// DD_AGENT_HOST, DD_DOGSTATSD_URL), a file sink where it names LOGS_DIR, else none.
 	Sinks map[string]config.Node `yaml:"sinks"`
 
 	// DefaultDataDir is set while neither the file nor a flag says where data is kept.
@@ -54,6 +56,7 @@ type Config struct {
 	tree    *config.Tree
 	parts   parts
 	mapping *level.Mapping
+	useless []variable
 }
 
 // Files says where the configuration comes from.
@@ -79,7 +82,7 @@ func Load(f Files) (Config, config.Mistakes) {
 	tree, mistakes := config.Load(config.Options{Env: f.Env, Whole: []string{"sources", "sinks"}}, f.Paths...)
 	env := environment{f.Env}
 	c := Config{Node: env.or(f.Hostname, "MACHINE_NAME"), DataDir: env.dataDir(), HTTP: env.web(f.Token),
-		Journal: defaultJournal(), LevelMapping: env.or("", levelMappingVariable), tree: tree}
+		Journal: defaultJournal(), History: defaultHistory(), LevelMapping: env.or("", levelMappingVariable), tree: tree}
 	c.HTTP.Insecure = f.Insecure
 	mistakes = append(mistakes, config.Decode(tree.Root, &c)...)
 	c.DefaultDataDir = tree.Root.Get("data_dir") == nil
@@ -87,6 +90,7 @@ func Load(f Files) (Config, config.Mistakes) {
 		c.DataDir, c.DefaultDataDir = f.DataDir, false
 	}
 	c.parts, mistakes = c.decodeParts(env, mistakes)
+	c.useless = env.useless()
 	if tree.Root.Get("rules") == nil {
 		c.Rules = defaultRules()
 	}
@@ -200,10 +204,12 @@ func (c *Config) decodeParts(env environment, mistakes config.Mistakes) (parts, 
 			p.sinks = append(p.sinks, part)
 		}
 	}
-	if part, ok := env.statsd(); ok && c.Sinks == nil {
-		p.sinks = append(p.sinks, part)
+	if c.Sinks == nil {
+		p.sinks = append(p.sinks, env.sinks()...)
 	}
-	return p, append(append(mistakes, c.separateSinks(p.sinks)...), c.ownPatterns(p)...)
+	mistakes = append(mistakes, c.separateSinks(p.sinks)...)
+	mistakes = append(mistakes, c.pastToSend(p.sinks)...)
+	return p, append(mistakes, c.ownPatterns(p)...)
 }
 
 // choose returns the type of a component and its settings. A component without settings

@@ -1,11 +1,15 @@
 package agent
 
 import (
+	"fmt"
 	"net"
+	"path"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/weirlog/weir/internal/config"
+	filesink "github.com/weirlog/weir/internal/sink/file"
 	"github.com/weirlog/weir/internal/sink/statsd"
 	"github.com/weirlog/weir/internal/source/docker"
 	"github.com/weirlog/weir/internal/web"
@@ -56,12 +60,86 @@ func (e environment) docker(c *docker.Config) {
 	if v := e.or("", "DOCKER_TLS_VERIFY"); v != "" && c.TLS.CertDir != "" {
 		c.TLS.Verify = true
 	}
-	if since, err := time.ParseDuration(e.or("", "DEFAULT_LOGS_SINCE_NOW") + "s"); err == nil && since >= 0 {
-		c.Start = since.String()
+	if n, ok := e.number("DEFAULT_LOGS_SINCE_NOW", 0); ok {
+		c.Start = (time.Duration(n) * time.Second).String()
 	}
-	if every, err := time.ParseDuration(e.or("", "METRICS_COLLECTION_INTERVAL") + "s"); err == nil && every >= time.Second {
-		c.StatsInterval = every
+	if n, ok := e.number("METRICS_COLLECTION_INTERVAL", 1); ok {
+		c.StatsInterval = time.Duration(n) * time.Second
 	}
+	for name, to := range map[string]*string{metricsStamp: &c.LastMetricsFile, logsStamp: &c.LastLogsFile} {
+		if file := e.or("", name); path.IsAbs(file) {
+			*to = file
+		}
+	}
+}
+
+// The files whose content is the time at which something was read last.
+const (
+	metricsStamp = "LAST_METRICS_COLLECTED_AT_FILE"
+	logsStamp    = "LAST_LOGS_COLLECTED_AT_FILE"
+)
+
+// maxNumber bounds the numbers of variables, so that they make no overflow: a hundred years of
+// seconds, 3 GB.
+const maxNumber = 100 * 366 * 24 * 3600
+
+// number returns the whole number that a variable has, if it is at least least.
+func (e environment) number(name string, least int64) (int64, bool) {
+	n, err := strconv.ParseInt(e.or("", name), 10, 64)
+	return n, err == nil && n >= least && n <= maxNumber
+}
+
+// numbers are the variables that have a whole number, for the sources and sinks of one type.
+var numbers = []struct {
+	name, what string
+	least      int64
+	typ        string
+}{
+	{"METRICS_COLLECTION_INTERVAL", "seconds", 1, "docker"},
+	{"DEFAULT_LOGS_SINCE_NOW", "seconds", 0, "docker"},
+	{"LOGS_CONTAINER_MAX_FILES", "files", 0, "file"},
+	{"LOGS_CONTAINER_MAX_FILE_SIZE", "bytes", 0, "file"},
+}
+
+// misspelt returns the mistakes in numbers and paths that are used.
+func (e environment) misspelt(p parts) (all config.Mistakes) {
+	used := map[string]bool{}
+	for _, s := range p.sources {
+		used["docker"] = used["docker"] || s.typ == "docker"
+	}
+	for _, s := range p.sinks {
+		used["file"] = used["file"] || s.typ == "file" && s.name == logsSink
+	}
+	wrong := func(name, message string) {
+		all = append(all, config.Mistake{Position: config.Position{File: "environment"}, Path: name, Message: message})
+	}
+	for _, name := range []string{metricsStamp, logsStamp} {
+		if file := e.or("", name); file != "" && !path.IsAbs(file) && used["docker"] {
+			wrong(name, fmt.Sprintf("%q: give an absolute path, as /run/weir/last", file))
+		}
+	}
+	for _, n := range numbers {
+		if _, ok := e.number(n.name, n.least); !ok && used[n.typ] && e.or("", n.name) != "" {
+			wrong(n.name, fmt.Sprintf("%q: give a whole number of %s, at least %d", e.or("", n.name), n.what, n.least))
+		}
+	}
+	return all
+}
+
+// variable is one that is set and has no effect, and why.
+type variable struct{ name, reason string }
+
+// useless returns the variables of the collector before that are set and have no effect.
+func (e environment) useless() (all []variable) {
+	for _, v := range []variable{
+		{"LOGS_COLLECTION_INTERVAL", "logs are followed, and read as they are written"},
+		{"MAX_COLLECTOR_THREADS", "containers are measured side by side anyway"},
+	} {
+		if e.or("", v.name) != "" {
+			all = append(all, v)
+		}
+	}
+	return all
 }
 
 // mistakes returns what is wrong with the values of variables that are used: components
@@ -82,10 +160,45 @@ func (e environment) mistakes(c Config, fileHas func(key string) bool) config.Mi
 	if !fileHas("http") {
 		check(c.HTTP, "METRICS_EXPORTER_PORT")
 	}
+	all = append(all, e.misspelt(c.parts)...)
+	if part, ok := e.files(); ok && !fileHas("sinks") {
+		check(part.settings.(filesink.Config), "LOGS_DIR", "LOGS_CONTAINER_MAX_FILES", "LOGS_CONTAINER_MAX_FILE_SIZE")
+	}
 	if part, ok := e.statsd(); ok && !fileHas("sinks") {
 		check(part.settings.(statsd.Config), "STATSD_HOST", "STATSD_PORT", "STATSD_PROTOCOL", "STATSD_PREFIX", "DD_DOGSTATSD_URL", "DD_AGENT_HOST", "DD_DOGSTATSD_PORT")
 	}
 	return all
+}
+
+// sinks returns those that the environment describes.
+func (e environment) sinks() (all []sinkPart) {
+	if part, ok := e.statsd(); ok {
+		all = append(all, part)
+	}
+	if part, ok := e.files(); ok {
+		all = append(all, part)
+	}
+	return all
+}
+
+// logsSink is the name of the sink that LOGS_DIR makes.
+const logsSink = "logs"
+
+// files returns the sink that writes the logs of containers where the collector before did:
+// LOGS_DIR/web/web.log, web.log.1, ….
+func (e environment) files() (sinkPart, bool) {
+	c := filesink.Default()
+	if c.Dir = e.or("", "LOGS_DIR"); c.Dir == "" {
+		return sinkPart{}, false
+	}
+	c.Match = `{container=~".+"}`
+	if n, ok := e.number("LOGS_CONTAINER_MAX_FILES", 0); ok {
+		c.MaxFiles = int(n)
+	}
+	if n, ok := e.number("LOGS_CONTAINER_MAX_FILE_SIZE", 0); ok {
+		c.MaxSize = config.Bytes(n)
+	}
+	return sinkPart{name: logsSink, typ: "file", settings: c, build: func(d sinkDeps) (outlet, error) { return newFileSink(c, d) }}, true
 }
 
 // statsd returns the sink that the variables of StatsD and DogStatsD clients describe, if

@@ -105,7 +105,7 @@ func (a *Agent) addSource(g *generation, p sourcePart, mapping *level.Mapping) e
 	}
 	var err error
 	s.Source, err = p.build(flow.Deps{
-		Name: p.name, Log: a.opts.Log.With("source", p.name), Ledger: c, Metrics: a.registry, Batches: a.batches, Sync: a.journal.Sync, Hurry: a.journal.Archive().Hurry,
+		Name: p.name, Log: a.opts.Log.With("source", p.name), Ledger: c, Metrics: a.registry, State: sourceState{a.journal, p.name}, Batches: a.batches, Sync: a.journal.Sync, Hurry: a.journal.Archive().Hurry,
 		Once: a.opts.Once, Own: ownDirs(a.dataDir, g.cfg.parts.sinks), First: len(a.journal.Load("settled/"+p.name)) == 0,
 	})
 	if err != nil {
@@ -117,7 +117,10 @@ func (a *Agent) addSource(g *generation, p sourcePart, mapping *level.Mapping) e
 
 func (a *Agent) addSink(g *generation, p sinkPart) error {
 	c := a.ledger.Component("sink", p.name, p.typ)
-	out, err := p.build(sinkDeps{name: p.name, ledger: c, rules: g.rules, state: a.journal})
+	out, err := p.build(sinkDeps{
+		name: p.name, ledger: c, rules: g.rules, state: a.journal,
+		history: a.history, interval: a.historyInterval, version: a.opts.Version,
+	})
 	if err != nil {
 		return err
 	}

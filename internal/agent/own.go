@@ -87,15 +87,24 @@ func fixedPart(pattern string) string {
 	return filepath.Dir(pattern)
 }
 
-// within tells whether a path is dir or in it.
+// within tells whether a path is dir or in it, whatever links lead there.
 func within(path, dir string) bool {
+	rest, err := filepath.Rel(resolved(dir), resolved(path))
+	return err == nil && rest != ".." && !strings.HasPrefix(rest, "../")
+}
+
+// resolved returns where a path leads. What of it does not exist yet leads nowhere else.
+func resolved(path string) string {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return false
+		return path // there is no current directory: the path as it is written
 	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return false
+	for there, rest := path, ""; ; there, rest = filepath.Dir(there), filepath.Join(filepath.Base(there), rest) {
+		if at, err := filepath.EvalSymlinks(there); err == nil {
+			return filepath.Join(at, rest)
+		}
+		if there == filepath.Dir(there) {
+			return path
+		}
 	}
-	rest, err := filepath.Rel(dir, path)
-	return err == nil && rest != ".." && !strings.HasPrefix(rest, "../")
 }

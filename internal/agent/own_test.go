@@ -13,14 +13,26 @@ import (
 
 // TestSinksAreApart: two file sinks in one directory would destroy each other's lines.
 func TestSinksAreApart(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/a", link); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	inside := filepath.Join(t.TempDir(), "inside")
+	if err := os.Symlink(dir, inside); err != nil {
+		t.Fatal(err)
+	}
 	for dirs, wrong := range map[[2]string]bool{
-		{"/a/b", "/a/b"}:        true,
-		{"/a/b", "/a/./b/"}:     true,
-		{"/a/b", "/a/b/c"}:      true,
-		{"/a/b/c", "/a/b/d/.."}: true,
-		{"/a/b", "/a/bc"}:       false,
-		{"/a/b", "/a/c"}:        false,
-		{"b", "./b"}:            true,
+		{dir + "/out", inside + "/out/new"}: true,
+		{dir + "/out", inside + "/new"}:     false,
+		{dir, link}:                         false, // which leads nowhere yet
+		{"/a/b", "/a/b"}:                    true,
+		{"/a/b", "/a/./b/"}:                 true,
+		{"/a/b", "/a/b/c"}:                  true,
+		{"/a/b/c", "/a/b/d/.."}:             true,
+		{"/a/b", "/a/bc"}:                   false,
+		{"/a/b", "/a/c"}:                    false,
+		{"b", "./b"}:                        true,
 	} {
 		_, mistakes := loaded(t, "sources: {push: {}}\nsinks:\n  x: {type: file, dir: "+dirs[0]+"}\n  y: {type: file, dir: "+dirs[1]+"}\n  s: {type: statsd, address: 'udp://127.0.0.1:1'}\n")
 		want := ""

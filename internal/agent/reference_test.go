@@ -31,9 +31,14 @@ Where the file is silent these environment variables are honoured, among them th
 | ` + "`DOCKER_HOST`, `DOCKER_CERT_PATH`, `DOCKER_TLS_VERIFY`" + ` | ` + "`host` and `tls`" + ` of docker sources |
 | ` + "`DEFAULT_LOGS_SINCE_NOW`" + ` | ` + "`start`" + ` of docker sources, in seconds |
 | ` + "`METRICS_COLLECTION_INTERVAL`" + ` | ` + "`stats_interval`" + ` of docker sources, in seconds |
+| ` + "`LAST_METRICS_COLLECTED_AT_FILE`, `LAST_LOGS_COLLECTED_AT_FILE`" + ` | ` + "`last_metrics_file` and `last_logs_file`" + ` of docker sources |
 | ` + "`LOG_LEVELS_MAPPING_PATH`" + ` | ` + "`level_mapping`" + ` |
 | ` + "`STATSD_HOST`, `STATSD_PORT` (8125), `STATSD_PROTOCOL` (tcp), `STATSD_PREFIX`, `STATSD_ENABLED`" + ` | a statsd sink, where the file has no sinks |
 | ` + "`DD_DOGSTATSD_URL`, or `DD_AGENT_HOST` and `DD_DOGSTATSD_PORT`" + ` | the same |
+| ` + "`LOGS_DIR`, `LOGS_CONTAINER_MAX_FILES` (10), `LOGS_CONTAINER_MAX_FILE_SIZE` (10485760)" + ` | a file sink with the logs of containers, where the file has no sinks |
+| ` + "`LOGS_COLLECTION_INTERVAL`, `MAX_COLLECTOR_THREADS`" + ` | nothing: they are named in the log at the start |
+
+A number that is none is a mistake of the configuration, as in a file.
 
 `
 

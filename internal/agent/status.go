@@ -26,12 +26,19 @@ func (a *Agent) serve(ctx context.Context, serving *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
-	h := web.Handler(cfg, web.Deps{Metrics: a.registry, Status: a, Push: http.HandlerFunc(a.push), Loki: api, Log: a.opts.Log})
+	prometheus, err := a.newPrometheus()
+	if err != nil {
+		return err
+	}
+	h := web.Handler(cfg, web.Deps{Metrics: a.registry, Status: a, Push: http.HandlerFunc(a.push), Loki: api, Prometheus: prometheus, Log: a.opts.Log})
 	srv, err := web.Listen(cfg, h, a.opts.Log)
 	if err != nil {
 		return err
 	}
-	a.opts.Log.Info("listening", "page", "http://"+linkHost(srv.Addr())+"/")
+	host := linkHost(srv.Addr())
+	_, port, _ := net.SplitHostPort(host)
+	a.opts.Log.Info("listening", "page", "http://"+host+"/")
+	a.opts.Log.Info("metrics are exported", "port", port, "url", "http://"+host+"/metrics")
 	if cfg.Insecure && cfg.Token == "" {
 		a.opts.Log.Warn("the page and the APIs are open to everyone who can reach them", "address", srv.Addr().String(), "remedy", "set http.token, and leave http.insecure out")
 	}

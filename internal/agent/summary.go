@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/config/reference"
+	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/web"
 )
 
@@ -18,7 +19,9 @@ type Summary struct {
 	Components []PartSummary `json:"components"`
 	// Journal says how much text is kept.
 	Journal JournalSummary `json:"journal"`
-	Rules   []RuleSummary  `json:"rules"`
+	// History says how much of the past of the numbers is kept; nil where none is.
+	History *HistorySummary `json:"history,omitempty"`
+	Rules   []RuleSummary   `json:"rules"`
 }
 
 // JournalSummary is how much text a node keeps, as text with units.
@@ -28,11 +31,20 @@ type JournalSummary struct {
 	Free string `json:"free"`
 }
 
+// HistorySummary is how much of the past of the numbers a node keeps, as text with units.
+type HistorySummary struct {
+	Size     string `json:"size"`
+	Age      string `json:"age"`
+	Interval string `json:"interval"`
+}
+
 // PartSummary is one source or sink.
 type PartSummary struct {
 	Kind string `json:"kind"`
 	Name string `json:"name"`
 	Type string `json:"type"`
+	// To is where a sink of remote write sends, and in which version.
+	To string `json:"to,omitempty"`
 }
 
 // RuleSummary is one rule: what it parses with, and the metrics it makes.
@@ -55,6 +67,9 @@ func Summarize(cfg Config) (Summary, error) {
 	if cfg.Journal.Age > 0 {
 		s.Journal.Age = config.FormatDuration(cfg.Journal.Age)
 	}
+	if h := cfg.History; !h.None {
+		s.History = &HistorySummary{Size: h.Size.String(), Age: config.FormatDuration(h.Age), Interval: config.FormatDuration(h.Interval)}
+	}
 	reg, _, err := scratch(cfg.Node)
 	if err != nil {
 		return s, err
@@ -64,10 +79,14 @@ func Summarize(cfg Config) (Summary, error) {
 		return s, err
 	}
 	for _, p := range cfg.parts.sources {
-		s.Components = append(s.Components, PartSummary{"source", p.name, p.typ})
+		s.Components = append(s.Components, PartSummary{Kind: "source", Name: p.name, Type: p.typ})
 	}
 	for _, p := range cfg.parts.sinks {
-		s.Components = append(s.Components, PartSummary{"sink", p.name, p.typ})
+		sink := PartSummary{Kind: "sink", Name: p.name, Type: p.typ}
+		if c, ok := p.settings.(remotewrite.Config); ok {
+			sink.To = c.URL + ", " + string(c.Protocol)
+		}
+		s.Components = append(s.Components, sink)
 	}
 	for _, r := range rules {
 		sum := RuleSummary{Name: r.Name, Match: r.selector.String()}
@@ -121,11 +140,12 @@ func Effective(cfg Config, asJSON bool) ([]byte, error) {
 		DataDir string               `yaml:"data_dir"`
 		HTTP    web.Config           `yaml:"http"`
 		Journal Journal              `yaml:"journal"`
+		History History              `yaml:"history"`
 		Mapping string               `yaml:"level_mapping"`
 		Sources map[string]component `yaml:"sources"`
 		Rules   []Rule               `yaml:"rules"`
 		Sinks   map[string]component `yaml:"sinks"`
-	}{cfg.Node, cfg.DataDir, cfg.HTTP, cfg.Journal, cfg.LevelMapping, sources, cfg.Rules, sinks}, cfg.tree)
+	}{cfg.Node, cfg.DataDir, cfg.HTTP, cfg.Journal, cfg.History, cfg.LevelMapping, sources, cfg.Rules, sinks}, cfg.tree)
 	var b bytes.Buffer
 	if !asJSON {
 		err := config.WriteYAML(&b, plain)
@@ -146,7 +166,7 @@ var comments []byte
 // Reference returns the book of the configuration, for the JSON Schema and the manual.
 func Reference() (*reference.Book, error) {
 	book := &reference.Book{
-		Root:     Config{HTTP: environment{unset}.web(""), Journal: defaultJournal()},
+		Root:     Config{HTTP: environment{unset}.web(""), Journal: defaultJournal(), History: defaultHistory()},
 		Variants: map[string][]reference.Variant{},
 	}
 	for _, typ := range slices.Sorted(maps.Keys(sourceTypes)) {

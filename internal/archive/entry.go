@@ -5,6 +5,8 @@ import (
 	"errors"
 	"hash/crc32"
 	"math"
+
+	"github.com/weirlog/weir/internal/codec/packed"
 )
 
 // An index file is one entry a block: the length of its payload and the payload's CRC-32C,
@@ -95,99 +97,34 @@ func parseEntry(b []byte) (e block, n int, err error) {
 	if crc32.Checksum(payload, castagnoli) != binary.LittleEndian.Uint32(b[4:]) || size == 0 || payload[0] == 0 || payload[0] > entryVersion {
 		return e, 0, errEntry
 	}
-	r := reader{b: payload[1:]}
-	flags := r.uvarint()
+	r := reader{packed.Reader{Rest: payload[1:]}}
+	flags := r.Uvarint()
 	e.Sorted, e.Weighted = flags&entrySorted != 0, flags&entryWeighted != 0
-	e.First, e.Records, e.Gaps = r.uvarint(), r.int(), r.int()
+	e.First, e.Records, e.Gaps = r.Uvarint(), r.int(), r.int()
 	e.Bytes, e.BodyBytes = r.int(), r.int()
 	e.frameAt, e.frameBytes, e.frameSum = r.offset(), r.int(), r.uint32()
 	e.gramsAt, e.gramsBytes, e.gramsSum = r.offset(), r.int(), r.uint32()
-	e.MinTime, e.MaxTime, e.written = r.varint(), r.varint(), r.varint()
+	e.MinTime, e.MaxTime, e.written = r.Varint(), r.Varint(), r.Varint()
 	for i := range e.Levels {
 		e.Levels[i] = r.int()
 	}
-	if r.bad {
+	if r.Failed() {
 		return block{}, 0, errEntry
 	}
 	if payload[0] == 1 {
 		e.fields = []byte{0}
 	}
-	e.fields = append(e.fields, r.b...)
+	e.fields = append(e.fields, r.Rest...)
 	return e, n, nil
 }
 
-// reader takes values off the front of b; once something does not fit it is bad and
-// returns zeros.
-type reader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *reader) fail() { r.bad, r.b = true, nil }
-
-func (r *reader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) varint() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
+// reader takes what entries, states, and parts of the log are made of.
+type reader struct{ packed.Reader }
 
 // int returns a number that fits four bytes.
-func (r *reader) int() int {
-	v := r.uvarint()
-	if v > math.MaxInt32 {
-		r.fail()
-		return 0
-	}
-	return int(v)
-}
+func (r *reader) int() int { return int(r.Most(math.MaxInt32)) }
 
-func (r *reader) uint32() uint32 {
-	v := r.uvarint()
-	if v > math.MaxUint32 {
-		r.fail()
-		return 0
-	}
-	return uint32(v)
-}
+func (r *reader) uint32() uint32 { return uint32(r.Most(math.MaxUint32)) }
 
 // offset returns a place in a file.
-func (r *reader) offset() int64 {
-	v := r.uvarint()
-	if v > math.MaxInt64/2 {
-		r.fail()
-		return 0
-	}
-	return int64(v)
-}
-
-// count returns a number of things of at least one byte each, so never more than there are
-// bytes left.
-func (r *reader) count() int {
-	v := r.uvarint()
-	if v > uint64(len(r.b)) {
-		r.fail()
-		return 0
-	}
-	return int(v)
-}
-
-func (r *reader) bytes() []byte {
-	n := r.count()
-	b := r.b[:n:n]
-	r.b = r.b[n:]
-	return b
-}
+func (r *reader) offset() int64 { return int64(r.Most(math.MaxInt64 / 2)) }

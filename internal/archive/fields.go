@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"slices"
 	"strings"
+
+	"github.com/weirlog/weir/internal/codec/packed"
 )
 
 // What a block's index says of stored fields is bounded, whatever comes in: a push may bring
@@ -217,14 +219,14 @@ func parseFields(b []byte) (f Fields) {
 	if b[0] != 0 {
 		return Fields{Many: true}
 	}
-	r := fieldReader{reader{b: b[1:]}, string(b)}
-	for n := r.count(); n > 0 && !r.bad; n-- {
+	r := fieldReader{reader{packed.Reader{Rest: b[1:]}}, string(b)}
+	for n := r.Count(); n > 0 && !r.Failed(); n-- {
 		f.Facets = append(f.Facets, r.facet())
 	}
-	for n := r.count(); n > 0 && !r.bad; n-- {
+	for n := r.Count(); n > 0 && !r.Failed(); n-- {
 		f.Open = append(f.Open, r.string())
 	}
-	if r.bad || len(r.b) > 0 {
+	if r.Failed() || len(r.Rest) > 0 {
 		return Fields{Many: true}
 	}
 	return f
@@ -237,17 +239,17 @@ type fieldReader struct {
 }
 
 func (r *fieldReader) string() string {
-	n := r.count()
-	at := len(r.text) - len(r.b)
-	r.b = r.b[n:]
+	n := r.Count()
+	at := len(r.text) - len(r.Rest)
+	r.Rest = r.Rest[n:]
 	return r.text[at : at+n]
 }
 
 func (r *fieldReader) facet() Facet {
 	f := Facet{Name: r.string()}
-	n := r.count()
+	n := r.Count()
 	f.Values = make([]FacetValue, 0, min(n, maxValues))
-	for ; n > 0 && !r.bad; n-- {
+	for ; n > 0 && !r.Failed(); n-- {
 		f.Values = append(f.Values, FacetValue{Value: r.string(), Records: r.int()})
 	}
 	return f

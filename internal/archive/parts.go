@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/codec/packed"
 )
 
 // The kinds of what a log holds about a stream. Each is followed by a number, or by byte
@@ -36,24 +37,24 @@ var errParts = errors.New("the log does not follow its format")
 
 // part takes the next part from r.
 func (r *reader) part() (p part, err error) {
-	p.kind, r.b = r.b[0], r.b[1:]
+	p.kind, r.Rest = r.Rest[0], r.Rest[1:]
 	switch p.kind {
 	case partText:
-		p.text = r.bytes()
+		p.text = r.Bytes()
 	case partBlock:
-		entry := r.bytes()
-		p.grams, p.frame = r.bytes(), r.bytes()
+		entry := r.Bytes()
+		p.grams, p.frame = r.Bytes(), r.Bytes()
 		if p.block, _, err = parseEntry(entry); err != nil {
 			return p, err
 		}
 	case partDrop, partMissed:
 		p.number = uint64(r.offset())
 	case partRest:
-		p.number, p.text = uint64(r.offset()), r.bytes()
+		p.number, p.text = uint64(r.offset()), r.Bytes()
 	default:
-		r.fail()
+		r.Fail()
 	}
-	if r.bad {
+	if r.Failed() {
 		return p, errParts
 	}
 	return p, nil
@@ -61,7 +62,7 @@ func (r *reader) part() (p part, err error) {
 
 // eachPart calls do for what log has, up to the first part that is damaged.
 func eachPart(log []byte, do func(p *part)) error {
-	for r := (reader{b: log}); len(r.b) > 0; {
+	for r := (reader{packed.Reader{Rest: log}}); len(r.Rest) > 0; {
 		p, err := r.part()
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/codec/compress"
+	"github.com/weirlog/weir/internal/codec/packed"
 	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/record"
 )
@@ -69,16 +70,16 @@ func (s *Stream) tailSum() (uint32, error) {
 var emptyState = []byte{1, 0, 0, 0, 0, 1, 0, 0}
 
 func parseState(b []byte) (st state, err error) {
-	r := reader{b: b}
-	st.next, st.segment = r.uvarint(), r.uvarint()
+	r := reader{packed.Reader{Rest: b}}
+	st.next, st.segment = r.Uvarint(), r.Uvarint()
 	for i := range st.size {
 		st.size[i] = r.offset()
 	}
-	st.tailFirst, st.tailBytes, st.tailSum = r.uvarint(), r.int(), r.uint32()
-	if len(r.b) > 0 {
-		st.missed, st.from = r.uvarint(), r.uvarint()
+	st.tailFirst, st.tailBytes, st.tailSum = r.Uvarint(), r.int(), r.uint32()
+	if len(r.Rest) > 0 {
+		st.missed, st.from = r.Uvarint(), r.Uvarint()
 	}
-	if r.bad || len(r.b) > 0 {
+	if r.Failed() || len(r.Rest) > 0 {
 		return state{}, errors.New("the state of a stream does not follow its format")
 	}
 	return st, nil

@@ -364,3 +364,16 @@ func TestLargeMessageMemoryIsReturned(t *testing.T) {
 		t.Errorf("%d bytes are held for one long message", cap(d.long))
 	}
 }
+
+func TestEngine(t *testing.T) {
+	c := engine(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", "1.41")
+		if strings.HasSuffix(r.URL.Path, "/version") {
+			io.WriteString(w, fixture(t, "version.json"))
+		}
+	}))
+	e, err := c.Engine(t.Context())
+	if err != nil || e.Version == "" || e.API != "1.41" || e.System != "linux/amd64" || e.Kernel == "" {
+		t.Errorf("%+v, %v", e, err)
+	}
+}

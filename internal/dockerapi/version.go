@@ -83,6 +83,23 @@ func (c *Client) askVersion(ctx context.Context) (string, error) {
 	return v.ApiVersion, nil
 }
 
+// Engine is what an engine says of itself.
+type Engine struct {
+	Version string // "28.2.2"
+	API     string // the newest that it speaks
+	System  string // "linux/amd64"
+	Kernel  string
+}
+
+// Engine asks the engine what it is.
+func (c *Client) Engine(ctx context.Context) (Engine, error) {
+	var v struct{ Version, ApiVersion, Os, Arch, KernelVersion string }
+	if err := c.getJSON(ctx, "/version", nil, &v); err != nil {
+		return Engine{}, fmt.Errorf("ask for the engine's version: %w", err)
+	}
+	return Engine{Version: v.Version, API: v.ApiVersion, System: v.Os + "/" + v.Arch, Kernel: v.KernelVersion}, nil
+}
+
 // choose returns the newest version that both sides speak, by what the engine offers.
 func choose(offered string) (string, error) {
 	theirs, ok := parseVersion(offered)

@@ -96,6 +96,15 @@ type Line interface {
 	Close(forget bool)
 }
 
+// State keeps small values of one component over restarts and reloads. What was stored is durable
+// after the next commit.
+type State interface {
+	// Load returns what was stored under key, nil if nothing was.
+	Load(key string) []byte
+	// Store replaces it; an empty value removes it.
+	Store(key string, value []byte)
+}
+
 // Deps is all that a component sees of the world.
 type Deps struct {
 	// Name is the component's name in the configuration.
@@ -106,6 +115,8 @@ type Deps struct {
 	Ledger *ledger.Component
 	// Metrics is where a source of numbers puts them; they are not part of any commit.
 	Metrics *metric.Registry
+	// State is what the component keeps beside the positions of its inputs.
+	State State
 	// Batches bounds the memory of all sources together.
 	Batches *Pool
 	// Once asks a source to read what exists to its end, from its beginning, and return.

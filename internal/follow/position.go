@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+
+	"github.com/weirlog/weir/internal/codec/packed"
 )
 
 // A position is a version byte, the logical position, the files that are not done with
@@ -131,29 +133,29 @@ func (d digest) append(dst []byte) []byte {
 // Resume sets a new log to go on from an encoded position, with the bytes from the logical
 // position at on being read again. Files are looked for at the first Look.
 func (l *Log) Resume(position []byte, at int64) error {
-	d := decoder{rest: position}
-	if d.byte() != positionVersion {
+	d := decoder{packed.Reader{Rest: position}}
+	if d.Byte() != positionVersion {
 		return errPosition
 	}
 	pos := d.size()
-	files := make([]*file, d.count(maxPositionFiles))
+	files := make([]*file, d.most(maxPositionFiles))
 	for i := range files {
 		files[i] = d.file()
 	}
-	runs := make([]run, d.count(maxPositionRuns))
+	runs := make([]run, d.most(maxPositionRuns))
 	for i := range runs {
-		n := d.count(maxPositionFiles)
+		n := d.most(maxPositionFiles)
 		runs[i] = run{at: pos - d.size(), off: d.size()}
 		if n >= len(files) || runs[i].at < 0 || i > 0 && runs[i].at <= runs[i-1].at {
 			return errPosition
 		}
 		runs[i].file = files[n]
 	}
-	marks := make([]mark, d.count(maxPositionMarks))
+	marks := make([]mark, d.most(maxPositionMarks))
 	for i := range marks {
-		marks[i] = mark{fileID{dev: d.uvarint(), ino: d.uvarint()}, d.digest(headBytes)}
+		marks[i] = mark{fileID{dev: d.Uvarint(), ino: d.Uvarint()}, d.digest(headBytes)}
 	}
-	if d.failed || len(d.rest) > 0 {
+	if d.Failed() || len(d.Rest) > 0 {
 		return errPosition
 	}
 	for i, r := range runs {
@@ -180,75 +182,27 @@ func nextAt(runs []run, i int, pos int64) int64 {
 	return pos
 }
 
-type decoder struct {
-	rest   []byte
-	failed bool
-}
-
-func (d *decoder) byte() byte {
-	if len(d.rest) == 0 {
-		d.failed = true
-		return 0
-	}
-	b := d.rest[0]
-	d.rest = d.rest[1:]
-	return b
-}
-
-func (d *decoder) uvarint() uint64 {
-	v, n := binary.Uvarint(d.rest)
-	if n <= 0 {
-		d.failed, d.rest = true, nil
-		return 0
-	}
-	d.rest = d.rest[n:]
-	return v
-}
+// decoder takes what a position is made of.
+type decoder struct{ packed.Reader }
 
 // size is a number of bytes. Sums of two must not overflow.
-func (d *decoder) size() int64 {
-	v := d.uvarint()
-	if v > math.MaxInt64/4 {
-		d.failed = true
-		return 0
-	}
-	return int64(v)
-}
+func (d *decoder) size() int64 { return int64(d.Most(math.MaxInt64 / 4)) }
 
-func (d *decoder) count(most int) int {
-	v := d.uvarint()
-	if v > uint64(most) {
-		d.failed = true
-		return 0
-	}
-	return int(v)
-}
+func (d *decoder) most(n int) int { return int(d.Most(uint64(n))) }
 
 func (d *decoder) digest(most int) digest {
-	n := d.count(most)
-	if len(d.rest) < 8 {
-		d.failed, d.rest = true, nil
-		return digest{}
-	}
-	sum := binary.LittleEndian.Uint64(d.rest)
-	d.rest = d.rest[8:]
-	return digest{n: n, sum: sum}
+	return digest{n: d.most(most), sum: d.Fixed64()}
 }
 
 func (d *decoder) file() *file {
-	flags := d.byte()
+	flags := d.Byte()
 	f := &file{final: flags&flagFinal != 0, done: flags&flagDone != 0, end: ending(flags >> endShift)}
-	f.id = fileID{dev: d.uvarint(), ino: d.uvarint()}
+	f.id = fileID{dev: d.Uvarint(), ino: d.Uvarint()}
 	f.off, f.seen = d.size(), d.size()
-	v, n := binary.Varint(d.rest)
-	if n <= 0 {
-		d.failed = true
-		return f
-	}
-	f.mtime, d.rest = v, d.rest[n:]
+	f.mtime = d.Varint()
 	f.head, f.before = d.digest(headBytes), d.digest(beforeBytes)
 	if int64(f.before.n) > f.off || f.end >= endings {
-		d.failed = true
+		d.Fail()
 	}
 	return f
 }

@@ -1,12 +1,14 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"math"
 	"time"
 
+	"github.com/weirlog/weir/internal/codec/packed"
 	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
 )
@@ -233,133 +235,75 @@ func appendFloat(dst []byte, v float64) []byte {
 	return binary.LittleEndian.AppendUint64(dst, math.Float64bits(v))
 }
 
+// reader takes what a change is made of.
+type reader struct{ packed.Reader }
+
+func (r *reader) uint32() uint32 { return uint32(r.Most(math.MaxUint32)) }
+
 // parseChange decodes a payload. Strings and positions are copies; b may be reused.
 func parseChange(b []byte) (*change, error) {
-	r := reader{b: b}
+	r := reader{packed.Reader{Rest: b}}
 	c := new(change)
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		c.inputs = append(c.inputs, inputDef{number: r.uint32(), id: r.string(), stream: r.stream()})
+	for n := r.Count(); n > 0 && !r.Failed(); n-- {
+		c.inputs = append(c.inputs, inputDef{number: r.uint32(), id: r.Text(), stream: r.stream()})
 	}
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		number := r.uvarint()
+	for n := r.Count(); n > 0 && !r.Failed(); n-- {
+		number := r.Uvarint()
 		p := positionDef{input: uint32(number >> 1), gone: number&1 != 0}
-		p.position.Resume[0], p.position.Resume[1] = r.varint(), r.varint()
-		p.position.Source = []byte(r.string())
+		p.position.Resume[0], p.position.Resume[1] = r.Varint(), r.Varint()
+		p.position.Source = bytes.Clone(r.Bytes())
 		c.positions = append(c.positions, p)
 	}
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		s := metric.Durable{ID: r.uint32(), Created: time.UnixMilli(r.varint()), Key: r.string()}
-		for n := r.count(); n > 0 && !r.bad; n-- {
+	for n := r.Count(); n > 0 && !r.Failed(); n-- {
+		s := metric.Durable{ID: r.uint32(), Created: time.UnixMilli(r.Varint()), Key: r.Text()}
+		for n := r.Count(); n > 0 && !r.Failed(); n-- {
 			s.Cells = append(s.Cells, r.float())
 		}
 		c.series = append(c.series, s)
 	}
-	for n := r.count(); n > 0 && !r.bad; n-- {
+	for n := r.Count(); n > 0 && !r.Failed(); n-- {
 		c.deltas = append(c.deltas, record.Delta{Series: r.uint32(), Cell: r.uint32(), Add: r.float()})
 	}
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		c.states = append(c.states, stateDef{key: r.string(), value: []byte(r.string())})
+	for n := r.Count(); n > 0 && !r.Failed(); n-- {
+		c.states = append(c.states, stateDef{key: r.Text(), value: bytes.Clone(r.Bytes())})
 	}
-	if len(r.b) > 0 {
+	if len(r.Rest) > 0 {
 		r.kept(c)
 	}
-	if r.bad || len(r.b) > 0 {
+	if r.Failed() || len(r.Rest) > 0 {
 		return nil, errors.New("commit payload does not follow its format")
 	}
 	return c, nil
 }
 
-// reader takes values off the front of b; once something does not fit it is bad and
-// returns zeros.
-type reader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *reader) fail() {
-	r.bad, r.b = true, nil
-}
-
-func (r *reader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) varint() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) uint32() uint32 {
-	v := r.uvarint()
-	if v > math.MaxUint32 {
-		r.fail()
-	}
-	return uint32(v)
-}
-
-// count returns a number of things of at least one byte each, so never more than there
-// are bytes left.
-func (r *reader) count() int {
-	v := r.uvarint()
-	if v > uint64(len(r.b)) {
-		r.fail()
-		return 0
-	}
-	return int(v)
-}
-
-func (r *reader) string() string {
-	n := r.count()
-	s := string(r.b[:n])
-	r.b = r.b[n:]
-	return s
-}
-
 func (r *reader) stream() record.Stream {
-	s := record.Stream{ID: r.string(), Source: r.string()}
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		s.Labels = append(s.Labels, record.Label{Name: r.string(), Value: r.string()})
+	s := record.Stream{ID: r.Text(), Source: r.Text()}
+	for n := r.Count(); n > 0 && !r.Failed(); n-- {
+		s.Labels = append(s.Labels, record.Label{Name: r.Text(), Value: r.Text()})
 	}
 	return s
 }
 
 // kept takes what is about kept text.
 func (r *reader) kept(c *change) {
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		k := keptDef{id: r.string()}
-		if r.uvarint() != 0 {
+	for n := r.Count(); n > 0 && !r.Failed(); n-- {
+		k := keptDef{id: r.Text()}
+		if r.Uvarint() != 0 {
 			s := r.stream()
 			k.stream = &s
 		}
-		k.log = []byte(r.string())
+		k.log = bytes.Clone(r.Bytes())
 		c.kept = append(c.kept, k)
 	}
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		c.files = append(c.files, stateDef{key: r.string(), value: []byte(r.string())})
+	for n := r.Count(); n > 0 && !r.Failed(); n-- {
+		c.files = append(c.files, stateDef{key: r.Text(), value: bytes.Clone(r.Bytes())})
 	}
 }
 
 func (r *reader) float() float64 {
-	v := r.uvarint()
+	v := r.Uvarint()
 	if v&1 == 0 {
 		return float64(v >> 1)
 	}
-	if len(r.b) < 8 {
-		r.fail()
-		return 0
-	}
-	f := math.Float64frombits(binary.LittleEndian.Uint64(r.b))
-	r.b = r.b[8:]
-	return f
+	return math.Float64frombits(r.Fixed64())
 }

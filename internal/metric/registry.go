@@ -102,6 +102,10 @@ func New(constant ...record.Label) *Registry {
 	}
 }
 
+// Constant returns the labels that every series carries besides its own. The caller must
+// not change them.
+func (r *Registry) Constant() record.Labels { return r.constant }
+
 // Family is the series of one name.
 type Family struct {
 	desc     Desc

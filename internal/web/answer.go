@@ -144,6 +144,16 @@ func (h *handler) loki(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// prometheus passes a request for Prometheus' API on.
+func (h *handler) prometheus(w http.ResponseWriter, r *http.Request) error {
+	if !h.page.open(r) {
+		h.refuse(w, r)
+		return nil
+	}
+	h.Prometheus.ServeHTTP(w, r)
+	return nil
+}
+
 // refuse says that a token is needed: to a browser with a form.
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("WWW-Authenticate", `Bearer realm="weir"`)

@@ -95,7 +95,9 @@ type Deps struct {
 	Push http.Handler
 	// Loki answers all other addresses of Loki's API, and /weir/v1/logs; nil where nothing does.
 	Loki http.Handler
-	Log  *slog.Logger
+	// Prometheus answers Prometheus' query API; nil where nothing does.
+	Prometheus http.Handler
+	Log        *slog.Logger
 }
 
 const (
@@ -139,6 +141,9 @@ func Handler(c Config, d Deps) http.Handler {
 		mux.Handle("/loki/", http.NewCrossOriginProtection().Handler(h.catch(h.loki)))
 		mux.Handle("GET /weir/v1/logs", h.catch(h.loki))
 		mux.Handle("GET /ready", h.catch(h.ready)) // where Loki has it
+	}
+	if d.Prometheus != nil {
+		mux.Handle("/api/v1/", http.NewCrossOriginProtection().Handler(h.catch(h.prometheus)))
 	}
 	mux.Handle("POST /weir/v1/login", http.NewCrossOriginProtection().Handler(h.catch(h.login)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/bench/dataset"
-	"github.com/weirlog/weir/bench/measure"
 )
 
 func TestExpositionCounts(t *testing.T) {
@@ -137,21 +136,29 @@ func TestSettledWaitsForTheLastLine(t *testing.T) {
 	}
 }
 
-func TestClientRow(t *testing.T) {
-	ours := map[bool]time.Duration{}
-	run := func(cpu time.Duration, arrived, dropped int64, allocs float64) []clientRun {
-		return []clientRun{{Cost: measure.Cost{CPU: cpu}, NsPerCall: 17.5, Allocs: allocs, Dropped: dropped, calls: 1000, arrived: arrived}}
+func TestLaboratory(t *testing.T) {
+	var order []string
+	why := laboratory(func(t testing.TB) {
+		t.Helper()
+		t.Cleanup(func() { order = append(order, "first") })
+		t.Cleanup(func() { order = append(order, "second") })
+		t.Skip("SKIP: no engine")
+		order = append(order, "never")
+	})
+	if why != "no engine" || strings.Join(order, " ") != "second first" {
+		t.Errorf("%q, %q", why, order)
 	}
-	for _, test := range []struct {
-		runs []clientRun
-		want row
-	}{
-		{run(20*time.Microsecond, 1000, 0, 0), row{cpu: "20.0 ns", ratio: "1.00", wall: "17.5 ns", peak: "0 MiB", counts: "all arrived", runs: "1"}},
-		{run(40*time.Microsecond, 500, 500, 0), row{cpu: "40.0 ns", ratio: "2.00", wall: "17.5 ns", peak: "0 MiB", counts: "50.0 % arrived, the rest is counted", runs: "1"}},
-		{run(400*time.Microsecond, 500, -1, 1), row{cpu: "400.0 ns", ratio: "20", wall: "17.5 ns", peak: "0 MiB", counts: "50.0 % arrived, the rest is not told, 1.0 allocations a call", runs: "1"}},
-	} {
-		if got := clientRow(test.runs, ours, true); got != test.want {
-			t.Errorf("%+v, want %+v", got, test.want)
-		}
+	if why := laboratory(func(t testing.TB) { t.Log("nothing") }); why != "" {
+		t.Errorf("%q", why)
+	}
+}
+
+func TestOfContainer(t *testing.T) {
+	text := []byte("# HELP container_memory_working_set_bytes x\n" +
+		"container_memory_working_set_bytes{id=\"/\",image=\"\",name=\"\"} 1 2\n" +
+		"container_memory_working_set_bytes{id=\"/docker/1\",image=\"bb:1\",name=\"a\"} 1 2\n" +
+		"container_memory_working_set_bytes{machine=\"m\",container=\"b\",id=\"1\",image=\"bb:1\",name=\"b\"} 1\n")
+	if n := len(ofContainer.FindAllIndex(text, -1)); n != 2 {
+		t.Errorf("%d containers", n)
 	}
 }

@@ -45,7 +45,7 @@ func (b *bench) takeIn(ctx context.Context, r *row, set dataset.Set, clients int
 	if err != nil {
 		return err
 	}
-	config, err := b.weirConfig(filepath.Join(set.Dir, "access-*.log"), listen, "{}")
+	config, err := b.weirConfig(filepath.Join(set.Dir, "access-*.log"), listen, "keep: {}")
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -24,7 +25,7 @@ const calls = 2_000_000
 // statsdClient is one way to count a call.
 type statsdClient struct {
 	name    string // in the table
-	command string // of the command client
+	command string // of bench/statsd
 	calls   int    // in one run; a slow one is called less often
 	addsUp  bool   // those that do are compared with each other, and so are the others
 }
@@ -55,6 +56,14 @@ func (r clientRun) perCall() time.Duration { return r.CPU * 1000 / time.Duration
 // statsdCalls measures what a call of each client costs, from as many goroutines as there
 // are processors and from one, and how many of the calls arrive.
 func (b *bench) statsdCalls(ctx context.Context) error {
+	if !slices.ContainsFunc(statsdClients, func(c statsdClient) bool { return b.wants(c.name) }) {
+		return nil
+	}
+	binary, skip := b.buildClients(ctx)
+	if skip != "" {
+		b.table.add(row{work: "count calls as StatsD", name: "all clients", counts: "SKIP: " + skip})
+		return ctx.Err()
+	}
 	for _, goroutines := range []int{runtime.NumCPU(), 1} {
 		results := make([][]clientRun, len(statsdClients))
 		failures := make([]error, len(statsdClients))
@@ -64,7 +73,7 @@ func (b *bench) statsdCalls(ctx context.Context) error {
 					continue
 				}
 				b.say("round %d: %s, %d at a time", round+1, c.name, goroutines)
-				r, err := b.statsdRun(ctx, c, goroutines)
+				r, err := b.statsdRun(ctx, c, binary, goroutines)
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
@@ -88,6 +97,19 @@ func (b *bench) statsdCalls(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// buildClients builds the clients, which takes their modules, and returns the path of the
+// command, or why it cannot be had.
+func (b *bench) buildClients(ctx context.Context) (binary, skip string) {
+	b.say("building the StatsD clients")
+	binary = filepath.Join(b.data, "statsd")
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
+	build.Dir = filepath.Join(b.root, "bench", "statsd")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Sprintf("the clients' modules cannot be built: %v %.200s", err, bytes.ReplaceAll(bytes.TrimSpace(out), []byte("\n"), []byte("; ")))
+	}
+	return binary, ""
 }
 
 // clientRow shows the runs of one client. The first of each kind is what the others of it
@@ -128,7 +150,7 @@ func clientRow(runs []clientRun, ours map[bool]time.Duration, addsUp bool) row {
 func nanoseconds(ps time.Duration) string { return fmt.Sprintf("%.1f ns", float64(ps)/1000) }
 
 // statsdRun lets one client call, and receives.
-func (b *bench) statsdRun(ctx context.Context, c statsdClient, goroutines int) (clientRun, error) {
+func (b *bench) statsdRun(ctx context.Context, c statsdClient, binary string, goroutines int) (clientRun, error) {
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return clientRun{}, err
@@ -138,7 +160,7 @@ func (b *bench) statsdRun(ctx context.Context, c statsdClient, goroutines int) (
 	if err := largeBuffer(conn, 1<<30); err != nil {
 		return clientRun{}, err
 	}
-	out, cost, err := measure.Run(exec.CommandContext(ctx, b.client, c.command, conn.LocalAddr().String(), strconv.Itoa(c.calls), strconv.Itoa(goroutines)))
+	out, cost, err := measure.Run(exec.CommandContext(ctx, binary, c.command, conn.LocalAddr().String(), strconv.Itoa(c.calls), strconv.Itoa(goroutines)))
 	if err != nil {
 		return clientRun{}, err
 	}

@@ -46,11 +46,9 @@ func (b *bench) contenders() []contender {
 
 // build makes the binaries that are ours.
 func (b *bench) build(ctx context.Context) error {
-	b.peer, b.client = filepath.Join(b.data, "peer"), filepath.Join(b.data, "client")
-	for _, path := range []string{b.peer, b.client} {
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/"+filepath.Base(path)).CombinedOutput(); err != nil {
-			return fmt.Errorf("build the peers (bench runs in its own folder): %w: %s", err, out)
-		}
+	b.peer = filepath.Join(b.data, "peer")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.peer, "./cmd/peer").CombinedOutput(); err != nil {
+		return fmt.Errorf("build the peers (bench runs in its own folder): %w: %s", err, out)
 	}
 	if b.weir != "" {
 		return nil
@@ -71,7 +69,7 @@ func (b *bench) weirContender() contender {
 	return contender{
 		name: "**weir**, the regex as users write it",
 		command: func(ctx context.Context, set dataset.Set) (*exec.Cmd, error) {
-			config, err := b.weirConfig(filepath.Join(set.Dir, "access-*.log"), "127.0.0.1:0", "none")
+			config, err := b.weirConfig(filepath.Join(set.Dir, "access-*.log"), "127.0.0.1:0", "keep: none")
 			if err != nil {
 				return nil, err
 			}
@@ -82,8 +80,8 @@ func (b *bench) weirContender() contender {
 }
 
 // weirConfig writes a configuration with a data folder of its own, state beside it, and
-// returns its path. Keep is what it says of the text.
-func (b *bench) weirConfig(paths, listen, keep string) (string, error) {
+// returns its path. The rest is what follows of its only rule, and of the configuration.
+func (b *bench) weirConfig(paths, listen, rest string) (string, error) {
 	dir, err := os.MkdirTemp(b.scratch, "weir-")
 	if err != nil {
 		return "", err
@@ -96,8 +94,8 @@ rules:
   - match: '{source="access"}'
     parse: {regex: '%s'}
     count: [{name: nginx.status_count, by: [status]}]
-    keep: %s
-`, filepath.Join(dir, "state"), listen, paths, dataset.Pattern, keep)
+    %s
+`, filepath.Join(dir, "state"), listen, paths, dataset.Pattern, rest)
 	path := filepath.Join(dir, "weir.yaml")
 	return path, os.WriteFile(path, []byte(config), 0o644)
 }

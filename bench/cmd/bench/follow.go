@@ -50,16 +50,20 @@ func (b *bench) followers() []follower {
 		return exec.CommandContext(ctx, mtail, "--logtostderr", "--address", host, "--port", port,
 			"--progs", program, "--logs", path), nil
 	}
-	return []follower{{
-		name: "**weir**",
-		command: func(ctx context.Context, path, listen string) (*exec.Cmd, error) {
-			config, err := b.weirConfig(path, listen, "none")
+	weir := func(rest string) func(ctx context.Context, path, listen string) (*exec.Cmd, error) {
+		return func(ctx context.Context, path, listen string) (*exec.Cmd, error) {
+			config, err := b.weirConfig(path, listen, rest)
 			if err != nil {
 				return nil, err
 			}
 			return exec.CommandContext(ctx, b.weir, "run", "--config", config), nil
-		},
-	}, other}
+		}
+	}
+	return []follower{
+		{name: "**weir**, without its history, which mtail has not", command: weir("keep: none\nhistory: none")},
+		{name: "**weir**", command: weir("keep: none")},
+		other,
+	}
 }
 
 // followed measures each follower for some time, one after another.

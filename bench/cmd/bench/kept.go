@@ -33,7 +33,7 @@ func (b *bench) keptMixed(ctx context.Context) error {
 	if !b.wants(name) {
 		return nil
 	}
-	config, err := b.weirConfig(filepath.Join(set.Dir, "access-*.log"), "127.0.0.1:0", "{}")
+	config, err := b.weirConfig(filepath.Join(set.Dir, "access-*.log"), "127.0.0.1:0", "keep: {}")
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (b *bench) keptRuns(ctx context.Context, set dataset.Set) error {
 	c := contender{name: name, counts: expositionCounts}
 	var configs []string
 	c.command = func(ctx context.Context, set dataset.Set) (*exec.Cmd, error) {
-		config, err := b.weirConfig(filepath.Join(set.Dir, "access-*.log"), "127.0.0.1:0", "{}")
+		config, err := b.weirConfig(filepath.Join(set.Dir, "access-*.log"), "127.0.0.1:0", "keep: {}")
 		configs = append(configs, config)
 		return exec.CommandContext(ctx, b.weir, "run", "--once", "--metrics", "-", "--config", config), err
 	}

@@ -130,7 +130,6 @@ type bench struct {
 	scratch  string // a folder of this run
 	messages io.Writer
 	peer     string // the peers' binary
-	client   string // that of the StatsD clients
 	table    table
 }
 
@@ -165,6 +164,9 @@ func (b *bench) measure(ctx context.Context) error {
 		if err := b.followed(ctx); err != nil {
 			return err
 		}
+	}
+	if err := b.measured(ctx); err != nil {
+		return err
 	}
 	return b.flatness(ctx, lines)
 }

@@ -6,7 +6,8 @@ import "bytes"
 // others are left out.
 const MaxDevices = 64
 
-// Device is what a group has read from and written to a block device.
+// Device is what a group has read from and written to a block device. Reads and Writes are
+// None where only bytes are told.
 type Device struct {
 	Major, Minor          uint32
 	ReadBytes, WriteBytes uint64
@@ -27,6 +28,7 @@ func AppendIOStat(dst []Device, text []byte) []Device {
 		if dst, d = device(dst, major, minor); d == nil {
 			continue
 		}
+		d.Reads, d.Writes = 0, 0 // a line without numbers is that of an idle device
 		for len(rest) > 0 {
 			var f []byte
 			f, rest = field(rest)
@@ -111,7 +113,7 @@ func device(dst []Device, major, minor uint32) ([]Device, *Device) {
 	if len(dst) >= MaxDevices {
 		return dst, nil
 	}
-	dst = append(dst, Device{Major: major, Minor: minor})
+	dst = append(dst, Device{Major: major, Minor: minor, Reads: None, Writes: None})
 	return dst, &dst[len(dst)-1]
 }
 

@@ -14,11 +14,10 @@ const (
 	high        = 0x8080808080808080
 )
 
-// looseQuote returns the place of the first quote in b from place from on, at least 1, that
-// has no backslash before it, -1 when there is none. It goes over 32 bytes at a time,
+// looseQuoteWords is looseQuote with words of eight bytes. It goes over 32 bytes at a time,
 // because web servers' lines are full of escaped quotes and a search that stops at each of
 // them takes twice as long.
-func looseQuote(b []byte, from int) int {
+func looseQuoteWords(b []byte, from int) int {
 	rest := b[from-1:] // begins with the byte before the first
 	for len(rest) >= 33 {
 		p := (*[33]byte)(rest)

@@ -14,73 +14,72 @@ func Each(body []byte, visit func(name string, value []byte) bool) {
 	if !New(nil).Match(&b, record.Span{Len: uint32(len(body))}, nil) {
 		return
 	}
-	e := each{scanner: scanner{text: body}, visit: visit}
-	e.space()
-	e.at++
+	e := each{Scanner: jsontext.Scanner{Text: body}, visit: visit}
+	e.Space()
+	e.At++
 	e.object("")
 }
 
 // each goes through an object that is known to be valid.
 type each struct {
-	scanner
+	jsontext.Scanner
 	visit func(name string, value []byte) bool
 	plain []byte
 }
 
 func (e *each) object(prefix string) (more bool) {
-	e.space()
-	if e.take('}') {
+	e.Space()
+	if e.Take('}') {
 		return true
 	}
 	for {
-		e.take('"')
+		e.Take('"')
 		name := prefix + string(e.inside())
-		e.space()
-		e.take(':')
-		e.space()
+		e.Space()
+		e.Take(':')
+		e.Space()
 		if !e.value(name) {
 			return false
 		}
-		e.space()
-		if !e.take(',') {
-			e.take('}')
+		e.Space()
+		if !e.Take(',') {
+			e.Take('}')
 			return true
 		}
-		e.space()
+		e.Space()
 	}
 }
 
 // inside returns the text of the string whose quote was taken.
 func (e *each) inside() []byte {
-	from := e.at
-	end, escaped := e.string()
+	inside, escaped, _ := e.Scanner.Inside()
 	if !escaped {
-		return e.text[from:end]
+		return inside
 	}
-	e.plain = jsontext.Unescape(e.plain[:0], e.text[from:end])
+	e.plain = jsontext.Unescape(e.plain[:0], inside)
 	return e.plain
 }
 
 func (e *each) value(name string) (more bool) {
-	from := e.at
-	switch e.text[e.at] {
+	from := e.At
+	switch e.Text[e.At] {
 	case '"':
-		e.at++
+		e.At++
 		return e.visit(name, e.inside())
 	case '{':
-		e.at++
-		e.space()
-		if e.at < len(e.text) && e.text[e.at] != '}' {
+		e.At++
+		e.Space()
+		if e.At < len(e.Text) && e.Text[e.At] != '}' {
 			return e.object(name + ".")
 		}
-		e.take('}')
+		e.Take('}')
 	case '[':
-		e.at++
-		w := walk{scanner: e.scanner}
+		e.At++
+		w := walk{Scanner: e.Scanner}
 		w.array(maxDepth)
-		e.at = w.at
+		e.At = w.At
 	default:
-		e.literal()
+		e.Literal()
 	}
-	return e.visit(name, e.text[from:e.at])
+	return e.visit(name, e.Text[from:e.At])
 }

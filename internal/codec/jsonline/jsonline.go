@@ -98,18 +98,18 @@ func (m *Matcher) Names() []string { return m.names }
 // anything else, nested objects too, gives the JSON as it stands. When it returns false
 // row is not meaningful.
 func (m *Matcher) Match(b *record.Batch, body record.Span, row []record.Span) bool {
-	w := walk{scanner: scanner{text: b.Bytes(body)}, m: m, b: b, off: body.Off, row: row}
-	w.space()
-	if !w.take('{') || !w.object(m.root, maxDepth) {
+	w := walk{Scanner: jsontext.Scanner{Text: b.Bytes(body)}, m: m, b: b, off: body.Off, row: row}
+	w.Space()
+	if !w.Take('{') || !w.object(m.root, maxDepth) {
 		return false
 	}
-	w.space()
-	return w.at == len(w.text)
+	w.Space()
+	return w.At == len(w.Text)
 }
 
 // walk is one Match.
 type walk struct {
-	scanner
+	jsontext.Scanner
 	m   *Matcher
 	b   *record.Batch
 	off uint32 // of the text in the arena
@@ -121,60 +121,55 @@ func (w *walk) object(n *node, depth int) bool {
 	if depth == 0 {
 		return false
 	}
-	w.space()
-	if w.take('}') {
+	w.Space()
+	if w.Take('}') {
 		return true
 	}
 	for {
-		if !w.take('"') {
+		if !w.Take('"') {
 			return false
 		}
-		from := w.at
-		end, escaped := w.string()
-		if end < 0 {
+		key, escaped, ok := w.Inside()
+		if !ok {
 			return false
 		}
-		key := w.text[from:end]
 		if escaped && n != nil {
 			w.m.key = jsontext.Unescape(w.m.key[:0], key)
 			key = w.m.key
 		}
 		e := n.find(key)
-		w.space()
-		if !w.take(':') {
+		w.Space()
+		if !w.Take(':') {
 			return false
 		}
-		w.space()
+		w.Space()
 		if !w.value(e, depth) {
 			return false
 		}
-		w.space()
-		if !w.take(',') {
-			return w.take('}')
+		w.Space()
+		if !w.Take(',') {
+			return w.Take('}')
 		}
-		w.space()
+		w.Space()
 	}
 }
 
 // value goes through a value, of a wanted key if e is not nil.
 func (w *walk) value(e *entry, depth int) bool {
-	if w.at == len(w.text) {
+	if w.At == len(w.Text) {
 		return false
 	}
-	from := w.at
-	switch w.text[w.at] {
+	from := w.At
+	switch w.Text[w.At] {
 	case '"':
-		w.at++
-		end, escaped := w.string()
-		if end < 0 {
-			return false
+		w.At++
+		inside, escaped, ok := w.Inside()
+		if ok && e != nil && e.slot >= 0 {
+			w.row[e.slot] = w.textSpan(from+1, inside, escaped)
 		}
-		if e != nil && e.slot >= 0 {
-			w.row[e.slot] = w.textSpan(from+1, end, escaped)
-		}
-		return true
+		return ok
 	case '{':
-		w.at++
+		w.At++
 		var sub *node
 		if e != nil {
 			sub = e.sub
@@ -183,17 +178,17 @@ func (w *walk) value(e *entry, depth int) bool {
 			return false
 		}
 	case '[':
-		w.at++
+		w.At++
 		if !w.array(depth - 1) {
 			return false
 		}
 	default:
-		if !w.literal() {
+		if !w.Literal() {
 			return false
 		}
 	}
 	if e != nil && e.slot >= 0 {
-		w.row[e.slot] = record.Span{Off: w.off + uint32(from), Len: uint32(w.at - from)}
+		w.row[e.slot] = record.Span{Off: w.off + uint32(from), Len: uint32(w.At - from)}
 	}
 	return true
 }
@@ -202,28 +197,28 @@ func (w *walk) array(depth int) bool {
 	if depth == 0 {
 		return false
 	}
-	w.space()
-	if w.take(']') {
+	w.Space()
+	if w.Take(']') {
 		return true
 	}
 	for {
 		if !w.value(nil, depth) {
 			return false
 		}
-		w.space()
-		if !w.take(',') {
-			return w.take(']')
+		w.Space()
+		if !w.Take(',') {
+			return w.Take(']')
 		}
-		w.space()
+		w.Space()
 	}
 }
 
-// textSpan returns the span of a string's text.
-func (w *walk) textSpan(from, end int, escaped bool) record.Span {
+// textSpan returns the span of a string's text, whose inside begins at from.
+func (w *walk) textSpan(from int, inside []byte, escaped bool) record.Span {
 	if !escaped {
-		return record.Span{Off: w.off + uint32(from), Len: uint32(end - from)}
+		return record.Span{Off: w.off + uint32(from), Len: uint32(len(inside))}
 	}
 	off := len(w.b.Arena)
-	w.b.Arena = jsontext.Unescape(w.b.Arena, w.text[from:end])
+	w.b.Arena = jsontext.Unescape(w.b.Arena, inside)
 	return record.Span{Off: uint32(off), Len: uint32(len(w.b.Arena) - off)}
 }

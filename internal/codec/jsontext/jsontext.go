@@ -4,8 +4,8 @@
 //	end := jsontext.End(line, start) // of the string whose inside begins at start
 //	plain = jsontext.Unescape(plain[:0], line[start:end])
 //
-// All functions are pure and may be called concurrently. The package leaves out the rest of
-// JSON: encoding/json has it, and what log lines need at speed is in the formats' packages.
+// All functions are pure and may be called concurrently. A Scanner goes through whole JSON
+// texts; what their values mean is in the formats' packages.
 package jsontext
 
 import (

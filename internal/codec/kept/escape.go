@@ -58,10 +58,10 @@ const (
 	highs = 0x80 * ones
 )
 
-// quoting returns the length of a part of b, from its start, that has nothing but printable
-// ASCII and \". It looks at sixteen bytes at once and has no branch for each quote, of which
-// the escaped lines of web servers have a dozen.
-func quoting(b []byte) int {
+// quotingWords is quoting with words of eight bytes, of which it leaves out what is less at
+// the end, and where anything else is. It has no branch for each quote, of which the escaped
+// lines of web servers have a dozen.
+func quotingWords(b []byte) int {
 	n, open := 0, uint64(0) // open: the byte before is a backslash
 	for ; len(b)-n >= 16; n += 16 {
 		p := (*[16]byte)(b[n:])

@@ -1,6 +1,8 @@
 package lokipush
 
 import (
+	"strconv"
+
 	"github.com/weirlog/weir/internal/codec/jsontext"
 	"github.com/weirlog/weir/internal/codec/rfc3339"
 )
@@ -8,11 +10,11 @@ import (
 // entry reads ["time in nanoseconds","line",{"name":"value"}]. The object may be left out;
 // what follows it is passed over.
 func (p *jsonParser) entry(e *Entry) bool {
-	if !p.take('[') {
+	if !p.Take('[') {
 		return p.fail("expected an entry, which is a list of time and line")
 	}
 	for i := 0; ; i++ {
-		p.space()
+		p.Space()
 		var ok bool
 		switch i {
 		case 0:
@@ -27,26 +29,26 @@ func (p *jsonParser) entry(e *Entry) bool {
 		if !ok {
 			return false
 		}
-		p.space()
+		p.Space()
 		switch {
-		case p.take(','):
+		case p.Take(','):
 		case i < 1:
 			return p.fail("an entry needs a time and a line")
 		default:
-			return p.take(']') || p.fail("expected a comma or ]")
+			return p.Take(']') || p.fail("expected a comma or ]")
 		}
 	}
 }
 
 // time reads nanoseconds in a string.
 func (p *jsonParser) time(e *Entry) bool {
-	from := p.at
+	from := p.At
 	inside, _, ok := p.quoted()
 	if !ok {
 		return false
 	}
 	if e.Time, ok = parseTime(inside); !ok {
-		p.at = from
+		p.At = from
 		return p.fail("expected a time: nanoseconds since 1970, in quotes")
 	}
 	return true
@@ -66,28 +68,28 @@ func (p *jsonParser) plainText() ([]byte, bool) {
 // value reads a string as what it stands for, and a number or a word as it stands. Null is
 // no value.
 func (p *jsonParser) value() ([]byte, bool) {
-	if p.next('"') {
+	if p.Next('"') {
 		return p.plainText()
 	}
 	if p.word("null") {
 		return nil, true
 	}
-	from := p.at
-	if p.at == len(p.text) || !p.literal() {
-		p.at = from
+	from := p.At
+	if p.At == len(p.Text) || !p.Literal() {
+		p.At = from
 		return nil, p.fail("expected a string")
 	}
-	return p.text[from:p.at:p.at], true
+	return p.Text[from:p.At:p.At], true
 }
 
 // metadata reads {"name":"value"}, also where answers of Loki have it: as the value of
 // "structuredMetadata", beside "parsed", which is not the sender's to say.
 func (p *jsonParser) metadata(e *Entry) bool {
-	if p.at < len(p.text) && !p.next('{') && !p.next('n') {
+	if p.At < len(p.Text) && !p.Next('{') && !p.Next('n') {
 		return p.fail("expected an object of structured metadata")
 	}
 	return p.object(func(key []byte) bool {
-		if p.next('{') {
+		if p.Next('{') {
 			if string(key) == "structuredMetadata" {
 				return p.pairs(e)
 			}
@@ -127,7 +129,7 @@ func (p *jsonParser) key(key []byte) []byte {
 
 // oldEntry reads {"ts":"2026-11-21T05:06:07.123456789Z","line":"…"}.
 func (p *jsonParser) oldEntry(e *Entry) bool {
-	before, timed, lined := p.at, false, false
+	before, timed, lined := p.At, false, false
 	if !p.object(func(key []byte) (ok bool) {
 		switch string(key) {
 		case "ts", "timestamp":
@@ -145,7 +147,7 @@ func (p *jsonParser) oldEntry(e *Entry) bool {
 		return false
 	}
 	if !timed || !lined {
-		p.at = before
+		p.At = before
 		return p.fail(`an entry needs "ts" and "line"`)
 	}
 	return true
@@ -153,7 +155,7 @@ func (p *jsonParser) oldEntry(e *Entry) bool {
 
 // date reads a time of RFC 3339, or nanoseconds, in a string.
 func (p *jsonParser) date(e *Entry) bool {
-	from := p.at
+	from := p.At
 	inside, _, ok := p.quoted()
 	if !ok {
 		return false
@@ -162,7 +164,7 @@ func (p *jsonParser) date(e *Entry) bool {
 		return true
 	}
 	if e.Time, ok = parseTime(inside); !ok {
-		p.at = from
+		p.At = from
 		return p.fail("expected a time, as in 2026-11-21T05:06:07.123Z")
 	}
 	return true
@@ -170,7 +172,7 @@ func (p *jsonParser) date(e *Entry) bool {
 
 // oldMetadata reads {"name":"value"} or [{"name":"a","value":"b"}].
 func (p *jsonParser) oldMetadata(e *Entry) bool {
-	if p.next('{') {
+	if p.Next('{') {
 		return p.pairs(e)
 	}
 	return p.array(func(int) bool {
@@ -191,4 +193,13 @@ func (p *jsonParser) oldMetadata(e *Entry) bool {
 		}
 		return ok
 	})
+}
+
+// parseTime reads Unix nanoseconds.
+func parseTime(b []byte) (int64, bool) {
+	if len(b) == 0 || len(b) > len("-9223372036854775808") {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(b), 10, 64)
+	return n, err == nil && b[0] != '+'
 }

@@ -8,7 +8,7 @@ import (
 
 // jsonParser visits a body of JSON. Its methods return false once err is set.
 type jsonParser struct {
-	scanner
+	jsontext.Scanner
 	d   *Decoder
 	v   Visitor
 	err error
@@ -28,13 +28,13 @@ func (p *jsonParser) fail(message string) bool {
 		if p.item >= 0 {
 			path += "." + p.list + "[" + strconv.Itoa(p.item) + "]"
 		}
-		p.err = &SyntaxError{Offset: p.at, Path: path, Message: message}
+		p.err = &SyntaxError{Offset: p.At, Path: path, Message: message}
 	}
 	return false
 }
 
 func (p *jsonParser) request() error {
-	p.space()
+	p.Space()
 	if p.object(func(key []byte) bool {
 		if string(key) != "streams" {
 			return p.pass()
@@ -44,8 +44,8 @@ func (p *jsonParser) request() error {
 			return p.oneStream()
 		}) && p.leave(&p.stream)
 	}) {
-		p.space()
-		if p.at < len(p.text) {
+		p.Space()
+		if p.At < len(p.Text) {
 			p.fail("text after the request")
 		}
 	}
@@ -60,7 +60,7 @@ func (p *jsonParser) leave(index *int) bool {
 
 // pass goes over a value that nobody wants.
 func (p *jsonParser) pass() bool {
-	return p.skip(maxDepth) || p.fail("no valid JSON")
+	return p.Skip(maxDepth) || p.fail("no valid JSON")
 }
 
 // object calls each with the keys of an object, at their values. Null has no keys.
@@ -68,34 +68,34 @@ func (p *jsonParser) object(each func(key []byte) bool) bool {
 	if p.word("null") {
 		return true
 	}
-	if !p.take('{') {
+	if !p.Take('{') {
 		return p.fail("expected an object")
 	}
-	p.space()
-	if p.take('}') {
+	p.Space()
+	if p.Take('}') {
 		return true
 	}
 	for {
-		if !p.take('"') {
+		if !p.Take('"') {
 			return p.fail("expected a key")
 		}
-		key, _, ok := p.string()
+		key, _, ok := p.Inside()
 		if !ok {
 			return p.fail("a string that is not valid")
 		}
-		p.space()
-		if !p.take(':') {
+		p.Space()
+		if !p.Take(':') {
 			return p.fail("expected : after the key")
 		}
-		p.space()
+		p.Space()
 		if !each(key) {
 			return false
 		}
-		p.space()
-		if !p.take(',') {
-			return p.take('}') || p.fail("expected a comma or }")
+		p.Space()
+		if !p.Take(',') {
+			return p.Take('}') || p.fail("expected a comma or }")
 		}
-		p.space()
+		p.Space()
 	}
 }
 
@@ -104,30 +104,30 @@ func (p *jsonParser) array(each func(i int) bool) bool {
 	if p.word("null") {
 		return true
 	}
-	if !p.take('[') {
+	if !p.Take('[') {
 		return p.fail("expected a list")
 	}
-	p.space()
-	if p.take(']') {
+	p.Space()
+	if p.Take(']') {
 		return true
 	}
 	for i := 0; ; i++ {
 		if !each(i) {
 			return false
 		}
-		p.space()
-		if !p.take(',') {
-			return p.take(']') || p.fail("expected a comma or ]")
+		p.Space()
+		if !p.Take(',') {
+			return p.Take(']') || p.fail("expected a comma or ]")
 		}
-		p.space()
+		p.Space()
 	}
 }
 
 func (p *jsonParser) word(w string) bool {
-	if len(p.text)-p.at < len(w) || string(p.text[p.at:p.at+len(w)]) != w {
+	if len(p.Text)-p.At < len(w) || string(p.Text[p.At:p.At+len(w)]) != w {
 		return false
 	}
-	p.at += len(w)
+	p.At += len(w)
 	return true
 }
 
@@ -152,10 +152,10 @@ func (p *jsonParser) oneStream() bool {
 	if p.ask(&s); !s.wanted {
 		return true
 	}
-	end := p.at // the entries stand before the labels
-	p.at = s.list
+	end := p.At // the entries stand before the labels
+	p.At = s.list
 	ok := p.entries(&s)
-	p.at = end
+	p.At = end
 	return ok
 }
 
@@ -175,7 +175,7 @@ func (p *jsonParser) part(s *streamParts, key string) bool {
 		if s.list >= 0 {
 			return p.fail("the entries are given twice")
 		}
-		p.list, s.legacy, s.list = key, key == "entries", p.at
+		p.list, s.legacy, s.list = key, key == "entries", p.At
 		if s.given {
 			p.ask(s)
 		}
@@ -185,14 +185,14 @@ func (p *jsonParser) part(s *streamParts, key string) bool {
 }
 
 func (p *jsonParser) labels(l *Labels, object bool) bool {
-	from := p.at
+	from := p.At
 	if object {
-		if !p.next('{') {
+		if !p.Next('{') {
 			return p.fail("expected an object of labels")
 		}
 		l.JSON = true
 		ok := p.pass()
-		l.Text = p.text[from:p.at]
+		l.Text = p.Text[from:p.At]
 		return ok
 	}
 	inside, escaped, ok := p.quoted()
@@ -206,10 +206,10 @@ func (p *jsonParser) labels(l *Labels, object bool) bool {
 
 // quoted reads a string with its quotes.
 func (p *jsonParser) quoted() (inside []byte, escaped, ok bool) {
-	if !p.take('"') {
+	if !p.Take('"') {
 		return nil, false, p.fail("expected a string")
 	}
-	if inside, escaped, ok = p.string(); !ok {
+	if inside, escaped, ok = p.Inside(); !ok {
 		p.fail("a string that is not valid")
 	}
 	return inside, escaped, ok

@@ -25,7 +25,7 @@ const maxShown = 64
 
 // labelParser reads the labels of a stream.
 type labelParser struct {
-	scanner
+	jsontext.Scanner
 	labels record.Labels
 	err    *SyntaxError
 }
@@ -40,21 +40,21 @@ func (p *labelParser) fail(at int, format string, args ...any) bool {
 
 // selector reads {name="value", other="value"}, where a comma may end the list.
 func (p *labelParser) selector() {
-	p.space()
-	if !p.take('{') {
-		p.fail(p.at, `expected {, as in {app="shop"}`)
+	p.Space()
+	if !p.Take('{') {
+		p.fail(p.At, `expected {, as in {app="shop"}`)
 		return
 	}
-	for p.space(); !p.take('}'); p.space() {
+	for p.Space(); !p.Take('}'); p.Space() {
 		if len(p.labels) > 0 && !p.comma() || !p.pair() {
 			return
 		}
-		p.space()
-		if p.at == len(p.text) {
-			p.fail(p.at, "expected a comma or }")
+		p.Space()
+		if p.At == len(p.Text) {
+			p.fail(p.At, "expected a comma or }")
 			return
 		}
-		if p.text[p.at] == ',' && p.endsAfterComma() {
+		if p.Text[p.At] == ',' && p.endsAfterComma() {
 			break
 		}
 	}
@@ -63,70 +63,70 @@ func (p *labelParser) selector() {
 
 // comma takes the comma between two labels.
 func (p *labelParser) comma() bool {
-	if !p.take(',') {
-		return p.fail(p.at, "expected a comma or }")
+	if !p.Take(',') {
+		return p.fail(p.At, "expected a comma or }")
 	}
-	p.space()
+	p.Space()
 	return true
 }
 
 // endsAfterComma takes a comma and the } after it.
 func (p *labelParser) endsAfterComma() bool {
-	before := p.at
-	p.at++
-	p.space()
-	if p.take('}') {
+	before := p.At
+	p.At++
+	p.Space()
+	if p.Take('}') {
 		return true
 	}
-	p.at = before
+	p.At = before
 	return false
 }
 
 func (p *labelParser) pair() bool {
-	from := p.at
+	from := p.At
 	var name string
-	if p.at < len(p.text) && p.text[p.at] == '"' {
+	if p.At < len(p.Text) && p.Text[p.At] == '"' {
 		var ok bool
 		if name, ok = p.quoted(); !ok {
 			return false
 		}
 	} else {
-		for p.at < len(p.text) && isName(p.text[p.at], p.at > from) {
-			p.at++
+		for p.At < len(p.Text) && isName(p.Text[p.At], p.At > from) {
+			p.At++
 		}
-		name = string(p.text[from:p.at])
+		name = string(p.Text[from:p.At])
 	}
-	p.space()
-	if name == "" || !p.take('=') {
-		return p.fail(p.at, "expected the name of a label and =")
+	p.Space()
+	if name == "" || !p.Take('=') {
+		return p.fail(p.At, "expected the name of a label and =")
 	}
-	p.space()
+	p.Space()
 	value, ok := p.quoted()
 	return ok && p.add(from, name, value)
 }
 
 // quoted reads a text in double, single or back quotes, as Go has them.
 func (p *labelParser) quoted() (string, bool) {
-	from := p.at
-	if p.at == len(p.text) || strings.IndexByte("\"'`", p.text[p.at]) < 0 {
+	from := p.At
+	if p.At == len(p.Text) || strings.IndexByte("\"'`", p.Text[p.At]) < 0 {
 		return "", p.fail(from, "expected a value in quotes")
 	}
-	quote := p.text[p.at]
-	p.at++
-	rest := string(p.text[p.at:])
+	quote := p.Text[p.At]
+	p.At++
+	rest := string(p.Text[p.At:])
 	if quote == '`' {
 		n := strings.IndexByte(rest, '`')
 		if n < 0 {
 			return "", p.fail(from, "the quote does not end")
 		}
-		p.at += n + 1
+		p.At += n + 1
 		return rest[:n], true
 	}
 	var plain []byte
 	for rest != "" && rest[0] != quote {
 		r, multibyte, tail, err := strconv.UnquoteChar(rest, quote)
 		if err != nil {
-			return "", p.fail(len(p.text)-len(rest), "an escape that is none")
+			return "", p.fail(len(p.Text)-len(rest), "an escape that is none")
 		}
 		if r < utf8.RuneSelf || !multibyte {
 			plain = append(plain, byte(r))
@@ -138,32 +138,32 @@ func (p *labelParser) quoted() (string, bool) {
 	if rest == "" {
 		return "", p.fail(from, "the quote does not end")
 	}
-	p.at = len(p.text) - len(rest) + 1
+	p.At = len(p.Text) - len(rest) + 1
 	return string(plain), true
 }
 
 // object reads {"name":"value"}. Numbers and words are taken as they stand; null is none.
 func (p *labelParser) object() {
-	p.space()
-	if !p.take('{') {
-		p.fail(p.at, `expected an object, as in {"app":"shop"}`)
+	p.Space()
+	if !p.Take('{') {
+		p.fail(p.At, `expected an object, as in {"app":"shop"}`)
 		return
 	}
-	for p.space(); !p.take('}'); p.space() {
+	for p.Space(); !p.Take('}'); p.Space() {
 		if len(p.labels) > 0 && !p.comma() {
 			return
 		}
-		from := p.at
+		from := p.At
 		name, ok := p.jsonText()
 		if !ok {
 			return
 		}
-		p.space()
-		if !p.take(':') {
-			p.fail(p.at, "expected : after the name")
+		p.Space()
+		if !p.Take(':') {
+			p.fail(p.At, "expected : after the name")
 			return
 		}
-		p.space()
+		p.Space()
 		value, ok := p.jsonText()
 		if !ok || !p.add(from, name, value) {
 			return
@@ -174,21 +174,21 @@ func (p *labelParser) object() {
 
 // jsonText reads a string, or the text of a number or word.
 func (p *labelParser) jsonText() (string, bool) {
-	from := p.at
-	if p.take('"') {
-		inside, escaped, ok := p.string()
+	from := p.At
+	if p.Take('"') {
+		inside, escaped, ok := p.Inside()
 		if !ok {
-			return "", p.fail(p.at, "a string that is not valid")
+			return "", p.fail(p.At, "a string that is not valid")
 		}
 		if escaped {
 			return string(jsontext.Unescape(nil, inside)), true
 		}
 		return string(inside), true
 	}
-	if p.at == len(p.text) || !p.literal() {
+	if p.At == len(p.Text) || !p.Literal() {
 		return "", p.fail(from, "expected a string")
 	}
-	text := string(p.text[from:p.at])
+	text := string(p.Text[from:p.At])
 	if text == "null" {
 		text = ""
 	}
@@ -214,9 +214,9 @@ func (p *labelParser) add(from int, name, value string) bool {
 
 // end sees to it that nothing follows.
 func (p *labelParser) end() {
-	p.space()
-	if p.at < len(p.text) {
-		p.fail(p.at, "text after the labels")
+	p.Space()
+	if p.At < len(p.Text) {
+		p.fail(p.At, "text after the labels")
 	}
 }
 

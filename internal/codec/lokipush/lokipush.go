@@ -17,6 +17,7 @@ package lokipush
 import (
 	"fmt"
 
+	"github.com/weirlog/weir/internal/codec/jsontext"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -102,7 +103,7 @@ const maxScratch = 64 << 10
 func (d *Decoder) Visit(f Format, body []byte, v Visitor) error {
 	defer d.trim()
 	if f == JSON {
-		p := jsonParser{scanner: scanner{text: body}, d: d, v: v, stream: -1, item: -1}
+		p := jsonParser{Scanner: jsontext.Scanner{Text: body}, d: d, v: v, stream: -1, item: -1}
 		return p.request()
 	}
 	p := protoParser{d: d, v: v, body: body, stream: -1, item: -1}
@@ -144,7 +145,7 @@ func (l Labels) Parse() (record.Labels, error) {
 	if len(l.Text) > MaxLabelBytes {
 		return nil, &SyntaxError{Offset: MaxLabelBytes, Message: fmt.Sprintf("labels of %d bytes, at most %d are taken", len(l.Text), MaxLabelBytes)}
 	}
-	p := labelParser{scanner: scanner{text: l.Text}}
+	p := labelParser{Scanner: jsontext.Scanner{Text: l.Text}}
 	if l.JSON {
 		p.object()
 	} else {

@@ -29,7 +29,8 @@ type quick struct {
 	entities                   bool // escaped & < > are characters of the run
 	list                       bool // the run may go on after a space
 	n                          int  // length of the literal
-	word0, mask0, word1, mask1 uint64
+	word0, word1, mask0, mask1 uint64
+	halves
 }
 
 // The escapes that Docker writes in text where nothing needs one, as the low bytes of a
@@ -82,6 +83,9 @@ func (s *segment) quick(escaped bool) (q quick) {
 	switch {
 	case s.take == takeNone:
 		q.try = tryHere
+		if q.n > 0 {
+			q.describe(nil)
+		}
 		return q
 	case s.take == takeUntil:
 		class = s.skip
@@ -108,6 +112,9 @@ func (s *segment) quick(escaped bool) (q quick) {
 		q.try = tryWords
 	case q.search.how == byRange:
 		q.try = tryRange
+	}
+	if q.try != tryNone && !q.list {
+		q.describe(&q.search.stop)
 	}
 	return q
 }
@@ -147,21 +154,22 @@ func (l *line) match(t *text, pos int, row []record.Span) (next int, at place) {
 // segment that needs more, or len(quicks), where that begins, and how far its run was seen
 // to go or -1.
 //
-// It calls nothing, so that all it needs stays in registers: this loop is most of what a
-// line costs.
+// What follow can do it leaves to that. Else it calls nothing, so that all it needs stays in
+// registers: this is most of what a line costs.
 func (t *text) short(quicks []quick, i, pos int, row []record.Span) (seg, from, seen int) {
 	b, end := t.b, t.end
 	// Up to here 16 bytes can be read, and no run is followed beyond.
 	limit := min(end, len(b)-16)
-	for ; i < len(quicks); i++ {
+	for ; ; i++ {
+		far := follow(t, quicks, place{i, pos}, row)
+		if i, pos = far.step, far.pos; i >= len(quicks) {
+			return i, pos, -1
+		}
 		q := &quicks[i]
 		// The end is found skip behind first. Apart they are a shorter chain between segments.
 		first, skip := pos, 0
 	search:
-		for {
-			if first > limit || first+8 > len(b) {
-				break
-			}
+		for first <= limit && first+8 <= len(b) {
 			var m uint64
 			switch x := binary.LittleEndian.Uint64(b[first : first+8]); q.try {
 			case tryOne:
@@ -202,12 +210,9 @@ func (t *text) short(quicks []quick, i, pos int, row []record.Span) (seg, from, 
 		if q.n > 8 && (binary.LittleEndian.Uint64(b[at+8:at+16])^q.word1)&q.mask1 != 0 {
 			return i, pos, at
 		}
-		if q.slot >= 0 {
-			row[q.slot] = record.Span{Off: uint32(pos), Len: uint32(at - pos)}
-		}
+		q.keep(row, pos, at)
 		pos = next
 	}
-	return i, pos, -1
 }
 
 // goesOn tells whether a list may go on with the space between these bytes.

@@ -101,9 +101,9 @@ var pairs = func() (of [256]pair) {
 	return of
 }()
 
-// fromWords goes over a line by pairs of bytes, since nearly none of them is the place of a
+// fromPairs goes over a line by pairs of bytes, since nearly none of them is the place of a
 // level, four at once, and decides at the few that may be.
-func fromWords(line []byte) record.Level {
+func fromPairs(line []byte) record.Level {
 	before, i := uint32(0), 0
 	for ; len(line)-i >= 4; i += 4 {
 		four := (*[4]byte)(line[i:])

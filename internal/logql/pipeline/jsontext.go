@@ -3,6 +3,8 @@ package pipeline
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/weirlog/weir/internal/codec/jsontext"
 )
 
 // stops are bytes that something ends at: those below less, one and two, each given eight
@@ -84,38 +86,15 @@ func (t *jsonText) string() (inside []byte, escaped, ok bool) {
 
 // wellEscaped tells whether each backslash of a text begins an escape.
 func wellEscaped(text []byte) bool {
-	t := jsonText{text: text}
+	s := jsontext.Scanner{Text: text}
 	for {
-		if t.at = stop(text, t.at, stops{0, ones * '\\', ones * '\\'}); t.at >= len(text) {
+		if s.At = stop(text, s.At, stops{0, ones * '\\', ones * '\\'}); s.At >= len(text) {
 			return true
 		}
-		if !t.escape() {
+		if !s.Escape() {
 			return false
 		}
 	}
-}
-
-func (t *jsonText) escape() bool {
-	if t.at+1 >= len(t.text) {
-		return false
-	}
-	switch t.text[t.at+1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		t.at += 2
-		return true
-	case 'u':
-		if t.at+6 > len(t.text) {
-			return false
-		}
-		for _, c := range t.text[t.at+2 : t.at+6] {
-			if c-'0' > 9 && c|0x20-'a' > 5 {
-				return false
-			}
-		}
-		t.at += 6
-		return true
-	}
-	return false
 }
 
 // literal goes through a number or a word.

@@ -147,18 +147,8 @@ func (t *logfmtText) quoted() bool {
 	}
 	t.at = end + 1
 	t.value = t.text[from:end]
-	if t.escaped = bytes.IndexByte(t.value, '\\') >= 0; !t.escaped {
-		return true
-	}
-	e := jsonText{text: t.value}
-	for e.at < len(e.text) {
-		if e.text[e.at] != '\\' {
-			e.at++
-		} else if !e.escape() {
-			return false
-		}
-	}
-	return true
+	t.escaped = bytes.IndexByte(t.value, '\\') >= 0
+	return !t.escaped || wellEscaped(t.value)
 }
 
 // plain returns the text of the last value.

@@ -27,6 +27,7 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/weirlog/weir/internal/codec/packed"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/ledger"
 	"github.com/weirlog/weir/internal/record"
@@ -353,17 +354,11 @@ func (o *output) appendState(dst []byte) []byte {
 }
 
 func parseState(b []byte) (*output, bool) {
-	if len(b) == 0 || b[0] != 1 {
+	r := packed.Reader{Rest: b}
+	if r.Byte() != 1 {
 		return nil, false
 	}
-	b = b[1:]
-	var v [4]uint64
-	for i := range v {
-		n := 0
-		if v[i], n = binary.Uvarint(b); n <= 0 {
-			return nil, false
-		}
-		b = b[n:]
-	}
-	return &output{next: v[0], size: int64(v[1]), id: identity{v[2], v[3]}, name: Sanitize(string(b))}, len(b) > 0
+	o := &output{next: r.Uvarint(), size: int64(r.Uvarint()), id: identity{r.Uvarint(), r.Uvarint()}}
+	o.name = Sanitize(string(r.Rest))
+	return o, len(r.Rest) > 0
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/weirlog/weir/internal/codec/packed"
 	"github.com/weirlog/weir/internal/metric"
 )
 
@@ -64,67 +65,19 @@ func appendState(dst []byte, start int64, points []*point) []byte {
 // parseState reads what appendState wrote.
 func parseState(b []byte) (saved, error) {
 	errState := errors.New("state of a StatsD sink is damaged")
-	r := reader{b: b}
-	if version := r.bytes(1); version == nil || version[0] != stateVersion {
+	r := packed.Reader{Rest: b}
+	if r.Byte() != stateVersion {
 		return saved{}, errState
 	}
-	s := saved{start: r.varint(), points: map[string]savedPoint{}}
-	for n := r.uvarint(); n > 0 && !r.failed; n-- {
-		id := string(r.bytes(r.uvarint()))
-		flags := r.bytes(1)
-		p := savedPoint{created: r.varint(), silent: r.uvarint(), base: r.float(), bound: r.float()}
-		if r.failed {
-			break
-		}
-		p.pending = flags[0]&1 != 0
+	s := saved{start: r.Varint(), points: map[string]savedPoint{}}
+	for n := r.Count(); n > 0 && !r.Failed(); n-- {
+		id, flags := r.Text(), r.Byte()
+		p := savedPoint{created: r.Varint(), silent: r.Uvarint(), base: math.Float64frombits(r.Fixed64()), bound: math.Float64frombits(r.Fixed64())}
+		p.pending = flags&1 != 0
 		s.points[id] = p
 	}
-	if r.failed || len(r.b) > 0 {
+	if r.Failed() || len(r.Rest) > 0 {
 		return saved{}, errState
 	}
 	return s, nil
-}
-
-// reader takes values off b until there is not enough left.
-type reader struct {
-	b      []byte
-	failed bool
-}
-
-func (r *reader) bytes(n uint64) []byte {
-	if r.failed || n > uint64(len(r.b)) {
-		r.failed = true
-		return nil
-	}
-	taken := r.b[:n]
-	r.b = r.b[n:]
-	return taken
-}
-
-func (r *reader) varint() int64 {
-	v, n := binary.Varint(r.b)
-	r.skip(n)
-	return v
-}
-
-func (r *reader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	r.skip(n)
-	return v
-}
-
-func (r *reader) skip(n int) {
-	if n <= 0 {
-		r.failed = true
-		return
-	}
-	r.bytes(uint64(n))
-}
-
-func (r *reader) float() float64 {
-	b := r.bytes(8)
-	if b == nil {
-		return 0
-	}
-	return math.Float64frombits(binary.LittleEndian.Uint64(b))
 }

@@ -68,6 +68,14 @@ type Config struct {
 	// StatsRetention is how long the heartbeat and the start time of a container that is gone
 	// stay, so that an alert on the heartbeat's age fires. Default: 1h.
 	StatsRetention time.Duration `yaml:"stats_retention"`
+	// LastMetricsFile is a file whose content becomes the time of the last measurement, in
+	// whole Unix seconds, for those who watch its age. It is not written while containers
+	// cannot be measured. Its directory must exist and let weir write. Default:
+	// LAST_METRICS_COLLECTED_AT_FILE, else none.
+	LastMetricsFile string `yaml:"last_metrics_file"`
+	// LastLogsFile is the same for the logs: every 5 s, while the engine answers. Default:
+	// LAST_LOGS_COLLECTED_AT_FILE, else none.
+	LastLogsFile string `yaml:"last_logs_file"`
 }
 
 // TLS is the certificates for an engine.
@@ -148,6 +156,14 @@ func (c Config) Validate() error {
 	}
 	if c.StatsRoot != "" && !path.IsAbs(c.StatsRoot) {
 		bad("stats_root", "give an absolute path, as /host")
+	}
+	for _, f := range []struct{ key, path string }{{"last_metrics_file", c.LastMetricsFile}, {"last_logs_file", c.LastLogsFile}} {
+		if f.path != "" && !path.IsAbs(f.path) {
+			bad(f.key, "give an absolute path, as /run/weir/last")
+		}
+	}
+	if c.LastMetricsFile != "" && c.LastMetricsFile == c.LastLogsFile {
+		bad("last_logs_file", "it is the same as last_metrics_file")
 	}
 	for name := range c.Labels {
 		if name != labelName(name) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"hash/crc32"
 	"math"
+
+	"github.com/weirlog/weir/internal/codec/packed"
 )
 
 // maxMarks is how many of the last records a cursor remembers.
@@ -179,27 +181,27 @@ func decodeCursor(b []byte) (cursor, error) {
 		return c, errCursor
 	}
 	c.ended = b[1]&flagEnded != 0
-	d := decoder{rest: b[2:]}
-	c.pos, c.time, c.run, c.since = d.position(), d.varint(), d.varint(), d.varint()
-	n := d.byte()
-	if d.failed || n > maxMarks || c.run < 0 {
+	d := decoder{packed.Reader{Rest: b[2:]}}
+	c.pos, c.time, c.run, c.since = d.position(), d.Varint(), d.Varint(), d.Varint()
+	n := d.Byte()
+	if d.Failed() || n > maxMarks || c.run < 0 {
 		return cursor{}, errCursor
 	}
 	for range n {
-		c.marks[c.head] = mark{hash: d.uint32(), size: d.position()}
+		c.marks[c.head] = mark{hash: d.Fixed32(), size: d.position()}
 		c.head = (c.head + 1) % maxMarks
 		c.n++
 	}
 	if b[1]&flagFile != 0 {
-		c.shift = d.varint()
-		c.path = string(d.bytes(maxPathBytes))
-		c.file = append(c.file, d.rest...)
-		if c.path == "" || len(c.file) > maxPositionBytes || c.shift > maxPosition || c.shift < -maxPosition {
+		c.shift = d.Varint()
+		c.path = d.Text()
+		c.file = append(c.file, d.Rest...)
+		if c.path == "" || len(c.path) > maxPathBytes || len(c.file) > maxPositionBytes || c.shift > maxPosition || c.shift < -maxPosition {
 			return cursor{}, errCursor
 		}
-		d.rest = nil
+		d.Rest = nil
 	}
-	if d.failed || len(d.rest) > 0 {
+	if d.Failed() || len(d.Rest) > 0 {
 		return cursor{}, errCursor
 	}
 	return c, nil
@@ -208,60 +210,14 @@ func decodeCursor(b []byte) (cursor, error) {
 // maxPosition keeps sums of positions from overflowing.
 const maxPosition = math.MaxInt64 / 8
 
-// decoder takes values off an encoded cursor. After a failure it returns zeros.
-type decoder struct {
-	rest   []byte
-	failed bool
-}
-
-func (d *decoder) fail() { d.failed, d.rest = true, nil }
-
-func (d *decoder) varint() int64 {
-	v, n := binary.Varint(d.rest)
-	if n <= 0 {
-		d.fail()
-		return 0
-	}
-	d.rest = d.rest[n:]
-	return v
-}
+// decoder takes what a cursor is made of.
+type decoder struct{ packed.Reader }
 
 func (d *decoder) position() int64 {
-	v := d.varint()
+	v := d.Varint()
 	if v < 0 || v > maxPosition {
-		d.fail()
+		d.Fail()
 		return 0
 	}
 	return v
-}
-
-func (d *decoder) byte() byte {
-	if len(d.rest) == 0 {
-		d.fail()
-		return 0
-	}
-	b := d.rest[0]
-	d.rest = d.rest[1:]
-	return b
-}
-
-func (d *decoder) uint32() uint32 {
-	if len(d.rest) < 4 {
-		d.fail()
-		return 0
-	}
-	v := binary.LittleEndian.Uint32(d.rest)
-	d.rest = d.rest[4:]
-	return v
-}
-
-func (d *decoder) bytes(most uint64) []byte {
-	n, used := binary.Uvarint(d.rest)
-	if used <= 0 || n > most || n > uint64(len(d.rest)-used) {
-		d.fail()
-		return nil
-	}
-	b := d.rest[used : used+int(n)]
-	d.rest = d.rest[used+int(n):]
-	return b
 }

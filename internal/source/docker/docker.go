@@ -79,6 +79,7 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 	if f.stats, err = f.collector(); err != nil {
 		return err
 	}
+	f.announce()
 	watching.Go(func() { f.stats.Run(ctx) })
 	if s.cfg.Events {
 		watching.Go(func() { f.chronicle(ctx) })
@@ -97,13 +98,15 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 // collector returns what measures the containers, nil if nothing does.
 func (f *fleet) collector() (*stats.Collector, error) {
 	if f.cfg.StatsInterval == 0 || f.deps.Metrics == nil {
+		stats.Forget(f.deps.State)
 		return nil, nil
 	}
 	return stats.New(stats.Options{
 		Interval: f.cfg.StatsInterval, Retention: f.cfg.StatsRetention, Read: f.cfg.StatsRead, Root: f.cfg.StatsRoot,
-		Registry: f.deps.Metrics, Ledger: f.deps.Ledger,
+		Registry: f.deps.Metrics, Ledger: f.deps.Ledger, State: f.deps.State,
 		Engine:  func() (stats.Engine, error) { return f.engine() },
 		Name:    func(d *dockerapi.Details) (string, bool) { return displayName(d), f.cfg.wanted(d) },
 		Problem: func(err error) { f.health.stats(err) },
+		Round:   func(at time.Time) { f.stamp("last_metrics_file", f.cfg.LastMetricsFile, at) },
 	})
 }

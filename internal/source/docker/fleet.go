@@ -43,6 +43,9 @@ type fleet struct {
 	settled bool                    // belongs to keep
 	silence time.Duration           // as the constant
 	stats   *stats.Collector        // nil: nothing is measured
+	// introduced is what was said of the engine last; it belongs to introduce.
+	introduced string
+	attached   atomic.Bool // the engine answers
 
 	mu        sync.Mutex // guards below
 	followers map[string]*follower
@@ -113,6 +116,9 @@ func (f *fleet) attend(ctx context.Context, connected func()) error {
 	reading.Go(func() { cancel(f.readEvents(parent, events)) })
 	connected()
 	f.health.engine(f.cfg.Host, nil)
+	reading.Go(func() { f.introduce(ctx, c) })
+	f.attached.Store(true)
+	defer f.attached.Store(false)
 	if err := f.settle(ctx); err != nil {
 		return context.Cause(ctx)
 	}
@@ -228,7 +234,7 @@ func (f *fleet) forget(x *follower) {
 	f.health.set(x.id, "", "")
 }
 
-// measurePeriod is how often is said how far the files are behind.
+// measurePeriod is how often is said how far the files are behind, and that logs are read.
 const measurePeriod = 5 * time.Second
 
 // measure tells the ledger how much of the files was not read, until ctx ends.
@@ -245,6 +251,9 @@ func (f *fleet) measure(ctx context.Context) {
 				}
 			}
 			f.deps.Ledger.BehindBytes(bytes)
+			if f.attached.Load() {
+				f.stamp("last_logs_file", f.cfg.LastLogsFile, time.Now())
+			}
 		case <-ctx.Done():
 			return
 		}

@@ -10,11 +10,10 @@ package level
 
 import (
 	"context"
-	"encoding/binary"
-	"math/bits"
 	"slices"
 
 	"github.com/weirlog/weir/internal/codec/dockerjson"
+	"github.com/weirlog/weir/internal/codec/jsontext"
 	"github.com/weirlog/weir/internal/codec/severity"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/record"
@@ -137,40 +136,16 @@ func (s *stage) beginning(b *record.Batch, r *record.Record) []byte {
 	return text
 }
 
-// hasControl tells whether escaped text has a control character as \u00xx. It looks at
-// sixteen bytes at once, and for each at the byte before.
+// hasControl tells whether escaped text has a control character as \u00xx.
 func hasControl(text []byte) bool {
-	i := 0
-	for ; len(text)-i >= 17; i += 16 {
-		p := (*[17]byte)(text[i:])
-		first := unicodeEscapes(binary.LittleEndian.Uint64(p[0:]), binary.LittleEndian.Uint64(p[1:]))
-		second := unicodeEscapes(binary.LittleEndian.Uint64(p[8:]), binary.LittleEndian.Uint64(p[9:]))
-		for ; first != 0; first &= first - 1 {
-			if isControl(text, i+bits.TrailingZeros64(first)/8) {
-				return true
-			}
+	for i := 0; ; i++ {
+		if i = jsontext.NextUnicode(text, i); i < 0 {
+			return false
 		}
-		for ; second != 0; second &= second - 1 {
-			if isControl(text, i+8+bits.TrailingZeros64(second)/8) {
-				return true
-			}
-		}
-	}
-	for ; i < len(text); i++ {
 		if isControl(text, i) {
 			return true
 		}
 	}
-	return false
-}
-
-const ones, tops = 0x0101010101010101, 0x8080808080808080
-
-// unicodeEscapes returns the highest bit at least of the bytes of next that are the u of an
-// escape, if before has a backslash there. Of what commonly follows one, only u is odd.
-func unicodeEscapes(before, next uint64) uint64 {
-	x := before ^ '\\'*ones
-	return (x - ones) &^ x & (next << 7) & tops
 }
 
 // isControl tells whether a control character stands at place i, as \u00xx.

@@ -48,7 +48,11 @@ func (c *Collector) pass(ctx context.Context, tick bool) {
 	c.expire()
 	if tick {
 		c.series.collector.Set(float64(c.now().Unix()))
+		if c.o.Round != nil && !c.problem && ctx.Err() == nil {
+			c.o.Round(c.now())
+		}
 	}
+	c.keep(false)
 }
 
 // takeMarks turns what was heard into what is to be done.
@@ -174,6 +178,7 @@ func (c *Collector) lookAll(ctx context.Context) {
 func (c *Collector) learn(x *container, d *dockerapi.Details) {
 	name, wanted := c.o.Name(d)
 	if !wanted {
+		c.disown(x.id, "")
 		c.release(x)
 		x.own.dropAll()
 		x.details, x.look, x.running = *d, false, false // kept, so that it is not asked about each time
@@ -218,6 +223,9 @@ func (c *Collector) endRun(x *container) {
 // measureAll measures the running containers.
 func (c *Collector) measureAll(ctx context.Context, tick bool) {
 	c.host.measure()
+	if tick {
+		c.round = c.now()
+	}
 	var rest []answer
 	var failed error
 	measured := false

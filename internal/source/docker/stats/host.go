@@ -17,7 +17,10 @@ import (
 // host reads the files of the machine that the containers run on.
 type host struct {
 	root   string
+	proc   string // /proc/, below root
+	counts bool   // the kernel tells how many descriptors a process has
 	buf    []byte // what was read last
+	list   []byte // entries of a directory
 	nets   []byte // names of interfaces refer to it
 	sample sample // of the container that is being measured
 
@@ -32,6 +35,10 @@ func newHost(root string) *host {
 	h := &host{root: root, buf: make([]byte, 16<<10), nets: make([]byte, 4<<10), devices: map[[2]uint32]string{}}
 	if h.root == "" {
 		h.root = "/"
+	}
+	h.proc = h.path("proc") + "/"
+	if h.counts = h.tellsCount(); !h.counts {
+		h.list = make([]byte, 16<<10)
 	}
 	h.measure()
 	return h
@@ -94,6 +101,7 @@ func (h *host) text(name string, buf *[]byte) ([]byte, error) {
 type files struct {
 	usage, limits []file
 	nets          string // empty: it has no network of its own
+	procs         string // the list of its processes
 }
 
 // file is one of them, and what takes its text.
@@ -157,6 +165,9 @@ func (h *host) usual(f *files, groups, id string) bool {
 			}
 			continue
 		}
+		if i == 0 {
+			f.procs = h.path("sys/fs/cgroup", l.controller, dir, "cgroup.procs")
+		}
 		if entry.usage != nil {
 			f.usage = append(f.usage, entry)
 		} else {
@@ -184,6 +195,7 @@ func (h *host) read(s *sample, f *files) error {
 		}
 		s.nets = cgroup.AppendNetDev(s.nets, text)
 	}
+	h.processes(s, f.procs)
 	if s.cpu.Usage == none || s.usage == none {
 		return io.ErrUnexpectedEOF
 	}

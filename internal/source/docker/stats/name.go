@@ -24,7 +24,7 @@ func (c *Collector) claim(x *container) bool {
 		}
 		c.release(h)
 	}
-	n.holder = x
+	n.holder, n.id = x, x.id
 	return true
 }
 
@@ -49,6 +49,8 @@ func (c *Collector) rename(x *container, name string) {
 			held.drop()
 			delete(c.names, x.name)
 		}
+	} else {
+		c.disown(x.id, name)
 	}
 	x.name = name
 }
@@ -78,7 +80,7 @@ func (c *Collector) expire() {
 			}
 			continue
 		}
-		if n.holder == nil {
+		if n.holder == nil && !n.restored { // their number was bounded when they were read
 			gone = append(gone, name)
 		}
 	}

@@ -24,16 +24,18 @@ type sample struct {
 	limit                 uint64 // as the engine tells it
 	memory                cgroup.Memory
 	pids, pidsMax         uint64
-	kills                 uint64 // processes that the kernel killed for want of memory
-	devices               []cgroup.Device
-	nets                  []cgroup.Interface
+	// processes and descriptors are known from files alone.
+	processes, descriptors uint64
+	kills                  uint64 // processes that the kernel killed for want of memory
+	devices                []cgroup.Device
+	nets                   []cgroup.Interface
 }
 
 // reset forgets the numbers, and keeps the room that they took.
 func (s *sample) reset() {
 	*s = sample{
 		cpu: cgroup.NoCPU(), system: none, usage: none, peak: none, limit: none, failures: none, memory: cgroup.NoMemory(),
-		pids: none, pidsMax: none, kills: none, devices: s.devices[:0], nets: s.nets[:0],
+		pids: none, pidsMax: none, processes: none, descriptors: none, kills: none, devices: s.devices[:0], nets: s.nets[:0],
 	}
 }
 

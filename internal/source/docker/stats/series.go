@@ -86,6 +86,7 @@ type owned struct {
 
 // part is the series of an interface or a device.
 type part struct {
+	labels []string
 	series []*metric.Series
 	seen   bool // in this measurement
 }
@@ -189,12 +190,12 @@ func (c *Collector) publishNets(x *container, s *sample) {
 			if x.own.nets == nil {
 				x.own.nets = map[string]*part{}
 			}
-			p = newPart(x, c.series.traffic, string(n.Name))
+			p = newPart(x, string(n.Name), len(traffic))
 			x.own.nets[string(n.Name)] = p
 		}
 		p.seen = true
 		for i := range traffic {
-			p.series[i].Set(float64(traffic[i].value(n)))
+			p.set(i, c.series.traffic[i], traffic[i].value(n))
 		}
 	}
 	sweep(x.own.nets)
@@ -213,24 +214,32 @@ func (c *Collector) publishDisks(x *container, s *sample) {
 			if x.own.disks == nil {
 				x.own.disks = map[[2]uint32]*part{}
 			}
-			p = newPart(x, c.series.disk, c.host.device(d.Major, d.Minor))
+			p = newPart(x, c.host.device(d.Major, d.Minor), len(disk))
 			x.own.disks[key] = p
 		}
 		p.seen = true
 		for i := range disk {
-			p.series[i].Set(float64(disk[i].value(d)))
+			p.set(i, c.series.disk[i], disk[i].value(d))
 		}
 	}
 	sweep(x.own.disks)
 }
 
-// newPart makes the series of an interface or a device.
-func newPart(x *container, fams []*metric.Family, name string) *part {
-	p := &part{}
-	for _, f := range fams {
-		p.series = append(p.series, f.Series(x.name, x.id, x.details.Image, x.details.Name, name))
+// newPart makes an interface or a device that has so many series.
+func newPart(x *container, name string, series int) *part {
+	return &part{labels: []string{x.name, x.id, x.details.Image, x.details.Name, name}, series: make([]*metric.Series, series)}
+}
+
+// set gives a series its value; one that is not known has no series.
+func (p *part) set(i int, f *metric.Family, n uint64) {
+	if n == none {
+		drop(p.series[i : i+1])
+		return
 	}
-	return p
+	if p.series[i] == nil {
+		p.series[i] = f.Series(p.labels...)
+	}
+	p.series[i].Set(float64(n))
 }
 
 // sweep takes away the parts that were not seen.
@@ -256,9 +265,10 @@ func (c *Collector) publishFacts(x *container) {
 	if !d.Started.IsZero() {
 		n.start(c.series.started, x.name, d.Started)
 		// One that ended before weir began was alive until then.
-		if !x.running && n.last.IsZero() && c.now().Sub(d.Finished) < c.o.Retention {
+		if !x.running && (n.last.IsZero() || n.restored && d.Finished.After(n.last)) && c.now().Sub(d.Finished) < c.o.Retention {
 			n.beat(c.series.up, x.name, d.Finished)
 		}
+		n.restored = false
 	}
 }
 
@@ -281,8 +291,11 @@ func only(old *metric.Series, f *metric.Family, name, value string) *metric.Seri
 // named is what stays of a container for a while when it is gone: it belongs to the name.
 type named struct {
 	holder      *container // who has the name; nil: nobody
+	id          string     // of who had it last
 	up, started *metric.Series
 	last        time.Time // of the heartbeat
+	began       int64     // Unix seconds, as started; 0: not known
+	restored    bool      // from before this run, and not seen since
 }
 
 func (n *named) beat(f *metric.Family, name string, at time.Time) {
@@ -298,6 +311,7 @@ func (n *named) start(f *metric.Family, name string, at time.Time) {
 		n.started = f.Series(name)
 	}
 	n.started.Set(float64(at.Unix()))
+	n.began = at.Unix()
 }
 
 func (n *named) drop() { drop([]*metric.Series{n.up, n.started}) }

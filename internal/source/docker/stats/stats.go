@@ -63,12 +63,16 @@ type Options struct {
 	Registry *metric.Registry
 	// Ledger counts what had to be left out.
 	Ledger *ledger.Component
+	// State keeps heartbeats over restarts; nil: they end with Run.
+	State State
 	// Engine returns the engine; its error is that there is none to be had.
 	Engine func() (Engine, error)
 	// Name returns the name under which a container is known, and whether it is wanted.
 	Name func(d *dockerapi.Details) (name string, wanted bool)
 	// Problem is told why containers cannot be measured, and nil when they can again.
 	Problem func(err error)
+	// Round, unless nil, is told when a round of measurements ended without a problem.
+	Round func(at time.Time)
 }
 
 // Bounds.
@@ -105,6 +109,11 @@ type Collector struct {
 	names      map[string]*named
 	problem    bool
 	reading    reading
+
+	// What keep stored, and what it works with.
+	round, roundStored time.Time // when the last round began
+	beats              []heartbeat
+	text, stored       []byte
 }
 
 // mark is what the engine's events told of a container.
@@ -174,12 +183,15 @@ func (c *Collector) ring() {
 	}
 }
 
-// Run measures until ctx ends, and takes all series away then.
+// Run measures until ctx ends, and takes all series away then. Heartbeats that Options.State
+// has are shown at once.
 func (c *Collector) Run(ctx context.Context) {
 	if c == nil {
 		return
 	}
 	defer c.dropAll()
+	defer c.keep(true)
+	c.restore()
 	tick := time.NewTicker(c.o.Interval)
 	defer tick.Stop()
 	for {

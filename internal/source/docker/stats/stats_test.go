@@ -31,7 +31,7 @@ func common(id string) []string {
 		"container_cpu_cfs_periods_total": "9", "container_cpu_cfs_throttled_periods_total": "4", "container_cpu_cfs_throttled_seconds_total": "2",
 		"container_memory_usage_bytes": "2646016", "container_memory_working_set_bytes": "2645976", "container_memory_max_usage_bytes": "9000000",
 		"container_memory_rss": "1000", "container_memory_cache": "2000", "container_memory_mapped_file": "300", "container_memory_swap": "0",
-		"container_threads": "2", "container_threads_max": "0",
+		"container_processes": "1", "container_file_descriptors": "3", "container_threads": "2", "container_threads_max": "0",
 		"container_spec_cpu_quota": "50000", "container_spec_cpu_period": "100000", "container_spec_cpu_shares": "1024",
 		"container_spec_memory_limit_bytes": "67108864", "container_spec_memory_swap_limit_bytes": "0",
 	} {
@@ -401,7 +401,8 @@ func TestAllocations(t *testing.T) {
 		r.pass(0)
 		r.pass(time.Second)
 		x := r.containers[d.ID]
-		if n, most := testing.AllocsPerRun(100, func() { r.readOne(x) }), float64(len(x.files.usage)+1); n > most {
+		// The network, the list of processes, and two for the descriptors of the one there is.
+		if n, most := testing.AllocsPerRun(100, func() { r.readOne(x) }), float64(len(x.files.usage)+4); n > most {
 			t.Errorf("version %s: %v allocations, at most %v for the files", version, n, most)
 		}
 	}
@@ -425,4 +426,23 @@ func TestEnd(t *testing.T) {
 	if r.text() != "" {
 		t.Errorf("left:\n%s", r.text())
 	}
+}
+
+// TestBytesAlone has an engine that does not tell requests, as Docker 20.10 with control groups
+// version 2: there is no series then, rather than a zero.
+func TestBytesAlone(t *testing.T) {
+	r := newRig(t, ReadAPI)
+	d := r.container("a", "web", 100)
+	s := dockerapi.Stats{Read: r.time}
+	s.IO.Bytes = []dockerapi.BlockIO{{Major: 8, Op: "read", Value: 10}, {Major: 8, Op: "write", Value: 20}}
+	r.eng.stats[d.ID] = s
+	r.event(d.ID, "start")
+	r.pass(0)
+	whole := `{container="web",id="` + d.ID + `",image="img:1",name="web",device="8:0"} `
+	r.has("container_fs_reads_bytes_total"+whole+"10", "container_fs_writes_bytes_total"+whole+"20")
+	r.lacks("container_fs_reads_total", "container_fs_writes_total")
+	s.IO.Counts = []dockerapi.BlockIO{{Major: 8, Op: "read", Value: 1}, {Major: 8, Op: "write", Value: 2}}
+	r.eng.stats[d.ID] = s
+	r.pass(time.Second)
+	r.has("container_fs_reads_total"+whole+"1", "container_fs_writes_total"+whole+"2")
 }

@@ -114,6 +114,10 @@ var advised = []measure{
 			}
 			return bound(r.s.pidsMax)
 		}, nil},
+	{"container_processes", "Processes that run in the container.", metric.Gauge,
+		func(r *reading) float64 { return num(r.s.processes) }, nil},
+	{"container_file_descriptors", "File descriptors that its processes have open.", metric.Gauge,
+		func(r *reading) float64 { return num(r.s.descriptors) }, nil},
 	{"container_spec_cpu_period", "Period of the processor quota, in microseconds.", metric.Gauge,
 		func(r *reading) float64 { return num(r.x.limits.period) }, nil},
 	{"container_spec_cpu_quota", "Processor quota in each period, in microseconds.", metric.Gauge,

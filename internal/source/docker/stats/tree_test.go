@@ -150,6 +150,13 @@ func (r *rig) exit(d dockerapi.Details, code int) {
 	r.event(d.ID, "die")
 }
 
+// open gives a process n descriptors.
+func (r *rig) open(pid, n int) {
+	for fd := range n {
+		r.write(fmt.Sprintf("proc/%d/fd/%d", pid, fd), "")
+	}
+}
+
 // v2 gives a container files of control groups version 2.
 func (r *rig) v2(d dockerapi.Details, usec, memory int) {
 	dir := "sys/fs/cgroup/system.slice/docker-" + d.ID + ".scope/"
@@ -162,6 +169,7 @@ func (r *rig) v2(d dockerapi.Details, usec, memory int) {
 		"memory.events":         "low 0\noom 1\noom_kill 1\n",
 		"memory.max":            "67108864\n",
 		"pids.current":          "2\n",
+		"cgroup.procs":          fmt.Sprintln(d.Pid),
 		"pids.max":              "max\n",
 		"io.stat":               "8:0 rbytes=10 wbytes=20 rios=1 wios=2\n",
 		"cpu.max":               "50000 100000\n",
@@ -169,6 +177,7 @@ func (r *rig) v2(d dockerapi.Details, usec, memory int) {
 	} {
 		r.write(dir+name, text)
 	}
+	r.open(d.Pid, 3)
 	r.write(fmt.Sprintf("proc/%d/cgroup", d.Pid), "0::/system.slice/docker-"+d.ID+".scope\n")
 	r.write(fmt.Sprintf("proc/%d/net/dev", d.Pid), "a|b\nc|d\n    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n  eth0: 946 11 1 2 0 0 0 0 77 5 3 4 0 0 0 0\n")
 }
@@ -189,12 +198,14 @@ func (r *rig) v1(d dockerapi.Details, usec, memory int) {
 		"memory/#/memory.stat":                    "rss 9\ncache 9\ntotal_rss 1000\ntotal_cache 2000\ntotal_mapped_file 300\ntotal_inactive_file 40\ntotal_pgfault 5\ntotal_pgmajfault 6\ntotal_swap 0\n",
 		"memory/#/memory.oom_control":             "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n",
 		"pids/#/pids.current":                     "2\n",
+		"cpuacct/#/cgroup.procs":                  fmt.Sprintln(d.Pid),
 		"pids/#/pids.max":                         "max\n",
 		"blkio/#/blkio.throttle.io_service_bytes": "8:0 Read 10\n8:0 Write 20\nTotal 30\n",
 		"blkio/#/blkio.throttle.io_serviced":      "8:0 Read 1\n8:0 Write 2\nTotal 3\n",
 	} {
 		r.write("sys/fs/cgroup/"+strings.Replace(name, "#", "docker/"+d.ID, 1), text)
 	}
+	r.open(d.Pid, 3)
 	group := ""
 	for i, c := range []string{"cpuacct", "cpu", "cpuset", "memory", "pids", "blkio"} {
 		group += fmt.Sprintf("%d:%s:/docker/%s\n", 9-i, c, d.ID)

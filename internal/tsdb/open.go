@@ -1,0 +1,128 @@
+package tsdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/chunks"
+	"github.com/prometheus/prometheus/util/compression"
+)
+
+const (
+	// blockTime is how much time the shortest blocks cover.
+	blockTime = 2 * time.Hour
+	// longestBlock bounds how much time a block covers, as Prometheus does.
+	longestBlock = 31 * 24 * time.Hour
+	// blocksInAge is how many of the longest blocks the age has: whole blocks are removed.
+	blocksInAge = 10
+	// walSegment is the size of a part of the log, in which it is cut. Prometheus has 128 MiB,
+	// a quarter of what we may take by default.
+	walSegment = 8 << 20
+	// stripes are the locks over the series. Prometheus has 16384, which take 2 MiB empty.
+	stripes = 512
+	// writeBuffer is what the writer of chunks holds. Prometheus has 4 MiB.
+	writeBuffer = chunks.MinWriteBufferSize
+)
+
+func (d *DB) options() *tsdb.Options {
+	o := tsdb.DefaultOptions()
+	o.RetentionDuration = d.o.Age.Milliseconds()
+	o.MaxBytes = d.o.Size
+	o.MinBlockDuration = blockTime.Milliseconds()
+	o.MaxBlockDuration = max(min(longestBlock, d.o.Age/blocksInAge).Milliseconds(), o.MinBlockDuration)
+	o.WALCompression = compression.Snappy
+	o.WALSegmentSize = walSegment
+	o.StripeSize = stripes
+	o.HeadChunksWriteBufferSize = writeBuffer
+	o.NoLockfile = true // the journal has the data directory locked
+	return o
+}
+
+// open opens the database. Blocks that cannot be read are set aside, so that the others can.
+func (d *DB) open() error {
+	if err := os.MkdirAll(d.o.Dir, 0o700); err != nil {
+		return err
+	}
+	log := slog.New(&quiet{d.o.Log.Handler()})
+	db, err := tsdb.Open(d.o.Dir, log, nil, d.options(), nil)
+	if err != nil && d.setAside(log) > 0 {
+		db, err = tsdb.Open(d.o.Dir, log, nil, d.options(), nil)
+	}
+	if err != nil {
+		return fmt.Errorf("open the history: %w", err)
+	}
+	db.DisableCompactions() // maintain does them, and tells how they went
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.db = db
+	d.rounds.set(d.written())
+	return nil
+}
+
+// close waits for queries and closes the database. It may be called twice.
+func (d *DB) close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.db == nil {
+		return nil
+	}
+	err := d.db.Close()
+	d.db = nil
+	return err
+}
+
+// damagedSuffix is that of the folder, beside the database, for blocks that cannot be read.
+const damagedSuffix = ".damaged"
+
+// setAside moves the blocks that cannot be opened out of the database, and returns how many
+// there were.
+func (d *DB) setAside(log *slog.Logger) (moved int) {
+	entries, err := os.ReadDir(d.o.Dir)
+	if err != nil {
+		return 0
+	}
+	aside := d.o.Dir + damagedSuffix
+	for _, e := range entries {
+		if !e.IsDir() || len(e.Name()) != blockNameBytes {
+			continue
+		}
+		dir := filepath.Join(d.o.Dir, e.Name())
+		block, err := tsdb.OpenBlock(log, dir, nil, nil)
+		if err == nil {
+			err = block.Close()
+		}
+		if err == nil {
+			continue
+		}
+		if errors.Join(os.MkdirAll(aside, 0o700), os.Rename(dir, filepath.Join(aside, e.Name()))) != nil {
+			continue
+		}
+		moved++
+		d.o.Health.Dropped("damaged block", 1)
+		d.o.Log.Warn("set a damaged block of the history aside", "block", e.Name(), "to", aside, "error", err)
+	}
+	return moved
+}
+
+// blockNameBytes is the length of a block's name, a ULID.
+const blockNameBytes = 26
+
+// quiet is the database's log without what it says when all is well.
+type quiet struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (q *quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
+}
+
+// WithAttrs implements slog.Handler.
+func (q *quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return &quiet{q.Handler.WithAttrs(attrs)} }
+
+// WithGroup implements slog.Handler.
+func (q *quiet) WithGroup(name string) slog.Handler { return &quiet{q.Handler.WithGroup(name)} }
