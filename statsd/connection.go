@@ -71,7 +71,7 @@ func (s *sender) connect(probe bool) (*connection, error) {
 		}
 	}
 	c := &connection{endpoint: s.endpoint, Conn: conn, life: s.life, patience: s.patience, made: time.Now(), broken: make(chan error, 1)}
-	go c.watch()
+	s.others.Go(c.watch)
 	return c, nil
 }
 

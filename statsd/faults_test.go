@@ -319,6 +319,35 @@ func TestNameMoves(t *testing.T) {
 	})
 }
 
+// TestSlowNames: while the name is looked up again, which takes long, lines go to where they
+// went before.
+func TestSlowNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		lookups := 0
+		var got <-chan string
+		c := start(t, statsd.Options{Address: "udp://statsd.example", Aggregate: -1, QueueLines: 5, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if lookups++; lookups > 1 {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			ours, theirs := net.Pipe()
+			got = collect(theirs)
+			return elsewhere{ours, "192.0.2.1"}, nil
+		}})
+		for range 100 {
+			c.Incr("n", 1)
+			time.Sleep(time.Second)
+		}
+		end(t, c)
+		if n := strings.Count(<-got, "n:1|c"); n != 100 || lookups != 2 {
+			t.Errorf("%d lines of 100, %d lookups; %+v", n, lookups, c.Stats())
+		}
+	})
+}
+
 // TestNewStreamAsksAgain: a stream's name is looked up for every connection.
 func TestNewStreamAsksAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -131,6 +131,33 @@ func TestPackedTimers(t *testing.T) {
 	}
 }
 
+// TestRates: of many calls about that share is recorded, and gauges and sets all.
+func TestRates(t *testing.T) {
+	c, lines := offline(t, Options{Aggregate: -1, QueueLines: -1})
+	const calls = 10_000
+	sampled := c.WithRate(0.25)
+	for range calls {
+		sampled.Incr("n", 1)
+	}
+	// Six standard deviations are 260.
+	if n := len(lines()); n < calls/4-260 || n > calls/4+260 {
+		t.Errorf("%d of %d calls", n, calls)
+	}
+	for range 100 {
+		sampled.Gauge("g", 1)
+		sampled.Set("s", "m")
+	}
+	if got := lines(); len(got) != 200 || got[0] != "g:1|g" || got[1] != "s:m|s" {
+		t.Errorf("%d lines, %q", len(got), got[:2])
+	}
+	for _, rate := range []float64{0, 1, 2, -1, math.NaN(), math.Inf(1)} {
+		c.WithRate(rate).Incr("n", 1)
+		if got := lines(); len(got) != 1 || got[0] != "n:1|c" {
+			t.Errorf("at a rate of %g: %q", rate, got)
+		}
+	}
+}
+
 // TestBadValues: what is no metric is counted, and nothing is sent.
 func TestBadValues(t *testing.T) {
 	for _, aggregate := range []time.Duration{-1, time.Second} {

@@ -30,15 +30,18 @@ type sender struct {
 
 	life     life
 	aborting sync.Once
-	stop     chan struct{}   // closed by Close: send what there is, then end
-	stopping sync.Once       //
-	flushes  chan chan error // each gets nil once all that came before has been sent
-	done     chan struct{}   // closed when run has returned
+	stop     chan struct{}    // closed by Close: send what there is, then end
+	stopping sync.Once        //
+	flushes  chan chan error  // each gets nil once all that came before has been sent
+	done     chan struct{}    // closed when run has returned
+	looked   chan *connection // what lookUp found, or nil
+	others   sync.WaitGroup   // goroutines that run waits for
 
 	// These are run's own.
 	conn    *connection
 	batch   batch
 	hand    *queue
+	looking bool // somebody is about to write to looked
 	refused bool
 	pause   time.Duration // the last one between attempts
 	failed  bool          // the last attempt has; it has been logged
@@ -58,7 +61,7 @@ func newSender(o settings, q *queue, a *aggregate) *sender {
 	return &sender{
 		settings: o, queue: q, aggregate: a,
 		life: life{make(chan struct{})}, stop: make(chan struct{}),
-		flushes: make(chan chan error), done: make(chan struct{}),
+		flushes: make(chan chan error), done: make(chan struct{}), looked: make(chan *connection, 1),
 		batch: batch{room: o.PacketSize, stream: o.stream()},
 		hand:  newQueue(settings{Options: Options{QueueLines: maxInt, QueueBytes: maxInt, PacketSize: o.PacketSize}}),
 	}
@@ -69,6 +72,7 @@ const maxInt = int(^uint(0) >> 1)
 // run sends until stop.
 func (s *sender) run() {
 	defer close(s.done)
+	defer s.leave()
 	soon := time.NewTimer(time.Hour)
 	soon.Stop()
 	retry := time.NewTimer(0)
@@ -94,6 +98,8 @@ func (s *sender) run() {
 				err = s.sendAll()
 			}
 		case err = <-broken:
+		case conn := <-s.looked:
+			s.move(conn)
 		case waiter := <-s.flushes:
 			s.waiters = append(s.waiters, waiter)
 			err = s.sendAll()
@@ -151,9 +157,7 @@ func (s *sender) send(all bool) error {
 	if s.conn == nil {
 		return nil
 	}
-	if err := s.lookUp(); err != nil {
-		return err
-	}
+	s.lookUp()
 	if err := s.pump(s.hand, false); err != nil {
 		return err
 	}
@@ -221,23 +225,44 @@ func (s *sender) use(conn *connection) {
 	}
 }
 
-// lookUp looks for another address of a UDP server now and then.
-func (s *sender) lookUp() error {
-	if s.network != "udp" || !s.named || time.Since(s.conn.made) < lookupEvery {
-		return nil
+// lookUp looks for another address of a UDP server now and then, beside the sending: names
+// may take their time.
+func (s *sender) lookUp() {
+	if s.network != "udp" || !s.named || s.looking || time.Since(s.conn.made) < lookupEvery {
+		return
 	}
-	s.conn.made = time.Now()
-	conn, err := s.connect(false)
-	if err != nil {
-		return nil // the old address may still be right
-	}
-	if conn.RemoteAddr().String() == s.conn.RemoteAddr().String() {
+	s.conn.made, s.looking = time.Now(), true
+	s.others.Go(func() {
+		conn, err := s.connect(false)
+		if err != nil {
+			conn = nil // the old address may still be right
+		}
+		s.looked <- conn
+	})
+}
+
+// move goes over to a connection that lookUp found, if it goes elsewhere.
+func (s *sender) move(conn *connection) {
+	s.looking = false
+	switch {
+	case conn == nil:
+	case s.conn == nil || conn.RemoteAddr().String() == s.conn.RemoteAddr().String():
 		_ = conn.Close() // the old socket knows whether it was refused
-		return nil
+	default:
+		_ = s.conn.Close() // what it was given is sent
+		s.use(conn)
 	}
-	_ = s.conn.Close() // what it was given is sent
-	s.use(conn)
-	return nil
+}
+
+// leave waits for the goroutines that run has started.
+func (s *sender) leave() {
+	s.abort()
+	if s.looking {
+		if conn := <-s.looked; conn != nil {
+			_ = conn.Close() // nothing was sent
+		}
+	}
+	s.others.Wait()
 }
 
 // lose gives up the connection, if there is one, for a reason.
