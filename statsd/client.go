@@ -68,7 +68,10 @@ func safePrefix(prefix string) string {
 }
 
 // chosen says whether a call is among those that are recorded.
-func (s *scope) chosen() bool { return s.rate == 1 || rand.Float64() < s.rate }
+func (s *scope) chosen() bool { return s.rate == 1 || s.draw() }
+
+//go:noinline // so that chosen is inlined
+func (s *scope) draw() bool { return rand.Float64() < s.rate }
 
 // Incr adds n to a counter.
 func (c *Client) Incr(name string, n int64, tags ...string) {

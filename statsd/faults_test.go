@@ -397,6 +397,32 @@ func TestAddsUpWhileAway(t *testing.T) {
 	})
 }
 
+// TestIdleSeriesGo: series that are not heard of any more make room for others.
+func TestIdleSeriesGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPiped()
+		c := start(t, p.options(statsd.Options{MaxSeries: 1000}))
+		got := collect(<-p.ends)
+		for round := range 5 {
+			for i := range 1000 {
+				c.Incr(fmt.Sprintf("round%d.n%d", round, i), 1)
+			}
+			if n := c.Stats().Series; n != 1000 {
+				t.Errorf("round %d: %d series", round, n)
+			}
+			time.Sleep(15 * time.Second)
+			// They are looked for as soon as they are a quarter of all.
+			if n := c.Stats().Series; n >= 250 {
+				t.Errorf("round %d: %d series are left", round, n)
+			}
+		}
+		end(t, c)
+		if n := strings.Count(<-got, ":1|c\n"); n != 5000 || c.Stats().Dropped.Total() > 0 {
+			t.Errorf("%d lines; %+v", n, c.Stats())
+		}
+	})
+}
+
 // TestUnixSockets: a server that goes and comes back, over real sockets.
 func TestUnixSockets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
