@@ -30,7 +30,11 @@ func (a *Agent) serve(ctx context.Context, serving *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
-	h := web.Handler(cfg, web.Deps{Metrics: a.registry, Status: a, Push: http.HandlerFunc(a.push), Loki: api, Prometheus: prometheus, Log: a.opts.Log})
+	deps := web.Deps{Metrics: a.registry, Status: a, Push: http.HandlerFunc(a.push), Loki: api, Prometheus: prometheus, Log: a.opts.Log}
+	if a.history != nil {
+		deps.Past = &pasts{history: a.history, interval: a.current().cfg.History.Interval}
+	}
+	h := web.Handler(cfg, deps)
 	srv, err := web.Listen(cfg, h, a.opts.Log)
 	if err != nil {
 		return err
@@ -110,6 +114,7 @@ func (a *Agent) Snapshot() web.Snapshot {
 	s := web.Snapshot{Node: a.node, Version: a.opts.Version, Now: time.Now(), Started: a.started}
 	s.Components = web.Components(a.ledger, a.registry)
 	s.Problems = web.Problems(s.Components)
+	s.Containers = web.Containers(a.registry)
 	byID := map[string]web.Component{}
 	for _, c := range s.Components {
 		byID[c.ID] = c

@@ -175,8 +175,9 @@ func (d *DB) compact(ctx context.Context) error {
 		return nil
 	}
 	if d.due() {
-		// A block takes several times what the history has in memory, most of it garbage at
-		// once, and then is not needed for two hours.
+		// Making a block takes several times what the history has in memory, most of it garbage
+		// at once, and then not for two hours.
+		debug.FreeOSMemory()
 		usual := debug.SetGCPercent(frugal)
 		defer func() {
 			debug.SetGCPercent(usual)

@@ -47,6 +47,14 @@ func rateText(v float64) string {
 	return threeDigits(v) + "/s"
 }
 
+// processors writes how many are kept busy, of which little is a lot for many containers.
+func processors(v float64) string {
+	if v < 1 {
+		return strconv.FormatFloat(v, 'g', 2, 64)
+	}
+	return threeDigits(v)
+}
+
 // threeDigits writes v with about as many digits as one can tell apart.
 func threeDigits(v float64) string {
 	precision := 0

@@ -34,8 +34,8 @@ func newView() *view {
 	}
 	pages := template.New("").Funcs(template.FuncMap{
 		"number": grouped, "bytes": bytesText, "rate": rateText, "duration": durationText, "ago": agoText,
-		"seconds": func(s float64) string { return durationText(time.Duration(s * float64(time.Second))) },
-		"since":   func(now, t time.Time) string { return durationText(now.Sub(t)) },
+		"processors": processors, "seconds": func(s float64) string { return durationText(time.Duration(s * float64(time.Second))) },
+		"since": func(now, t time.Time) string { return durationText(now.Sub(t)) },
 	})
 	for _, name := range []string{"status.html", "parts.html", "form.html"} {
 		template.Must(pages.New(name).Parse(read(name)))
@@ -61,6 +61,15 @@ type statusPage struct {
 	Streams int
 	Rules   []ruleView
 	Ledger  []ledgerRow
+
+	Containers     []containerView
+	MoreContainers int
+}
+
+// containerView is a container made ready to be drawn.
+type containerView struct {
+	Container
+	CPUSpark, MemorySpark spark
 }
 
 type ruleView struct {
@@ -73,6 +82,7 @@ type counterView struct {
 	Counter
 	Rows []counterRow
 	Sums bool // a histogram, with the mean beside the count
+	Past bool // a line for each series shows it
 }
 
 type counterRow struct {
@@ -80,6 +90,7 @@ type counterRow struct {
 	Labels []labelView
 	Share  string // of the greatest value, 0 to 100
 	Mean   string
+	Spark  spark
 }
 
 type labelView struct{ Name, Value string }
@@ -95,8 +106,12 @@ type reasonCount struct {
 	N      float64
 }
 
-// maxRows is how many series of a counter the page lists.
-const maxRows = 20
+const (
+	// maxRows is how many series of a counter the page lists.
+	maxRows = 20
+	// maxContainers is how many containers it lists.
+	maxContainers = 200
+)
 
 func (v *view) status(s Snapshot, nonce string) ([]byte, error) {
 	page := statusPage{frame: frame{nonce, v.style, v.script}, Snapshot: s, Uptime: s.Now.Sub(s.Started)}
@@ -111,13 +126,17 @@ func (v *view) status(s Snapshot, nonce string) ([]byte, error) {
 	for _, r := range s.Rules {
 		rule := ruleView{Rule: r}
 		for _, c := range r.Counters {
-			rule.Counters = append(rule.Counters, viewOf(c))
+			rule.Counters = append(rule.Counters, viewOf(c, s.PastOf))
 		}
 		page.Rules = append(page.Rules, rule)
 	}
 	for _, c := range s.Components {
 		page.Ledger = append(page.Ledger, ledgerRow{c, inOrder(c.Dropped), inOrder(c.Events)})
 	}
+	for _, c := range s.Containers[:min(len(s.Containers), maxContainers)] {
+		page.Containers = append(page.Containers, containerView{c, sparkOf(c.CPUPast, s.PastOf, processors), sparkOf(c.MemoryPast, s.PastOf, bytesText)})
+	}
+	page.MoreContainers = len(s.Containers) - len(page.Containers)
 	return v.render("status.html", page)
 }
 
@@ -136,7 +155,7 @@ func (v *view) render(name string, data any) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func viewOf(c Counter) counterView {
+func viewOf(c Counter, pastOf time.Duration) counterView {
 	v := counterView{Counter: c, Sums: c.Kind == "histogram"}
 	if len(c.Series) > maxRows {
 		v.More += len(c.Series) - maxRows
@@ -159,6 +178,8 @@ func viewOf(c Counter) counterView {
 		if v.Sums && s.Value > 0 {
 			row.Mean = strconv.FormatFloat(s.Sum/s.Value, 'g', 3, 64)
 		}
+		row.Spark = sparkOf(s.Past, pastOf, rateText)
+		v.Past = v.Past || row.Spark.Path != ""
 		v.Rows = append(v.Rows, row)
 	}
 	return v

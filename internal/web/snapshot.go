@@ -22,6 +22,10 @@ type Snapshot struct {
 	Sources  []Source    `json:"sources"`
 	Rules    []Rule      `json:"rules"`
 	Sinks    []Component `json:"sinks"`
+	// Containers are those that are measured.
+	Containers []Container `json:"containers"`
+	// PastOf is how long the past is that the page shows; zero if there is none.
+	PastOf time.Duration `json:"-"`
 	// Components are all components of the ledger, sources and sinks included.
 	Components []Component `json:"components"`
 }
@@ -85,6 +89,9 @@ type Series struct {
 	Values []string `json:"values"`
 	Value  float64  `json:"value"`
 	Sum    float64  `json:"sum,omitempty"`
+	// Past is how fast Value grew before now, in a second, in steps of equal length of which
+	// the newest is the last; NaN where it is not known. Nil if nothing is.
+	Past []float64 `json:"-"`
 }
 
 // Component is a component of the ledger.

@@ -12,6 +12,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -87,6 +88,12 @@ type Status interface {
 	NotReady() []string
 }
 
+// Past knows what the numbers did before.
+type Past interface {
+	// Fill sets all that is past of s. It may be called concurrently.
+	Fill(ctx context.Context, s *Snapshot)
+}
+
 // Deps is what a handler shows.
 type Deps struct {
 	Metrics Metrics
@@ -97,7 +104,9 @@ type Deps struct {
 	Loki http.Handler
 	// Prometheus answers Prometheus' query API; nil where nothing does.
 	Prometheus http.Handler
-	Log        *slog.Logger
+	// Past is asked for the page alone; nil where there is none.
+	Past Past
+	Log  *slog.Logger
 }
 
 const (
@@ -183,6 +192,9 @@ func (h *handler) root(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	s := h.snapshot()
+	if h.Past != nil {
+		h.Past.Fill(r.Context(), &s)
+	}
 	nonce := newNonce()
 	body, err := h.view.status(s, nonce)
 	if err != nil {

@@ -165,6 +165,9 @@ func (b *bench) measure(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := b.numbers(ctx); err != nil {
+		return err
+	}
 	if err := b.measured(ctx); err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func example() []remotewrite.Series {
 		},
 		{
 			Labels:  []remotewrite.Label{{"__name__", "up"}, {"status", "200"}},
-			Samples: []remotewrite.Sample{{1700000015000, math.Inf(1)}, {-1, -0.0}},
+			Samples: []remotewrite.Sample{{1700000015000, math.Inf(1)}, {-1, math.Copysign(0, -1)}},
 			Type:    remotewrite.Gauge,
 		},
 	}

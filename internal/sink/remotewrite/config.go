@@ -9,7 +9,9 @@ import (
 	"net/textproto"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/weirlog/weir/internal/config"
@@ -106,10 +108,16 @@ func (c Config) Validate() error {
 			problem("labels", fmt.Sprintf("%q is no name of a label", name))
 		}
 	}
-	for name := range c.Headers {
-		if slices.Contains(ownHeaders, textproto.CanonicalMIMEHeaderKey(name)) {
+	for name, value := range c.Headers {
+		switch {
+		case slices.Contains(ownHeaders, textproto.CanonicalMIMEHeaderKey(name)):
 			problem("headers", name+" is set by weir: leave it out; basic_auth and bearer_token sign in")
+		case !validHeader.MatchString(name) || !oneLine(value):
+			problem("headers", fmt.Sprintf("%q is no name of a header, or has a value of more than one line", name))
 		}
+	}
+	if !oneLine(c.BearerToken) {
+		problem("bearer_token", "it has more than one line")
 	}
 	if c.BearerToken != "" && (c.BasicAuth.Username != "" || c.BasicAuth.Password != "") {
 		problem("bearer_token", "leave out either bearer_token or basic_auth")
@@ -128,6 +136,11 @@ func (c Config) Validate() error {
 
 // ownHeaders are those that the protocol or other settings say.
 var ownHeaders = []string{"Authorization", "Content-Encoding", "Content-Length", "Content-Type", "Host", "User-Agent", "X-Prometheus-Remote-Write-Version"}
+
+var validHeader = regexp.MustCompile(`^[0-9A-Za-z-]+$`)
+
+// oneLine tells whether a text can stand in a header.
+func oneLine(s config.Secret) bool { return !strings.ContainsAny(string(s), "\x00\r\n") }
 
 func checkURL(text string) string {
 	u, err := url.Parse(text)
