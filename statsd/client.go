@@ -113,14 +113,16 @@ func (c *Client) GaugeDelta(name string, v float64, tags ...string) {
 	c.record(gauge, metric{name, tags}, reading{value: v, delta: true})
 }
 
-// Timing records that something took d. It is sent in milliseconds, with all digits.
+// Timing records that something took d. It is sent in milliseconds, with all digits. Servers
+// refuse a time below zero, so it is dropped here as invalid.
 func (c *Client) Timing(name string, d time.Duration, tags ...string) {
 	if c != nil && c.scope.chosen() {
 		c.record(timer, metric{name, tags}, reading{time: d, isTime: true})
 	}
 }
 
-// Milliseconds is Timing for a time that is a number already.
+// Milliseconds is Timing for a time that is a number already. NaN and infinities are
+// dropped, too.
 func (c *Client) Milliseconds(name string, ms float64, tags ...string) {
 	if c != nil && c.scope.chosen() {
 		c.record(timer, metric{name, tags}, reading{value: ms})
@@ -181,7 +183,7 @@ func (t Timer) Stop(tags ...string) time.Duration {
 // record adds a reading to what is added up, or makes a line of it.
 func (c *Client) record(k kind, m metric, r reading) {
 	switch {
-	case !finite(r.value) || k == set && r.member == "":
+	case !finite(r.value) || k == set && r.member == "" || k == timer && (r.value < 0 || r.time < 0):
 		c.core.queue.drop(invalid, 1)
 		return
 	case len(r.member) > maxLine:

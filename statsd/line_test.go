@@ -174,10 +174,12 @@ func TestBadValues(t *testing.T) {
 		c.Gauge("", 1)
 		c.Set("", "m")
 		c.Set("s", "")
+		c.Timing("t", -1)
+		c.Milliseconds("t", -0.5)
 		if c.Event(Event{Title: "t"}) == nil || c.ServiceCheck(ServiceCheck{Name: "s"}) == nil {
 			t.Error("StatsD has no events or checks")
 		}
-		if got := lines(); len(got) > 0 || c.core.queue.drops[invalid] != 24 {
+		if got := lines(); len(got) > 0 || c.core.queue.drops[invalid] != 26 {
 			t.Errorf("%q, %d dropped", got, c.core.queue.drops[invalid])
 		}
 		long := strings.Repeat("x", 64<<10)
@@ -374,7 +376,7 @@ func FuzzLine(f *testing.F) {
 			drops := c.core.queue.drops[invalid] + c.core.queue.drops[tooLong]
 			c.core.queue.drops = [causes]uint64{}
 			if len(got) == 0 && drops == 1 {
-				if name != "" && finite(value) && (k != set || member != "") && len(name)+len(tag1)+len(tag2)+len(member) < maxLine/8 {
+				if name != "" && finite(value) && (k != timer || value >= 0) && (k != set || member != "") && len(name)+len(tag1)+len(tag2)+len(member) < maxLine/8 {
 					t.Errorf("%s is dropped", k.code())
 				}
 				return

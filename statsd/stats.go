@@ -41,7 +41,8 @@ type Drops struct {
 	// TooLong are those whose line would have been longer than 8 KiB, or than the system
 	// takes in a datagram.
 	TooLong uint64
-	// Invalid are those without a name, with a value that is no number, or that the
+	// Invalid are those without a name, with a value that is no number (or, of a
+	// timer, below zero), or that the
 	// dialect does not have.
 	Invalid uint64
 	// Closed are those that came after Close, or that Close had no time to send.
