@@ -135,5 +135,11 @@ const (
 	maxPause = 10 * time.Second
 )
 
-func isRefused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
+// isUnheard says whether an error is about an earlier datagram: nobody listens, or the way
+// is barred.
+func isUnheard(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH)
+}
+
+// isTooLong says whether a datagram is longer than the system takes.
 func isTooLong(err error) bool { return errors.Is(err, syscall.EMSGSIZE) }

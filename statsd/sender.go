@@ -273,7 +273,7 @@ func (s *sender) lose(why error) {
 		switch {
 		case !s.datagram():
 			doubt = s.recent.sum(streamDoubt)
-		case isRefused(why):
+		case s.network == "udp" && isUnheard(why):
 			s.refused = true
 			doubt = s.recent.sum(datagramDoubt)
 		}
