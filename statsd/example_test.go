@@ -12,27 +12,30 @@ import (
 	"github.com/weirlog/weir/statsd"
 )
 
-// server is a StatsD server for the examples, that prints what it got, sorted.
-func server() (address string, printAll func()) {
+// server is a StatsD server for the examples, that prints lines it got, sorted.
+func server() (address string, show func(lines int)) {
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
-		return "", func() { fmt.Println(err) }
+		return "", func(int) { fmt.Println(err) }
 	}
-	return "udp://" + conn.LocalAddr().String(), func() {
+	return "udp://" + conn.LocalAddr().String(), func(lines int) {
 		defer func() { _ = conn.Close() }()
-		buf := make([]byte, 65536)
-		n, _, err := conn.ReadFrom(buf)
-		if err != nil {
-			fmt.Println(err)
+		var all []string
+		for buf := make([]byte, 65536); len(all) < lines; {
+			n, _, err := conn.ReadFrom(buf)
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			all = append(all, strings.Split(string(buf[:n]), "\n")...)
 		}
-		lines := strings.Split(string(buf[:n]), "\n")
-		slices.Sort(lines)
-		fmt.Println(strings.Join(lines, "\n"))
+		slices.Sort(all)
+		fmt.Println(strings.Join(all, "\n"))
 	}
 }
 
 func Example() {
-	address, printAll := server()
+	address, show := server()
 
 	client, err := statsd.New(statsd.Options{Address: address, Prefix: "shop"})
 	if err != nil {
@@ -50,7 +53,7 @@ func Example() {
 	if err := client.Close(ctx); err != nil {
 		fmt.Println(err) // not all metrics were sent
 	}
-	printAll()
+	show(3)
 	// Output:
 	// shop.checkout:250|ms
 	// shop.orders:3|c|#country:fr
@@ -58,7 +61,7 @@ func Example() {
 }
 
 func ExampleClient() {
-	address, printAll := server()
+	address, show := server()
 	client, err := statsd.New(statsd.Options{Address: address})
 	if err != nil {
 		fmt.Println(err)
@@ -77,7 +80,7 @@ func ExampleClient() {
 	off.Incr("nothing", 1) // a nil client is off
 
 	_ = client.Close(context.Background())
-	printAll()
+	show(4)
 	// Output:
 	// true
 	// db.open:+1|g|#pool:main
@@ -87,7 +90,7 @@ func ExampleClient() {
 }
 
 func ExampleOptions() {
-	address, printAll := server()
+	address, show := server()
 	client, err := statsd.New(statsd.Options{
 		Address:   address,
 		Naming:    statsd.Sprockets, // counters.…, gauges.…, timers.…
@@ -101,7 +104,7 @@ func ExampleOptions() {
 	client.Incr("hits", 1)
 	client.Timing("query", 12*time.Millisecond)
 	_ = client.Close(context.Background())
-	printAll()
+	show(3)
 	// Output:
 	// counters.hits:1|c
 	// counters.hits:1|c
@@ -125,7 +128,7 @@ func ExampleTimer() {
 }
 
 func ExampleEvent() {
-	address, printAll := server()
+	address, show := server()
 	client, err := statsd.New(statsd.Options{Address: address, Dialect: statsd.DogStatsD})
 	if err != nil {
 		fmt.Println(err)
@@ -136,12 +139,12 @@ func ExampleEvent() {
 		fmt.Println(err)
 	}
 	_ = client.Close(context.Background())
-	printAll()
+	show(1)
 	// Output: _e{8,11}:deployed|version 1.2|t:success|#env:prod
 }
 
 func ExampleServiceCheck() {
-	address, printAll := server()
+	address, show := server()
 	client, err := statsd.New(statsd.Options{Address: address, Dialect: statsd.DogStatsD})
 	if err != nil {
 		fmt.Println(err)
@@ -152,7 +155,7 @@ func ExampleServiceCheck() {
 		fmt.Println(err)
 	}
 	_ = client.Close(context.Background())
-	printAll()
+	show(1)
 	// Output: _sc|db.up|2|m:no answer
 }
 
@@ -189,7 +192,7 @@ func ExampleStats() {
 
 func ExampleDialect() {
 	for _, dialect := range []statsd.Dialect{statsd.StatsD, statsd.Graphite, statsd.Influx} {
-		address, printAll := server()
+		address, show := server()
 		client, err := statsd.New(statsd.Options{Address: address, Dialect: dialect})
 		if err != nil {
 			fmt.Println(err)
@@ -197,7 +200,7 @@ func ExampleDialect() {
 		}
 		client.Incr("hits", 1, "status:200", "cached")
 		_ = client.Close(context.Background())
-		printAll()
+		show(1)
 	}
 	// Output:
 	// hits:1|c|#status:200,cached

@@ -45,6 +45,7 @@ type scope struct {
 
 // newScope completes s, of which the dialect, naming, prefix, tags and rate are set.
 func newScope(s scope) scope {
+	s.rated = ""
 	if s.rate < 1 {
 		s.rated = "|@" + strconv.FormatFloat(s.rate, 'f', -1, 64)
 	}

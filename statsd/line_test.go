@@ -151,7 +151,7 @@ func TestRates(t *testing.T) {
 		t.Errorf("%d lines, %q", len(got), got[:2])
 	}
 	for _, rate := range []float64{0, 1, 2, -1, math.NaN(), math.Inf(1)} {
-		c.WithRate(rate).Incr("n", 1)
+		sampled.WithRate(rate).Incr("n", 1)
 		if got := lines(); len(got) != 1 || got[0] != "n:1|c" {
 			t.Errorf("at a rate of %g: %q", rate, got)
 		}

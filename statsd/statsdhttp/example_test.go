@@ -21,7 +21,7 @@ func try(o statsdhttp.Options, path string, wrap func(*statsdhttp.Middleware) ht
 		return
 	}
 	defer func() { _ = conn.Close() }()
-	client, err := statsd.New(statsd.Options{Address: "udp://" + conn.LocalAddr().String()})
+	client, err := statsd.New(statsd.Options{Address: "udp://" + conn.LocalAddr().String(), PacketSize: 1})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -31,11 +31,13 @@ func try(o statsdhttp.Options, path string, wrap func(*statsdhttp.Middleware) ht
 		fmt.Println(err)
 	}
 	buf := make([]byte, 1500)
-	n, _, err := conn.ReadFrom(buf)
-	if err != nil {
-		fmt.Println(err)
+	for range client.Stats().Sent {
+		n, _, err := conn.ReadFrom(buf)
+		if err != nil {
+			fmt.Println(err)
+		}
+		fmt.Println(regexp.MustCompile(`:[0-9.]+\|ms`).ReplaceAllString(string(buf[:n]), ":T|ms"))
 	}
-	fmt.Println(regexp.MustCompile(`:[0-9.]+\|ms`).ReplaceAllString(string(buf[:n]), ":T|ms"))
 }
 
 func Example() {
