@@ -50,8 +50,9 @@ func (c *Client) WithTags(tags ...string) *Client {
 
 // WithRate returns a client that records only that share of the calls, chosen at random,
 // and tells the server so, which multiplies. The rate is above 0 and below 1; anything else
-// records all, whatever c's own rate is. It holds for counters, timers, histograms and distributions; gauges, sets,
-// events and service checks are always recorded. It shares everything else with c.
+// records all, whatever c's own rate is. It holds for counters, timers, histograms and
+// distributions; gauges, sets, events and service checks are always recorded. It shares
+// everything else with c.
 func (c *Client) WithRate(rate float64) *Client {
 	if !(rate > 0 && rate < 1) {
 		rate = 1
