@@ -27,6 +27,20 @@ type StatsD struct {
 // It flushes never, so its counters hold all that it was sent.
 func StartStatsD(t testing.TB) *StatsD {
 	t.Helper()
+	return startStatsD(t, fmt.Sprintf("backends: [], flushInterval: %d", 24*time.Hour/time.Millisecond))
+}
+
+// StartStatsDTo is StartStatsD for a server that flushes every so often, to a Graphite
+// server at a loopback address.
+func StartStatsDTo(t testing.TB, graphite string, every time.Duration) *StatsD {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(graphite)
+	return startStatsD(t, fmt.Sprintf(`backends: ["./backends/graphite"], graphiteHost: %q, graphitePort: %s, flushInterval: %d`,
+		host, port, every/time.Millisecond))
+}
+
+func startStatsD(t testing.TB, flushing string) *StatsD {
+	t.Helper()
 	module := os.Getenv("WEIR_TEST_STATSD")
 	if module == "" {
 		module = filepath.Join(moduleRoot(), "tmp", "statsd", "node_modules", "statsd")
@@ -40,7 +54,7 @@ func StartStatsD(t testing.TB) *StatsD {
 	// and others should they be taken meanwhile.
 	for range 5 {
 		s := &StatsD{Address: freeAddress(t), mgmt: freeAddress(t)}
-		p, err := start(t, exec.Command(node, filepath.Join(module, "stats.js"), s.writeConfig(t)))
+		p, err := start(t, exec.Command(node, filepath.Join(module, "stats.js"), s.writeConfig(t, flushing)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,15 +71,15 @@ func StartStatsD(t testing.TB) *StatsD {
 	return nil
 }
 
-func (s *StatsD) writeConfig(t testing.TB) string {
+func (s *StatsD) writeConfig(t testing.TB, flushing string) string {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(s.Address)
 	_, mgmtPort, _ := net.SplitHostPort(s.mgmt)
 	server := func(kind string) string {
 		return fmt.Sprintf(`{server: "./servers/%s", address: %q, port: %s}`, kind, host, port)
 	}
-	config := fmt.Sprintf(`{servers: [%s, %s], mgmt_address: %q, mgmt_port: %s, backends: [], flushInterval: %d}`,
-		server("udp"), server("tcp"), host, mgmtPort, 24*time.Hour/time.Millisecond)
+	config := fmt.Sprintf(`{servers: [%s, %s], mgmt_address: %q, mgmt_port: %s, %s}`,
+		server("udp"), server("tcp"), host, mgmtPort, flushing)
 	path := filepath.Join(t.TempDir(), "config.js")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -79,6 +93,28 @@ func (s *StatsD) Counters(t testing.TB) map[string]float64 { return s.numbers(t,
 
 // Gauges returns the value of every gauge, by name.
 func (s *StatsD) Gauges(t testing.TB) map[string]float64 { return s.numbers(t, "gauges") }
+
+// timed is an entry of the timers as Node prints them: a: [ 1, 2.5 ].
+var timed = regexp.MustCompile(`(?:'([^']*)'|([A-Za-z_]\w*)): \[([^\]]*)\]`)
+
+// Timers returns the values of every timer since the last flush, by name; of more than a
+// hundred, Node prints the first hundred.
+func (s *StatsD) Timers(t testing.TB) map[string][]float64 {
+	t.Helper()
+	answer, err := s.ask("timers")
+	if err != nil {
+		t.Fatalf("statsd timers: %v", err)
+	}
+	values := map[string][]float64{}
+	for _, m := range timed.FindAllStringSubmatch(answer, -1) {
+		for _, text := range strings.FieldsFunc(m[3], func(r rune) bool { return r == ',' || r == ' ' || r == '\n' }) {
+			if v, err := strconv.ParseFloat(text, 64); err == nil {
+				values[m[1]+m[2]] = append(values[m[1]+m[2]], v)
+			}
+		}
+	}
+	return values
+}
 
 // inspected is an entry of an object as Node prints it: key: 1.5, or 'a.key;tag=x': 1.5.
 var inspected = regexp.MustCompile(`(?:'([^']*)'|([A-Za-z_]\w*)): (-?[\d.]+(?:e[+-]?\d+)?|-?Infinity|NaN)`)

@@ -157,6 +157,9 @@ func (b *bench) measure(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := b.statsdCalls(ctx); err != nil {
+		return err
+	}
 	if b.follow > 0 {
 		if err := b.followed(ctx); err != nil {
 			return err
