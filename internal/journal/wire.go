@@ -48,7 +48,7 @@ type change struct {
 	inputs    []inputDef
 	positions []positionDef
 	series    []metric.Durable // new ones, with their values before deltas
-	deltas    []record.Delta
+	deltas    []record.Delta   // one with record.SetCell is of no cell to a weir from before there was that
 	states    []stateDef
 	kept      []keptDef
 	files     []stateDef // in a snapshot: what the files of each stream's text hold

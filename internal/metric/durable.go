@@ -2,7 +2,10 @@ package metric
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,7 +21,8 @@ type Durable struct {
 	Cells   []float64
 }
 
-// Apply adds the deltas of a synced commit. Deltas of series that are gone are ignored.
+// Apply makes the changes of a synced commit, in their order. Those of series that are gone
+// are ignored.
 func (r *Registry) Apply(deltas []record.Delta) {
 	now := time.Now().Unix()
 	r.mu.Lock()
@@ -28,8 +32,9 @@ func (r *Registry) Apply(deltas []record.Delta) {
 			continue
 		}
 		s := r.durable[d.Series]
-		if uint64(d.Cell) < uint64(len(s.cells)) {
-			s.addCell(int(d.Cell), d.Add)
+		if i, _ := d.Target(); uint64(i) < uint64(len(s.cells)) {
+			c := &s.cells[i] // nobody else writes to it
+			c.Store(math.Float64bits(d.Change(math.Float64frombits(c.Load()))))
 			s.changed.Store(now)
 		}
 	}
@@ -170,11 +175,11 @@ func (r *Registry) adoptLocked(f *Family, s *Series) error {
 		return nil
 	}
 	values := []string{}
-	if len(f.desc.Labels) > 0 {
+	if len(f.desc.Labels) > 0 || f.desc.Free && len(rest) > 1 {
 		values = strings.Split(rest[1:], "\xff")
 	}
 	joined := joinValues(values)
-	if rest[0] != 0xff || len(values) != len(f.desc.Labels) || joined != rest[1:] {
+	if rest[0] != 0xff || !f.fits(values) || joined != rest[1:] {
 		return fmt.Errorf("restore series %q: its values do not fit the labels %v", s.key, f.desc.Labels)
 	}
 	if f.series[joined] != nil {
@@ -184,6 +189,55 @@ func (r *Registry) adoptLocked(f *Family, s *Series) error {
 	f.series[joined], r.durable[s.id] = s, s
 	f.insertSorted(s)
 	return nil
+}
+
+// freeLabels stands for the labels of a family whose series have their own.
+const freeLabels = "*"
+
+// Restored returns the families of an owner whose restored series nobody has claimed yet, for
+// an owner that does not know what it had. It claims them by calling Family for each.
+func (r *Registry) Restored(owner string) []Desc {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	found := map[string]Desc{}
+	for key := range r.restored {
+		parts := strings.SplitN(key, "\x00", 6)
+		if len(parts) < 6 || parts[2] != owner {
+			continue
+		}
+		if d, ok := parseKey(parts); ok {
+			found[strings.Join(parts[:5], "\x00")] = d
+		}
+	}
+	var all []Desc
+	for _, k := range slices.Sorted(maps.Keys(found)) {
+		all = append(all, found[k])
+	}
+	return all
+}
+
+// parseKey returns the family of a durable key.
+func parseKey(parts []string) (d Desc, ok bool) {
+	d = Desc{Name: parts[0], Owner: parts[2], Durable: true, Free: parts[3] == freeLabels}
+	for d.Kind = Counter; d.Kind.String() != parts[1]; d.Kind++ {
+		if d.Kind == Histogram {
+			return d, false
+		}
+	}
+	if !d.Free && parts[3] != "" {
+		d.Labels = strings.Split(parts[3], ",")
+	}
+	for limit := range strings.SplitSeq(strings.TrimSuffix(parts[4], ","), ",") {
+		if limit == "" {
+			continue
+		}
+		v, err := strconv.ParseFloat(limit, 64)
+		if err != nil {
+			return d, false
+		}
+		d.Buckets = append(d.Buckets, v)
+	}
+	return d, true
 }
 
 // durableKey is the identity of a durable series: everything that, when changed, makes its
@@ -196,6 +250,9 @@ func durableKey(d Desc, values []string) string {
 	b.WriteByte(0)
 	b.WriteString(d.Owner)
 	b.WriteByte(0)
+	if d.Free {
+		b.WriteString(freeLabels)
+	}
 	b.WriteString(strings.Join(d.Labels, ","))
 	b.WriteByte(0)
 	for _, limit := range d.Buckets {
