@@ -216,6 +216,26 @@ func (r *Registry) Restored(owner string) []Desc {
 	return all
 }
 
+// Owned returns the families of an owner, in order of their names.
+func (r *Registry) Owned(owner string) []*Family {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var all []*Family
+	for _, f := range r.order {
+		if f.desc.Owner == owner {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// Find returns the series with these label values, nil if there is none.
+func (f *Family) Find(values ...string) *Series {
+	f.reg.mu.RLock()
+	defer f.reg.mu.RUnlock()
+	return f.series[joinValues(values)]
+}
+
 // parseKey returns the family of a durable key.
 func parseKey(parts []string) (d Desc, ok bool) {
 	d = Desc{Name: parts[0], Owner: parts[2], Durable: true, Free: parts[3] == freeLabels}
