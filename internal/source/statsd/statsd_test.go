@@ -141,7 +141,7 @@ func TestUnixSockets(t *testing.T) {
 		}
 	}
 	c.Close()
-	w.send(1, "\x05\x00\x00\x00p:1") // it does not come whole
+	w.send(1, "\x05\x00\x00\x00p:1")                  // it does not come whole
 	w.send(1, "\x01\x00\x00\x00x\x00\x00\x00\x01p:1") // the second is too long
 	w.lines(12)
 	w.has("d_total 2", "s_total 2", "p_total 4")
