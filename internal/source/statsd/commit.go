@@ -74,6 +74,9 @@ func (s *Source) commit(ctx context.Context, to outlets, now time.Time) error {
 	s.pending = delta(s.pending, s.counts.expired.Series(s.deps.Name), retired)
 	if now.Sub(s.flushed) >= s.cfg.FlushInterval || now.Before(s.flushed) {
 		s.pending = s.sets.flush(s.pending)
+		var missed int
+		s.pending, missed = s.summaries.flush(s.pending, s.cfg.FlushInterval)
+		s.deps.Ledger.Dropped("too many values for percentiles", missed)
 		s.flushed = now.Truncate(s.cfg.FlushInterval)
 	}
 	if err := s.writeNumbers(ctx, to.numbers); err != nil {

@@ -23,11 +23,16 @@ type Config struct {
 	// Dialect is how lines are read: `statsd` as etsy's server does, where -3|g takes 3 from a
 	// gauge, or `dogstatsd` as Datadog's agent does, where it sets it to -3. Default: statsd.
 	Dialect Dialect `yaml:"dialect"`
-	// FlushInterval is over what the values of a set are counted. Default: 10s.
+	// FlushInterval is over what the values of a set are counted, and percentiles made. Default: 10s.
 	FlushInterval time.Duration `yaml:"flush_interval"`
 	// Buckets are the upper limits of histograms: of timers in seconds, of histograms and
 	// distributions in whatever their clients send. Default: 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10.
 	Buckets []float64 `yaml:"buckets"`
+	// Percentiles asks for what etsy's server makes of each timer's values in an interval, beside
+	// the histogram: count, lower, upper, sum, mean, median, std, and for each percentile upper_90 and the like. They
+	// are gauges in the client's unit with the label stat: rt_timer{stat="upper_90"}. A negative one is
+	// of the largest values. Default: none.
+	Percentiles []float64 `yaml:"percentiles"`
 	// MaxSeries is how many series there may be of all names together. Lines of further ones are
 	// dropped and counted. Default: 200000.
 	MaxSeries int `yaml:"max_series"`
@@ -96,8 +101,10 @@ const (
 	mostSeries    = 5_000_000
 	mostBuckets   = 100
 	mostListeners = 64
-	leastExpiry   = time.Minute
-	defaultPort   = "8125"
+
+	mostPercentiles = 20
+	leastExpiry     = time.Minute
+	defaultPort     = "8125"
 )
 
 // Validate returns what is wrong with c.
@@ -116,6 +123,7 @@ func (c *Config) Validate() error {
 	}
 	need(c.FlushInterval >= time.Second && c.FlushInterval <= time.Hour, "flush_interval", "use a time from 1s to 1h")
 	need(ascending(c.Buckets), "buckets", "give at most 100 limits, each above the one before")
+	need(percents(c.Percentiles), "percentiles", "give at most 20 different numbers from -100 to 100, without 0")
 	need(c.MaxSeries >= 1 && c.MaxSeries <= mostSeries, "max_series", "use a number from 1 to 5000000")
 	need(c.MaxSeriesPerName >= 1 && c.MaxSeriesPerName <= mostSeries, "max_series_per_name", "use a number from 1 to 5000000")
 	need(c.Expiry == 0 || c.Expiry >= leastExpiry, "expiry", "use 1m or more, or 0s for never")
@@ -135,6 +143,15 @@ func ascending(limits []float64) bool {
 		}
 	}
 	return len(limits) <= mostBuckets
+}
+
+func percents(list []float64) bool {
+	for i, p := range list {
+		if !(p >= -100 && p <= 100) || p == 0 || slices.Contains(list[:i], p) {
+			return false
+		}
+	}
+	return len(list) <= mostPercentiles
 }
 
 // address is one of Config.Listen.

@@ -14,9 +14,10 @@ import (
 
 // target is a series that lines are counted in.
 type target struct {
-	series *metric.Series
-	limits []float64 // buckets of a histogram
-	scale  float64   // of what a histogram is sent, to the unit of its name
+	series  *metric.Series
+	limits  []float64 // buckets of a histogram
+	scale   float64   // of what a histogram is sent, to the unit of its name
+	summary *summary  // of a histogram, where percentiles are asked for
 
 	// Guarded by names.mu.
 	users int       // slots that have it
@@ -29,10 +30,12 @@ type target struct {
 
 // names gives lines the series that they are counted in.
 type names struct {
-	cfg   *Config
-	reg   *metric.Registry
-	owner string // of all families but those of sets
-	sets  string // owner of those
+	cfg    *Config
+	reg    *metric.Registry
+	owner  string   // of all families but those of sets
+	sets   string   // owner of those
+	timers string   // owner of the gauges of timers
+	stats  []string // which these are; none: there are no such gauges
 
 	mu      sync.Mutex // guards all below
 	targets map[*metric.Series]*target
@@ -42,13 +45,18 @@ type names struct {
 
 // Owners returns who owns the families of a source of that name, so that they can be forgotten
 // with it.
-func Owners(source string) []string { return []string{"statsd/" + source, "statsd sets/" + source} }
+func Owners(source string) []string {
+	return []string{"statsd/" + source, "statsd sets/" + source, "statsd timers/" + source}
+}
 
 // newNames takes over the series of before a restart or reload. Histograms whose buckets
 // are others now begin anew.
 func newNames(cfg *Config, reg *metric.Registry, source string) *names {
 	owners := Owners(source)
-	n := &names{cfg: cfg, reg: reg, owner: owners[0], sets: owners[1], targets: map[*metric.Series]*target{}}
+	n := &names{cfg: cfg, reg: reg, owner: owners[0], sets: owners[1], timers: owners[2], targets: map[*metric.Series]*target{}}
+	if len(cfg.Percentiles) > 0 {
+		n.stats = newStats(cfg.Percentiles).names
+	}
 	now := time.Now()
 	for _, owner := range owners {
 		for _, d := range reg.Restored(owner) {
@@ -61,6 +69,9 @@ func newNames(cfg *Config, reg *metric.Registry, source string) *names {
 				reg.Forget(f.Desc().Name)
 				continue
 			}
+			if owner == n.timers {
+				continue // they go with the timer
+			}
 			f.Each(func(s *metric.Series) bool {
 				n.targets[s] = &target{series: s, since: now}
 				return true
@@ -71,6 +82,9 @@ func newNames(cfg *Config, reg *metric.Registry, source string) *names {
 }
 
 func (n *names) fits(d metric.Desc) bool {
+	if d.Owner == n.timers && len(n.stats) == 0 {
+		return false
+	}
 	return d.Kind != metric.Histogram || slices.Equal(d.Buckets, n.cfg.Buckets)
 }
 
@@ -112,7 +126,7 @@ func (n *names) target(p *wire.Parser, dialect wire.Dialect) (*target, fate) {
 	if err != nil {
 		return nil, nameTaken
 	}
-	labels := labelsOf(f, p.Tags)
+	labels := labelsOf(f, p.Tags, "")
 	if full && f.Find(labels...) == nil {
 		return nil, tooMany
 	}
@@ -127,8 +141,49 @@ func (n *names) target(p *wire.Parser, dialect wire.Dialect) (*target, fate) {
 	}
 	if t.users++; d.Kind == metric.Histogram {
 		t.limits, t.scale = n.cfg.Buckets, scaleOf(p.Type)
+		if len(n.stats) > 0 && t.summary == nil && !s.IsOverflow() {
+			t.summary = n.summary(raw, p.Tags)
+		}
 	}
 	return t, counted
+}
+
+// summary returns the gauges of a timer, nil if they cannot be.
+func (n *names) summary(raw []byte, tags wire.Tags) *summary {
+	f, err := n.reg.Family(metric.Desc{
+		Free: true, Durable: true, Owner: n.timers, MaxSeries: n.cfg.MaxSeriesPerName * len(n.stats), Kind: metric.Gauge,
+		Name: metricName(raw) + "_timer", Help: "What the values of an interval come to, in the client's unit.",
+	})
+	if err != nil {
+		return nil
+	}
+	labels := labelsOf(f, tags, statLabel)
+	m := &summary{}
+	for _, stat := range n.stats {
+		s := f.Series(withLabel(labels, statLabel, stat)...)
+		if s.IsOverflow() {
+			return nil
+		}
+		m.series = append(m.series, s)
+	}
+	return m
+}
+
+// withLabel returns sorted names and values of labels with one more.
+func withLabel(labels []string, name, value string) []string {
+	i := 0
+	for i < len(labels) && labels[i] < name {
+		i += 2
+	}
+	return slices.Insert(slices.Clone(labels), i, name, value)
+}
+
+// restoredTimers returns the gauges of timers from before the start.
+func (n *names) restoredTimers() (all []*metric.Series) {
+	for _, f := range n.reg.Owned(n.timers) {
+		f.Each(func(s *metric.Series) bool { all = append(all, s); return true })
+	}
+	return all
 }
 
 func scaleOf(typ wire.Type) float64 {
@@ -193,8 +248,8 @@ func metricName(raw []byte) string {
 }
 
 // labelsOf returns tags as names and values of labels, in order; of tags with the same name the last
-// one counts. A tag without a value is true.
-func labelsOf(f *metric.Family, tags wire.Tags) []string {
+// one counts. A tag without a value is true. Reserved is a name that no tag may have.
+func labelsOf(f *metric.Family, tags wire.Tags, reserved string) []string {
 	byName := map[string]string{}
 	for {
 		k, v, ok := tags.Next()
@@ -205,7 +260,7 @@ func labelsOf(f *metric.Family, tags wire.Tags) []string {
 			continue
 		}
 		name := metricName(k)
-		if !f.ValidLabel(name) {
+		if !f.ValidLabel(name) || name == reserved {
 			name = "tag_" + strings.TrimLeft(name, "_")
 		}
 		value := "true"
@@ -241,6 +296,11 @@ func (n *names) expire(since time.Time) {
 			continue
 		}
 		s.Family().Retire(s)
+		if t.summary != nil {
+			for _, one := range t.summary.series {
+				one.Family().Retire(one)
+			}
+		}
 		delete(n.targets, s)
 		n.retired++
 	}

@@ -44,6 +44,8 @@ type Source struct {
 	sets   sets
 	counts *counts
 
+	summaries summaries
+
 	listeners []*listener
 	metrics   record.Stream
 	events    record.Stream
@@ -64,6 +66,7 @@ func New(cfg Config, deps flow.Deps) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{cfg: cfg, deps: deps, sets: sets{active: map[*target]bool{}}, problems: map[string]string{}}
+	s.summaries.stats = newStats(cfg.Percentiles)
 	s.names = newNames(&s.cfg, deps.Metrics, deps.Name)
 	var err error
 	if s.counts, err = newCounts(deps); err != nil {
@@ -102,7 +105,9 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 		return err
 	}
 	defer events.Close(true)
+	s.flushed = time.Now().Truncate(s.cfg.FlushInterval)
 	s.sets.restore(s.names.restoredSets())
+	s.pending = s.summaries.reset(s.pending, s.names.restoredTimers())
 	var listening sync.WaitGroup
 	ended := make(chan struct{})
 	for _, l := range s.listeners {
@@ -117,7 +122,6 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 	<-ended
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastCommit)
 	defer cancel()
-	s.flushed = time.Time{} // what sets have had is not told twice after a restart
 	if failed := s.commit(last, outlets{numbers, events}, time.Now()); err == nil {
 		err = failed
 	}

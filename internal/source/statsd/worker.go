@@ -259,6 +259,9 @@ func (s *slot) value(w *worker) fate {
 		return w.source.sets.add(s.target, p.Text)
 	default:
 		s.observe(p.Value*s.target.scale, 1/p.Rate)
+		if m := s.target.summary; m != nil {
+			w.source.summaries.add(m, p.Value, 1/p.Rate)
+		}
 	}
 	return counted
 }
