@@ -10,7 +10,6 @@ import (
 	"github.com/weirlog/weir/internal/source/docker"
 	"github.com/weirlog/weir/internal/source/file"
 	"github.com/weirlog/weir/internal/source/push"
-	statsdsource "github.com/weirlog/weir/internal/source/statsd"
 )
 
 // The catalogue: every component that a configuration can name.
@@ -19,7 +18,7 @@ var (
 		"docker": sourceEntry(docker.Default, environment.docker, docker.New),
 		"file":   sourceEntry(file.Default, nil, file.New),
 		"push":   sourceEntry(push.Default, nil, newPush),
-		"statsd": sourceEntry(statsdsource.Default, nil, newStatsdSource),
+		"statsd": statsdEntry,
 	}
 	sinkTypes = map[string]func(*config.Node, environment) (sinkPart, config.Mistakes){
 		"file":   sinkEntry(filesink.Default, newFileSink),
@@ -55,28 +54,6 @@ type sinkDeps struct {
 	ledger *ledger.Component
 	rules  []*rule
 	state  *journal.Journal
-}
-
-// forgetStatsd removes the families of StatsD sources that a new configuration has no longer.
-func (a *Agent) forgetStatsd(old, next Config) {
-	stay := map[string]bool{}
-	for _, p := range next.parts.sources {
-		stay[p.name] = p.typ == "statsd"
-	}
-	for _, p := range old.parts.sources {
-		if p.typ != "statsd" || stay[p.name] {
-			continue
-		}
-		for _, owner := range statsdsource.Owners(p.name) {
-			for _, f := range a.registry.Owned(owner) {
-				a.registry.Forget(f.Desc().Name)
-			}
-		}
-	}
-}
-
-func newStatsdSource(c statsdsource.Config, d flow.Deps) (flow.Source, error) {
-	return statsdsource.New(c, d)
 }
 
 // newStatsd gives a StatsD sink the numbers of all rules.

@@ -23,6 +23,14 @@ type Config struct {
 	// Dialect is how lines are read: `statsd` as etsy's server does, where -3|g takes 3 from a
 	// gauge, or `dogstatsd` as Datadog's agent does, where it sets it to -3. Default: statsd.
 	Dialect Dialect `yaml:"dialect"`
+	// Preset is `sprockets` for the names of the clients sprockets-statsd and sprockets.mixins.statsd: counters., gauges.
+	// and timers. go, what stands before becomes the label prefix, and timers.Handler.GET.204 is http_request_seconds
+	// with the labels handler, method and status. Default: none.
+	Preset Preset `yaml:"preset"`
+	// Mapping is a mapping file of statsd_exporter, read as it is. Default: none.
+	Mapping string `yaml:"mapping"`
+	// Mappings are the same kind of mappings, tried before those of the file. Default: none.
+	Mappings []Mapping `yaml:"mappings"`
 	// FlushInterval is over what the values of a set are counted, and percentiles made. Default: 10s.
 	FlushInterval time.Duration `yaml:"flush_interval"`
 	// Buckets are the upper limits of histograms: of timers in seconds, of histograms and
@@ -72,6 +80,15 @@ const (
 
 // Values implements config.Enum.
 func (Dialect) Values() []string { return []string{string(StatsD), string(DogStatsD)} }
+
+// Preset is a set of mappings for a client.
+type Preset string
+
+// Sprockets is for the names of sprockets' clients.
+const Sprockets Preset = "sprockets"
+
+// Values implements config.Enum.
+func (Preset) Values() []string { return []string{"", string(Sprockets)} }
 
 func (d Dialect) wire() wire.Dialect {
 	if d == DogStatsD {

@@ -32,9 +32,10 @@ type target struct {
 type names struct {
 	cfg    *Config
 	reg    *metric.Registry
-	owner  string   // of all families but those of sets
-	sets   string   // owner of those
-	timers string   // owner of the gauges of timers
+	owner  string // of all families but those of sets
+	sets   string // owner of those
+	timers string // owner of the gauges of timers
+	rules  []rule
 	stats  []string // which these are; none: there are no such gauges
 
 	mu      sync.Mutex // guards all below
@@ -53,7 +54,7 @@ func Owners(source string) []string {
 // are others now begin anew.
 func newNames(cfg *Config, reg *metric.Registry, source string) *names {
 	owners := Owners(source)
-	n := &names{cfg: cfg, reg: reg, owner: owners[0], sets: owners[1], timers: owners[2], targets: map[*metric.Series]*target{}}
+	n := &names{cfg: cfg, rules: newRules(cfg), reg: reg, owner: owners[0], sets: owners[1], timers: owners[2], targets: map[*metric.Series]*target{}}
 	if len(cfg.Percentiles) > 0 {
 		n.stats = newStats(cfg.Percentiles).names
 	}
@@ -85,7 +86,12 @@ func (n *names) fits(d metric.Desc) bool {
 	if d.Owner == n.timers && len(n.stats) == 0 {
 		return false
 	}
-	return d.Kind != metric.Histogram || slices.Equal(d.Buckets, n.cfg.Buckets)
+	if d.Kind != metric.Histogram || slices.Equal(d.Buckets, n.cfg.Buckets) {
+		return true
+	}
+	return slices.ContainsFunc(n.rules, func(r rule) bool {
+		return slices.Equal(d.Buckets, slices.Concat(r.Buckets, r.HistogramOptions.Buckets))
+	})
 }
 
 // restoredSets returns the targets of sets that were there before the start: what was counted
@@ -101,37 +107,38 @@ func (n *names) restoredSets() (all []*target) {
 	return all
 }
 
+// wanted is what a line asks for.
+type wanted struct {
+	desc   metric.Desc
+	base   string            // name without a suffix
+	labels map[string]string // beside the tags
+	honor  bool              // tags replace labels
+	scale  float64
+}
+
 // target returns what the present metric of p is counted in, for a slot; or nil, and what
 // becomes of its lines instead.
-func (n *names) target(p *wire.Parser, dialect wire.Dialect) (*target, fate) {
+func (n *names) target(p *wire.Parser) (*target, fate) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	raw := p.Name
-	if dialect == wire.StatsD {
-		n.text = wire.AppendName(n.text[:0], raw)
-		raw = n.text
-	}
-	if len(raw) == 0 {
-		return nil, noName
-	}
-	d := n.desc(raw, p.Type)
-	if strings.HasPrefix(d.Name, "weir_") {
-		return nil, nameTaken
+	x, f := n.wants(p)
+	if f != counted {
+		return nil, f
 	}
 	full := len(n.targets) >= n.cfg.MaxSeries
-	if full && !n.hasFamily(d) {
+	if full && !n.hasFamily(x.desc) {
 		return nil, tooMany
 	}
-	f, err := n.reg.Family(d)
+	family, err := n.family(x.desc)
 	if err != nil {
 		return nil, nameTaken
 	}
-	labels := labelsOf(f, p.Tags, "")
-	if full && f.Find(labels...) == nil {
+	labels := x.labelsOf(family, p.Tags, "")
+	if full && family.Find(labels...) == nil {
 		return nil, tooMany
 	}
-	s := f.Series(labels...)
-	if s.IsOverflow() && d.Kind == metric.Gauge {
+	s := family.Series(labels...)
+	if s.IsOverflow() && x.desc.Kind == metric.Gauge {
 		return nil, tooManyNamed
 	}
 	t := n.targets[s]
@@ -139,25 +146,127 @@ func (n *names) target(p *wire.Parser, dialect wire.Dialect) (*target, fate) {
 		t = &target{series: s}
 		n.targets[s] = t
 	}
-	if t.users++; d.Kind == metric.Histogram {
-		t.limits, t.scale = n.cfg.Buckets, scaleOf(p.Type)
-		if len(n.stats) > 0 && t.summary == nil && !s.IsOverflow() {
-			t.summary = n.summary(raw, p.Tags)
-		}
+	t.users++
+	t.scale, t.limits = x.scale, x.desc.Buckets
+	if x.desc.Kind == metric.Histogram && len(n.stats) > 0 && t.summary == nil && !s.IsOverflow() {
+		t.summary = n.summary(x, p.Tags)
 	}
 	return t, counted
 }
 
+// wants returns the family, labels and scale of the present metric, by the first rule that
+// matches its name, or else by the name as it is.
+func (n *names) wants(p *wire.Parser) (x wanted, f fate) {
+	raw, name := p.Name, ""
+	if p.Dialect == wire.StatsD {
+		n.text = wire.AppendName(n.text[:0], raw)
+		raw = n.text
+	}
+	if len(raw) == 0 {
+		return x, noName
+	}
+	natural, help, buckets := true, "", n.cfg.Buckets
+	x.scale = 1
+	if r, groups := find(n.rules, p.Name, p.Type); r != nil {
+		if r.Action == "drop" {
+			return x, unwanted
+		}
+		if name = r.expand(r.Name, p.Name, groups); name == "" {
+			return x, noName
+		}
+		natural, help, x.honor = r.natural, r.Help, r.HonorLabels
+		x.labels = map[string]string{}
+		for label, value := range r.Labels {
+			x.labels[label] = r.expand(value, p.Name, groups)
+		}
+		if r.Scale != 0 {
+			x.scale = r.Scale
+		}
+		if own := slices.Concat(r.Buckets, r.HistogramOptions.Buckets); len(own) > 0 {
+			buckets = own
+		}
+		raw = []byte(name)
+	}
+	if p.Type == wire.Timer {
+		x.scale *= 1e-3
+	}
+	x.base = metricName(raw)
+	x.desc = n.desc(x.base, p.Type, natural)
+	if x.desc.Kind == metric.Histogram {
+		x.desc.Buckets = buckets
+	}
+	if x.desc.Help = help; help == "" {
+		x.desc.Help = "StatsD " + p.Type.String() + " " + strings.ToValidUTF8(string(raw), "\uFFFD") + "."
+	}
+	if strings.HasPrefix(x.desc.Name, "weir_") {
+		return x, nameTaken
+	}
+	return x, counted
+}
+
+// family returns the family of d. One of ours that has other buckets, from before a change of
+// the configuration, gives way.
+func (n *names) family(d metric.Desc) (*metric.Family, error) {
+	f, err := n.reg.Family(d)
+	if err == nil {
+		return f, nil
+	}
+	for _, old := range n.reg.Owned(d.Owner) {
+		if old.Desc().Name != d.Name || old.Desc().Kind != d.Kind {
+			continue
+		}
+		used := false
+		old.Each(func(s *metric.Series) bool {
+			used = n.targets[s] != nil && n.targets[s].users > 0
+			return !used
+		})
+		if used {
+			return nil, err
+		}
+		old.Each(func(s *metric.Series) bool { delete(n.targets, s); return true })
+		n.reg.Forget(d.Name)
+		return n.reg.Family(d)
+	}
+	return nil, err
+}
+
+func (n *names) hasFamily(d metric.Desc) bool {
+	return slices.ContainsFunc(n.reg.Owned(d.Owner), func(f *metric.Family) bool { return f.Desc().Name == d.Name })
+}
+
+// desc returns the family of a name and type. A natural name gets the suffix of its type, so
+// that each type has a name of its own: StatsD's servers take one name for several.
+func (n *names) desc(name string, typ wire.Type, natural bool) metric.Desc {
+	d := metric.Desc{Name: name, Free: true, Durable: true, Owner: n.owner, MaxSeries: n.cfg.MaxSeriesPerName}
+	suffix := ""
+	switch typ {
+	case wire.Counter:
+		suffix = "_total"
+	case wire.Gauge:
+		d.Kind = metric.Gauge
+	case wire.Set:
+		d.Kind, d.Owner, suffix = metric.Gauge, n.sets, "_unique"
+	case wire.Timer:
+		d.Kind, suffix = metric.Histogram, "_seconds"
+	default:
+		d.Kind = metric.Histogram
+	}
+	if natural && !strings.HasSuffix(name, suffix) {
+		d.Name += suffix
+	}
+	return d
+}
+
 // summary returns the gauges of a timer, nil if they cannot be.
-func (n *names) summary(raw []byte, tags wire.Tags) *summary {
+func (n *names) summary(x wanted, tags wire.Tags) *summary {
 	f, err := n.reg.Family(metric.Desc{
 		Free: true, Durable: true, Owner: n.timers, MaxSeries: n.cfg.MaxSeriesPerName * len(n.stats), Kind: metric.Gauge,
-		Name: metricName(raw) + "_timer", Help: "What the values of an interval come to, in the client's unit.",
+		Name: x.base + "_timer", Help: "What the values of an interval come to, in the client's unit.",
 	})
 	if err != nil {
 		return nil
 	}
-	labels := labelsOf(f, tags, statLabel)
+	labels := x.labelsOf(f, tags, statLabel)
 	m := &summary{}
 	for _, stat := range n.stats {
 		s := f.Series(withLabel(labels, statLabel, stat)...)
@@ -186,47 +295,6 @@ func (n *names) restoredTimers() (all []*metric.Series) {
 	return all
 }
 
-func scaleOf(typ wire.Type) float64 {
-	if typ == wire.Timer {
-		return 1e-3
-	}
-	return 1
-}
-
-func (n *names) hasFamily(d metric.Desc) bool {
-	return slices.ContainsFunc(n.reg.Owned(d.Owner), func(f *metric.Family) bool { return f.Desc().Name == d.Name })
-}
-
-// desc returns the family of a name and type. Each type has a name of its own, since StatsD's
-// servers take one name for several.
-func (n *names) desc(raw []byte, typ wire.Type) metric.Desc {
-	name := metricName(raw)
-	d := metric.Desc{
-		Free: true, Durable: true, Owner: n.owner, MaxSeries: n.cfg.MaxSeriesPerName,
-		Help: "StatsD " + typ.String() + " " + strings.ToValidUTF8(string(raw), "\uFFFD") + ".",
-	}
-	switch typ {
-	case wire.Counter:
-		d.Name = suffixed(name, "_total")
-	case wire.Gauge:
-		d.Kind, d.Name = metric.Gauge, name
-	case wire.Set:
-		d.Kind, d.Name, d.Owner = metric.Gauge, suffixed(name, "_unique"), n.sets
-	case wire.Timer:
-		d.Kind, d.Name, d.Buckets = metric.Histogram, suffixed(name, "_seconds"), n.cfg.Buckets
-	default:
-		d.Kind, d.Name, d.Buckets = metric.Histogram, name, n.cfg.Buckets
-	}
-	return d
-}
-
-func suffixed(name, suffix string) string {
-	if strings.HasSuffix(name, suffix) {
-		return name
-	}
-	return name + suffix
-}
-
 // maxName is where names are cut.
 const maxName = 512
 
@@ -247,10 +315,16 @@ func metricName(raw []byte) string {
 	return b.String()
 }
 
-// labelsOf returns tags as names and values of labels, in order; of tags with the same name the last
+// labelsOf returns labels and tags as names and values of labels, in order; of tags with the same name the last
 // one counts. A tag without a value is true. Reserved is a name that no tag may have.
-func labelsOf(f *metric.Family, tags wire.Tags, reserved string) []string {
+func (x wanted) labelsOf(f *metric.Family, tags wire.Tags, reserved string) []string {
 	byName := map[string]string{}
+	add := func(name, value string) {
+		if !f.ValidLabel(name) || name == reserved {
+			name = "tag_" + strings.TrimLeft(name, "_")
+		}
+		byName[name] = strings.ToValidUTF8(value, "\uFFFD")
+	}
 	for {
 		k, v, ok := tags.Next()
 		if !ok {
@@ -259,15 +333,17 @@ func labelsOf(f *metric.Family, tags wire.Tags, reserved string) []string {
 		if k = bytes.TrimSpace(k); len(k) == 0 {
 			continue
 		}
-		name := metricName(k)
-		if !f.ValidLabel(name) || name == reserved {
-			name = "tag_" + strings.TrimLeft(name, "_")
-		}
-		value := "true"
+		name, value := metricName(k), "true"
 		if len(v) > 0 {
-			value = strings.ToValidUTF8(string(v), "\uFFFD")
+			value = string(v)
 		}
-		byName[name] = value
+		if given, ok := x.labels[name]; !ok || given == "" || x.honor {
+			add(name, value)
+			delete(x.labels, name)
+		}
+	}
+	for name, value := range x.labels {
+		add(name, value)
 	}
 	var labels []string
 	for _, l := range record.NewLabels(byName) {

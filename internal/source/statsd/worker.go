@@ -20,6 +20,7 @@ const (
 	nameTaken                     // something else has the name
 	setFull                       // too many values
 	noEvents                      // events cannot be kept
+	unwanted                      // a mapping says so
 	badLine                       // where the reasons begin for what is no line
 	noName
 	tooLong
@@ -40,6 +41,8 @@ func (f fate) String() string {
 		return "too many values of sets"
 	case noEvents:
 		return "too many events"
+	case unwanted:
+		return "dropped by a mapping"
 	case noName:
 		return wire.NoName.String()
 	case tooLong:
@@ -236,7 +239,7 @@ func (w *worker) admit(head, behind []byte) int {
 	}
 	n := w.table.add(head, behind, w.parser.Type)
 	s := &w.table.slots[n]
-	s.target, s.fate = w.source.names.target(&w.parser, w.parser.Dialect)
+	s.target, s.fate = w.source.names.target(&w.parser)
 	if t := s.target; t != nil && t.limits != nil {
 		s.cells = make([]float64, len(t.limits)+2)
 	}
@@ -248,12 +251,12 @@ func (s *slot) value(w *worker) fate {
 	p := &w.parser
 	switch s.typ {
 	case wire.Counter:
-		s.sum += p.Value / p.Rate
+		s.sum += p.Value * s.target.scale / p.Rate
 	case wire.Gauge:
 		if p.Delta {
-			s.sum += p.Value
+			s.sum += p.Value * s.target.scale
 		} else {
-			s.level, s.set, s.sum = p.Value, true, 0
+			s.level, s.set, s.sum = p.Value*s.target.scale, true, 0
 		}
 	case wire.Set:
 		return w.source.sets.add(s.target, p.Text)
