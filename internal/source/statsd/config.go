@@ -84,11 +84,16 @@ func (Dialect) Values() []string { return []string{string(StatsD), string(DogSta
 // Preset is a set of mappings for a client.
 type Preset string
 
-// Sprockets is for the names of sprockets' clients.
-const Sprockets Preset = "sprockets"
+// The presets.
+const (
+	// None leaves names as they are.
+	None Preset = "none"
+	// Sprockets is for the names of sprockets' clients.
+	Sprockets Preset = "sprockets"
+)
 
 // Values implements config.Enum.
-func (Preset) Values() []string { return []string{"", string(Sprockets)} }
+func (Preset) Values() []string { return []string{string(None), string(Sprockets)} }
 
 func (d Dialect) wire() wire.Dialect {
 	if d == DogStatsD {
@@ -102,6 +107,7 @@ func Default() Config {
 	return Config{
 		Listen:        []string{"udp://127.0.0.1:8125", "tcp://127.0.0.1:8125"},
 		Dialect:       StatsD,
+		Preset:        None,
 		FlushInterval: 10 * time.Second,
 		Buckets:       []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
 		MaxSeries:     200_000, MaxSeriesPerName: 10_000, Expiry: 24 * time.Hour,
