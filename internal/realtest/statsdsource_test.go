@@ -43,7 +43,6 @@ func TestStatsDSourceAsEtsys(t *testing.T) {
 	server := realtest.StartStatsD(t)
 	address := faulttest.FreeAddress(t)
 	weir := faulttest.Start(t, faulttest.Options{Config: fmt.Sprintf("node: n\nsources: {app: {type: statsd, listen: 'tcp://%s'}}\n", address)})
-	defer faulttest.Cleanup()
 	lines := statsdLines(rand.New(rand.NewPCG(4, 2)), 4000)
 	for _, to := range []string{server.Address, address} {
 		c, err := net.Dial("tcp", to)
