@@ -162,6 +162,9 @@ func (s *slot) take(dst []record.Delta) []record.Delta {
 		s.sum = 0
 	}
 	for i, v := range s.cells {
+		if i == len(s.cells)-1 {
+			v *= s.scale
+		}
 		if v != 0 {
 			dst = append(dst, record.Delta{Series: id, Cell: uint32(i), Add: v})
 			s.cells[i] = 0

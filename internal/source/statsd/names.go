@@ -16,10 +16,9 @@ import (
 type target struct {
 	series  *metric.Series
 	limits  []float64 // buckets of a histogram
-	scale   float64   // of what a histogram is sent, to the unit of its name
 	summary *summary  // of a histogram, where percentiles are asked for
 
-	// Guarded by names.mu.
+	// Guarded by names.mu; limits and summary change while it has no slot.
 	users int       // slots that have it
 	since time.Time // when the last of them went, or it was found at the start
 
@@ -116,42 +115,41 @@ type wanted struct {
 	scale  float64
 }
 
-// target returns what the present metric of p is counted in, for a slot; or nil, and what
-// becomes of its lines instead.
-func (n *names) target(p *wire.Parser) (*target, fate) {
+// target returns what the present metric of p is counted in, for a slot, and what its values are
+// multiplied by; or nil, and what becomes of its lines instead.
+func (n *names) target(p *wire.Parser) (t *target, scale float64, f fate) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	x, f := n.wants(p)
 	if f != counted {
-		return nil, f
+		return nil, 0, f
 	}
 	full := len(n.targets) >= n.cfg.MaxSeries
 	if full && !n.hasFamily(x.desc) {
-		return nil, tooMany
+		return nil, 0, tooMany
 	}
 	family, err := n.family(x.desc)
 	if err != nil {
-		return nil, nameTaken
+		return nil, 0, nameTaken
 	}
 	labels := x.labelsOf(family, p.Tags, "")
 	if full && family.Find(labels...) == nil {
-		return nil, tooMany
+		return nil, 0, tooMany
 	}
 	s := family.Series(labels...)
 	if s.IsOverflow() && x.desc.Kind == metric.Gauge {
-		return nil, tooManyNamed
+		return nil, 0, tooManyNamed
 	}
-	t := n.targets[s]
-	if t == nil {
+	if t = n.targets[s]; t == nil {
 		t = &target{series: s}
 		n.targets[s] = t
 	}
-	t.users++
-	t.scale, t.limits = x.scale, x.desc.Buckets
-	if x.desc.Kind == metric.Histogram && len(n.stats) > 0 && t.summary == nil && !s.IsOverflow() {
-		t.summary = n.summary(x, p.Tags)
+	if t.users++; t.users == 1 && x.desc.Kind == metric.Histogram { // no worker reads it yet
+		if t.limits = x.desc.Buckets; len(n.stats) > 0 && !s.IsOverflow() {
+			t.summary = n.summary(x, p.Tags)
+		}
 	}
-	return t, counted
+	return t, x.scale, counted
 }
 
 // wants returns the family, labels and scale of the present metric, by the first rule that

@@ -27,6 +27,7 @@ type slot struct {
 	key     string // name as it stands in the line, then the tags behind the metric
 	target  *target
 	cells   []float64 // of a histogram: what its series gets
+	scale   float64   // of values, to the unit of the series
 	sum     float64   // of a counter, or what is added to a gauge
 	level   float64   // what a gauge is set to, before sum
 	head    uint32    // bytes of key that are the name

@@ -239,7 +239,7 @@ func (w *worker) admit(head, behind []byte) int {
 	}
 	n := w.table.add(head, behind, w.parser.Type)
 	s := &w.table.slots[n]
-	s.target, s.fate = w.source.names.target(&w.parser)
+	s.target, s.scale, s.fate = w.source.names.target(&w.parser)
 	if t := s.target; t != nil && t.limits != nil {
 		s.cells = make([]float64, len(t.limits)+2)
 	}
@@ -251,17 +251,17 @@ func (s *slot) value(w *worker) fate {
 	p := &w.parser
 	switch s.typ {
 	case wire.Counter:
-		s.sum += p.Value * s.target.scale / p.Rate
+		s.sum += p.Value * s.scale / p.Rate
 	case wire.Gauge:
 		if p.Delta {
-			s.sum += p.Value * s.target.scale
+			s.sum += p.Value * s.scale
 		} else {
-			s.level, s.set, s.sum = p.Value*s.target.scale, true, 0
+			s.level, s.set, s.sum = p.Value*s.scale, true, 0
 		}
 	case wire.Set:
 		return w.source.sets.add(s.target, p.Text)
 	default:
-		s.observe(p.Value*s.target.scale, 1/p.Rate)
+		s.observe(p.Value, 1/p.Rate)
 		if m := s.target.summary; m != nil {
 			w.source.summaries.add(m, p.Value, 1/p.Rate)
 		}
@@ -269,11 +269,12 @@ func (s *slot) value(w *worker) fate {
 	return counted
 }
 
-// observe counts v in its bucket and adds it to the sum, which is the last cell.
+// observe counts v in its bucket and adds it to the sum, which is the last cell. That is in the
+// client's unit until it is taken: most sums are exact there.
 func (s *slot) observe(v, times float64) {
-	limits := s.target.limits
+	limits, scaled := s.target.limits, v*s.scale
 	i := 0
-	for i < len(limits) && v > limits[i] {
+	for i < len(limits) && scaled > limits[i] {
 		i++
 	}
 	s.cells[i] += times
