@@ -176,6 +176,9 @@ func (l *commitLog) advance() {
 	l.used[l.current] = max(l.used[l.current], l.offset)
 	l.strained.Store(l.offset > l.sizes[l.current]/2) // when it begins anew, what waits for room is lost
 	l.at = l.at.next(l.buf)
+	if cap(l.buf) > maxSpare {
+		l.buf = nil
+	}
 }
 
 // sync writes what is pending, makes it durable and raises the registry.

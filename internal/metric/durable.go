@@ -86,7 +86,7 @@ func (s *Series) stored(cells []float64) Durable {
 	for i := range cells {
 		cells[i] = s.Cell(i)
 	}
-	return Durable{ID: s.id, Key: s.key, Created: s.created, Cells: cells}
+	return Durable{ID: s.id, Key: s.durableKey(), Created: s.created, Cells: cells}
 }
 
 // Restore puts back a stored series under its number, for the family that has it or will
@@ -102,7 +102,7 @@ func (r *Registry) Restore(d Durable) error {
 		r.durable = append(r.durable, nil)
 	}
 	if old := r.durable[d.ID]; old != nil {
-		return fmt.Errorf("restore series %q: its number %d belongs to %q", d.Key, d.ID, old.key)
+		return fmt.Errorf("restore series %q: its number %d belongs to %q", d.Key, d.ID, old.durableKey())
 	}
 	if old := r.restored[d.Key]; old != nil {
 		return fmt.Errorf("restore series %q: it has the numbers %d and %d", d.Key, old.id, d.ID)
@@ -120,11 +120,22 @@ func (r *Registry) Restore(d Durable) error {
 	return nil
 }
 
+// durableKey returns the identity of s. It is long, and only kept where no family has it.
+func (s *Series) durableKey() string {
+	if s.family == nil {
+		return s.key
+	}
+	if s.values == nil {
+		return s.family.prefix
+	}
+	return s.family.prefix + "\xff" + joinValues(s.values)
+}
+
 // familyOfLocked returns the family that a durable key belongs to, nil if there is none.
 func (r *Registry) familyOfLocked(key string) *Family {
 	name, _, _ := strings.Cut(key, "\x00")
 	f := r.families[name]
-	if f == nil || !f.desc.Durable || !strings.HasPrefix(key, durableKey(f.desc, nil)) {
+	if f == nil || !f.desc.Durable || !strings.HasPrefix(key, f.prefix) {
 		return nil
 	}
 	return f
@@ -148,7 +159,7 @@ func (r *Registry) claimLocked(f *Family) {
 	if !f.desc.Durable || len(r.restored) == 0 {
 		return
 	}
-	prefix := durableKey(f.desc, nil)
+	prefix := f.prefix
 	for key, s := range r.restored {
 		if !strings.HasPrefix(key, prefix) {
 			continue
@@ -162,7 +173,7 @@ func (r *Registry) claimLocked(f *Family) {
 
 // adoptLocked makes s, whose key starts with f's, a series of f.
 func (r *Registry) adoptLocked(f *Family, s *Series) error {
-	rest := s.key[len(durableKey(f.desc, nil)):]
+	rest := strings.Clone(s.key[len(f.prefix):]) // all that is kept of the key
 	if len(s.cells) != f.cellCount() {
 		return fmt.Errorf("restore series %q: it has %d cells, %s has %d", s.key, len(s.cells), f.desc.Name, f.cellCount())
 	}
@@ -170,7 +181,7 @@ func (r *Registry) adoptLocked(f *Family, s *Series) error {
 		if f.overflow != nil {
 			return fmt.Errorf("restore series %q: it is there already", s.key)
 		}
-		s.family, s.text = f, f.labelText(nil)
+		s.family, s.key, s.text = f, "", f.labelText(nil)
 		f.overflow, r.durable[s.id] = s, s
 		return nil
 	}
@@ -178,14 +189,14 @@ func (r *Registry) adoptLocked(f *Family, s *Series) error {
 	if len(f.desc.Labels) > 0 || f.desc.Free && len(rest) > 1 {
 		values = strings.Split(rest[1:], "\xff")
 	}
-	joined := joinValues(values)
-	if rest[0] != 0xff || !f.fits(values) || joined != rest[1:] {
+	joined := rest[1:]
+	if rest[0] != 0xff || !f.fits(values) || joined != joinValues(values) {
 		return fmt.Errorf("restore series %q: its values do not fit the labels %v", s.key, f.desc.Labels)
 	}
 	if f.series[joined] != nil {
 		return fmt.Errorf("restore series %q: it is there already", s.key)
 	}
-	s.family, s.values, s.text = f, values, f.labelText(values)
+	s.family, s.key, s.values, s.text = f, "", values, f.labelText(values)
 	f.series[joined], r.durable[s.id] = s, s
 	f.insertSorted(s)
 	return nil
@@ -260,9 +271,9 @@ func parseKey(parts []string) (d Desc, ok bool) {
 	return d, true
 }
 
-// durableKey is the identity of a durable series: everything that, when changed, makes its
-// old value meaningless. Without values it is the overflow series and the prefix of all others.
-func durableKey(d Desc, values []string) string {
+// keyPrefix begins the identities of a family's series: everything that, when changed, makes
+// their old values meaningless. By itself it is that of the overflow series.
+func keyPrefix(d Desc) string {
 	var b strings.Builder
 	b.WriteString(d.Name)
 	b.WriteByte(0)
@@ -280,15 +291,5 @@ func durableKey(d Desc, values []string) string {
 		b.WriteByte(',')
 	}
 	b.WriteByte(0)
-	if values == nil {
-		return b.String()
-	}
-	for _, v := range values {
-		b.WriteByte(0xff)
-		b.WriteString(v)
-	}
-	if len(values) == 0 {
-		b.WriteByte(0xff)
-	}
 	return b.String()
 }

@@ -109,6 +109,7 @@ func New(constant ...record.Label) *Registry {
 type Family struct {
 	desc     Desc
 	reg      *Registry
+	prefix   string             // of the durable identities of its series
 	buckets  [2][]string        // a histogram's le labels, by Format
 	untyped  bool               // a counter whose OpenMetrics name another family has; guarded by reg.mu
 	series   map[string]*Series // by joined label values; guarded by reg.mu
@@ -123,7 +124,7 @@ type Family struct {
 type Series struct {
 	family  *Family
 	id      uint32 // durable number; 0 when volatile
-	key     string // durable identity, see durableKey
+	key     string // durable identity, of one that no family has claimed
 	values  []string
 	text    string          // all labels as the text formats have them, with braces; may be ""
 	cells   []atomic.Uint64 // float64 bits
@@ -153,7 +154,7 @@ func (r *Registry) Family(d Desc) (*Family, error) {
 	if other := r.clashLocked(d); other != "" {
 		return nil, fmt.Errorf("metric %s: the histogram and %s would share a name on the wire", d.Name, other)
 	}
-	f := &Family{desc: d, reg: r, series: map[string]*Series{}}
+	f := &Family{desc: d, reg: r, prefix: keyPrefix(d), series: map[string]*Series{}}
 	f.max.Store(int64(d.MaxSeries))
 	if d.Kind == Histogram {
 		f.buckets = bucketLabels(d.Buckets)
@@ -311,6 +312,9 @@ func (f *Family) seriesSlow(values []string) *Series {
 		f.overflew.Add(1)
 		return f.overflowLocked()
 	}
+	if len(clean) > 1 {
+		clean = strings.Split(key, "\xff") // they share its memory
+	}
 	s = f.newSeriesLocked(clean)
 	f.series[key] = s
 	f.insertSorted(s)
@@ -384,7 +388,6 @@ func (f *Family) newSeriesLocked(values []string) *Series {
 	s := &Series{family: f, values: values, text: f.labelText(values), cells: make([]atomic.Uint64, f.cellCount()), created: time.Now()}
 	s.changed.Store(s.created.Unix())
 	if f.desc.Durable && f.reg.families[f.desc.Name] == f { // a forgotten family is not stored
-		s.key = durableKey(f.desc, values)
 		s.id = uint32(len(f.reg.durable))
 		f.reg.durable = append(f.reg.durable, s)
 	}

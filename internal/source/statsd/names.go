@@ -14,17 +14,20 @@ import (
 
 // target is a series that lines are counted in.
 type target struct {
-	series  *metric.Series
-	limits  []float64 // buckets of a histogram
-	summary *summary  // of a histogram, where percentiles are asked for
+	series *metric.Series
 
-	// Guarded by names.mu; limits and summary change while it has no slot.
-	users int       // slots that have it
-	since time.Time // when the last of them went, or it was found at the start
+	// Guarded by names.mu; timer changes while it has no slot.
+	timer *timer // nil: it is no histogram
+	users int32  // slots that have it
+	since int64  // Unix seconds: when the last of them went, or it was found at the start
 
-	// Guarded by sets.mu.
-	values map[string]struct{} // of a set, since the last flush
-	shown  int                 // how many it had at the last flush
+	set *set // nil: there was no value for it; guarded by sets.mu
+}
+
+// timer is what a histogram's target has.
+type timer struct {
+	limits  []float64 // buckets
+	summary *summary  // where percentiles are asked for
 }
 
 // names gives lines the series that they are counted in.
@@ -73,7 +76,7 @@ func newNames(cfg *Config, reg *metric.Registry, source string) *names {
 				continue // they go with the timer
 			}
 			f.Each(func(s *metric.Series) bool {
-				n.targets[s] = &target{series: s, since: now}
+				n.targets[s] = &target{series: s, since: now.Unix()}
 				return true
 			})
 		}
@@ -145,8 +148,9 @@ func (n *names) target(p *wire.Parser) (t *target, scale float64, f fate) {
 		n.targets[s] = t
 	}
 	if t.users++; t.users == 1 && x.desc.Kind == metric.Histogram { // no worker reads it yet
-		if t.limits = x.desc.Buckets; len(n.stats) > 0 && !s.IsOverflow() {
-			t.summary = n.summary(x, p.Tags)
+		t.timer = &timer{limits: x.desc.Buckets}
+		if len(n.stats) > 0 && !s.IsOverflow() {
+			t.timer.summary = n.summary(x, p.Tags)
 		}
 	}
 	return t, x.scale, counted
@@ -356,7 +360,7 @@ func (n *names) release(targets []*target, now time.Time) {
 	defer n.mu.Unlock()
 	for _, t := range targets {
 		if t.users--; t.users == 0 {
-			t.since = now
+			t.since = now.Unix()
 		}
 	}
 }
@@ -366,12 +370,12 @@ func (n *names) expire(since time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for s, t := range n.targets {
-		if t.users > 0 || t.since.After(since) || s.IsOverflow() {
+		if t.users > 0 || t.since > since.Unix() || s.IsOverflow() {
 			continue
 		}
 		s.Family().Retire(s)
-		if t.summary != nil {
-			for _, one := range t.summary.series {
+		if t.timer != nil && t.timer.summary != nil {
+			for _, one := range t.timer.summary.series {
 				one.Family().Retire(one)
 			}
 		}

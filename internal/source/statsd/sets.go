@@ -12,6 +12,12 @@ const maxSetBytes = 64 << 20
 // setCost is about what a value takes beside its bytes.
 const setCost = 48
 
+// set is the values of one set since the last flush.
+type set struct {
+	values map[string]struct{}
+	shown  int // how many there were at the last flush
+}
+
 // sets are the values of sets since the last flush.
 type sets struct {
 	mu     sync.Mutex // guards all below, and what targets have of sets
@@ -23,7 +29,10 @@ type sets struct {
 func (s *sets) add(t *target, value []byte) fate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := t.values[string(value)]; ok {
+	if t.set == nil {
+		t.set = &set{values: map[string]struct{}{}}
+	}
+	if _, ok := t.set.values[string(value)]; ok {
 		return counted
 	}
 	cost := len(value) + setCost
@@ -31,10 +40,7 @@ func (s *sets) add(t *target, value []byte) fate {
 		return setFull
 	}
 	s.bytes += cost
-	if t.values == nil {
-		t.values = map[string]struct{}{}
-	}
-	t.values[string(value)] = struct{}{}
+	t.set.values[string(value)] = struct{}{}
 	s.active[t] = true
 	return counted
 }
@@ -44,11 +50,12 @@ func (s *sets) flush(dst []record.Delta) []record.Delta {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for t := range s.active {
-		if n := len(t.values); n != t.shown {
+		if n := len(t.set.values); n != t.set.shown {
 			dst = append(dst, record.Delta{Series: t.series.ID(), Cell: record.SetCell, Add: float64(n)})
-			t.shown = n
+			t.set.shown = n
 		}
-		if t.values = nil; t.shown == 0 {
+		if t.set.values = map[string]struct{}{}; t.set.shown == 0 {
+			t.set = nil
 			delete(s.active, t)
 		}
 	}
@@ -62,7 +69,8 @@ func (s *sets) restore(targets []*target) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range targets {
-		if t.shown = int(t.series.Value()); t.shown > 0 {
+		if n := int(t.series.Value()); n > 0 {
+			t.set = &set{values: map[string]struct{}{}, shown: n}
 			s.active[t] = true
 		}
 	}

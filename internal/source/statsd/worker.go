@@ -240,8 +240,8 @@ func (w *worker) admit(head, behind []byte) int {
 	n := w.table.add(head, behind, w.parser.Type)
 	s := &w.table.slots[n]
 	s.target, s.scale, s.fate = w.source.names.target(&w.parser)
-	if t := s.target; t != nil && t.limits != nil {
-		s.cells = make([]float64, len(t.limits)+2)
+	if t := s.target; t != nil && t.timer != nil {
+		s.cells = make([]float64, len(t.timer.limits)+2)
 	}
 	return n
 }
@@ -262,7 +262,7 @@ func (s *slot) value(w *worker) fate {
 		return w.source.sets.add(s.target, p.Text)
 	default:
 		s.observe(p.Value, 1/p.Rate)
-		if m := s.target.summary; m != nil {
+		if m := s.target.timer.summary; m != nil {
 			w.source.summaries.add(m, p.Value, 1/p.Rate)
 		}
 	}
@@ -272,7 +272,7 @@ func (s *slot) value(w *worker) fate {
 // observe counts v in its bucket and adds it to the sum, which is the last cell. That is in the
 // client's unit until it is taken: most sums are exact there.
 func (s *slot) observe(v, times float64) {
-	limits, scaled := s.target.limits, v*s.scale
+	limits, scaled := s.target.timer.limits, v*s.scale
 	i := 0
 	for i < len(limits) && scaled > limits[i] {
 		i++
