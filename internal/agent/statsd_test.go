@@ -105,9 +105,11 @@ func TestStatsdReload(t *testing.T) {
 		var err error
 		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
 			var c net.Conn
-			if c, err = net.Dial("unixgram", socket); err == nil {
-				_, err = c.Write([]byte(text))
-				c.Close()
+			if c, err = net.Dial("unixgram", socket); err != nil {
+				continue
+			}
+			_, err = c.Write([]byte(text))
+			if c.Close(); err == nil {
 				return
 			}
 		}

@@ -58,6 +58,10 @@ type Config struct {
 	ReceiveBuffer config.Bytes `yaml:"receive_buffer"`
 	// MaxLine is the longest line taken of a stream; of a longer one nothing is. Default: 16KiB.
 	MaxLine config.Bytes `yaml:"max_line"`
+	// Management is where the management commands of etsy's server are answered (help, stats, counters, timers, gauges,
+	// delcounters, deltimers, delgauges, health, config, quit), as tcp://127.0.0.1:8126. Who reaches it can
+	// delete series. Default: nowhere.
+	Management string `yaml:"management"`
 	// MaxConnections is how many streams may be open at once, of each address; a further one is closed and
 	// counted. Default: 1000.
 	MaxConnections int `yaml:"max_connections"`
@@ -143,6 +147,10 @@ func (c *Config) Validate() error {
 		if _, err := c.address(text); err != nil {
 			need(false, fmt.Sprintf("listen[%d]", i), err.Error())
 		}
+	}
+	if c.Management != "" {
+		a, err := c.address(c.Management)
+		need(err == nil && a.network == "tcp" && a.name == c.Management, "management", "use tcp://host:port, as tcp://127.0.0.1:8126")
 	}
 	need(c.FlushInterval >= time.Second && c.FlushInterval <= time.Hour, "flush_interval", "use a time from 1s to 1h")
 	need(ascending(c.Buckets), "buckets", "give at most 100 limits, each above the one before")

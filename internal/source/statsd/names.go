@@ -369,17 +369,33 @@ func (n *names) release(targets []*target, now time.Time) {
 func (n *names) expire(since time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for s, t := range n.targets {
-		if t.users > 0 || t.since > since.Unix() || s.IsOverflow() {
-			continue
+	for _, t := range n.targets {
+		if t.since <= since.Unix() && n.retireLocked(t) {
+			n.retired++
 		}
-		s.Family().Retire(s)
-		if t.timer != nil && t.timer.summary != nil {
-			for _, one := range t.timer.summary.series {
-				one.Family().Retire(one)
-			}
-		}
-		delete(n.targets, s)
-		n.retired++
 	}
+}
+
+// retire retires the series of targets that no slot has.
+func (n *names) retire(targets []*target) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, t := range targets {
+		n.retireLocked(t)
+	}
+}
+
+// retireLocked tells whether it could: a slot may have t, or all that came over a bound.
+func (n *names) retireLocked(t *target) bool {
+	if t.users > 0 || t.series.IsOverflow() || n.targets[t.series] != t {
+		return false
+	}
+	t.series.Family().Retire(t.series)
+	if t.timer != nil && t.timer.summary != nil {
+		for _, one := range t.timer.summary.series {
+			one.Family().Retire(one)
+		}
+	}
+	delete(n.targets, t.series)
+	return true
 }

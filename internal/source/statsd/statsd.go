@@ -47,6 +47,7 @@ type Source struct {
 	summaries summaries
 
 	listeners []*listener
+	console   *console // nil: there are no management commands
 	metrics   record.Stream
 	events    record.Stream
 
@@ -78,6 +79,9 @@ func New(cfg Config, deps flow.Deps) (*Source, error) {
 			return nil, err
 		}
 		s.listeners = append(s.listeners, newListener(s, a))
+	}
+	if cfg.Management != "" {
+		s.console = &console{source: s, started: time.Now()}
 	}
 	stream := func(labels map[string]string) record.Stream {
 		labels["source"] = deps.Name
@@ -111,7 +115,10 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 	var listening sync.WaitGroup
 	ended := make(chan struct{})
 	for _, l := range s.listeners {
-		listening.Go(func() { s.keep(ctx, l) })
+		listening.Go(func() { s.keep(ctx, l.name, l.run) })
+	}
+	if s.console != nil {
+		listening.Go(func() { s.keep(ctx, "management", s.console.run) })
 	}
 	lines.Settle()
 	go func() {
@@ -156,14 +163,14 @@ func (s *Source) commits(ctx context.Context, ended <-chan struct{}, to outlets)
 }
 
 // keep listens at an address, again after a pause if that fails, until ctx ends.
-func (s *Source) keep(ctx context.Context, l *listener) {
+func (s *Source) keep(ctx context.Context, name string, run func(context.Context) error) {
 	pause := retry.Backoff{Min: time.Second, Max: 30 * time.Second}
 	for {
-		err := l.run(ctx)
+		err := run(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		s.problem(l.name, err, "weir tries again by itself; free the address or choose another")
+		s.problem(name, err, "weir tries again by itself; free the address or choose another")
 		if pause.Wait(ctx) != nil {
 			return
 		}

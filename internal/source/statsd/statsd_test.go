@@ -247,3 +247,29 @@ func TestStopReadsToTheEnd(t *testing.T) {
 	w.has("hits_total 1001", `weir_statsd_bad_lines_total{source="app",listener="tcp://127.0.0.1:0",reason="unfinished line"} 1`)
 	w.agrees()
 }
+
+// TestKernelDrops: of a burst that the receive buffer cannot hold, each datagram is counted by
+// weir or told as dropped by the kernel.
+func TestKernelDrops(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.ReceiveBuffer, c.Sockets = 4<<10, 2 })
+	const sent = 2000
+	for _, one := range w.source.listeners[0].workers {
+		one.mu.Lock() // nothing is read
+	}
+	c := w.dial(0)
+	for range sent {
+		if _, err := c.Write([]byte("hits:1|c" + strings.Repeat("\n", 1000))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, one := range w.source.listeners[0].workers {
+		one.mu.Unlock()
+	}
+	w.until(func() bool {
+		return w.sum("weir_statsd_kernel_dropped_packets_total")+w.sum("weir_statsd_packets_total") == sent
+	})
+	if got, lost := w.sum("hits_total"), w.sum("weir_statsd_kernel_dropped_packets_total"); got+lost != sent || lost == 0 {
+		t.Errorf("%v counted, %v dropped, %v sent", got, lost, sent)
+	}
+	w.agrees()
+}
