@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -270,6 +271,40 @@ func TestKernelDrops(t *testing.T) {
 	})
 	if got, lost := w.sum("hits_total"), w.sum("weir_statsd_kernel_dropped_packets_total"); got+lost != sent || lost == 0 {
 		t.Errorf("%v counted, %v dropped, %v sent", got, lost, sent)
+	}
+	w.agrees()
+}
+
+// TestManyAtOnce: streams and datagrams of the same series, in several workers, while series are
+// looked for that have expired and the management console lists them: all add up.
+func TestManyAtOnce(t *testing.T) {
+	w := newWorld(t, func(c *Config) {
+		c.Listen = []string{"tcp://127.0.0.1:0", "udp://127.0.0.1:0"}
+		c.Sockets, c.Percentiles, c.FlushInterval, c.Management = 2, []float64{90}, time.Second, "tcp://127.0.0.1:0"
+	})
+	const senders, rounds = 8, 300
+	text := []byte("hits:1|c\nlevel:+1|g\nrt:2|ms\nusers:a|s\nhits:1|c|#a:b\nbad\n")
+	var sending sync.WaitGroup
+	for i := range senders {
+		c := w.dial(i % 2)
+		sending.Go(func() {
+			for j := range rounds {
+				if _, err := c.Write(text); err != nil {
+					t.Error(err)
+				}
+				if j%100 == i {
+					w.ask("counters", "timers")
+					w.source.expire(time.Now())
+				}
+			}
+			c.Close()
+		})
+	}
+	sending.Wait()
+	const n = senders * rounds
+	w.lines(6*n - 6*w.sum("weir_statsd_kernel_dropped_packets_total"))
+	if lost := w.sum("weir_statsd_kernel_dropped_packets_total"); lost == 0 {
+		w.has(fmt.Sprintf("hits_total %d", n), fmt.Sprintf(`hits_total{a="b"} %d`, n), fmt.Sprintf("level %d", n), fmt.Sprintf("rt_seconds_count %d", n))
 	}
 	w.agrees()
 }
