@@ -7,10 +7,12 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	wire "github.com/weirlog/weir/internal/codec/statsd"
 	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/metric"
 )
 
 // Config says where lines are taken, and what becomes of them.
@@ -31,6 +33,9 @@ type Config struct {
 	Mapping string `yaml:"mapping"`
 	// Mappings are the same kind of mappings, tried before those of the file. Default: none.
 	Mappings []Mapping `yaml:"mappings"`
+	// OriginLabel is the label that gets the id of the container a line comes from, if its client says that (DogStatsD's
+	// |c:). Default: none.
+	OriginLabel string `yaml:"origin_label"`
 	// FlushInterval is over what the values of a set are counted, and percentiles made. Default: 10s.
 	FlushInterval time.Duration `yaml:"flush_interval"`
 	// Buckets are the upper limits of histograms: of timers in seconds, of histograms and
@@ -148,6 +153,7 @@ func (c *Config) Validate() error {
 			need(false, fmt.Sprintf("listen[%d]", i), err.Error())
 		}
 	}
+	need(c.OriginLabel == "" || metric.ValidName(c.OriginLabel) && !strings.Contains(c.OriginLabel, ":"), "origin_label", "use letters, digits and '_', not a digit first")
 	if c.Management != "" {
 		a, err := c.address(c.Management)
 		need(err == nil && a.network == "tcp" && a.name == c.Management, "management", "use tcp://host:port, as tcp://127.0.0.1:8126")

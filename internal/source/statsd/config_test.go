@@ -51,6 +51,7 @@ func TestValidate(t *testing.T) {
 		"receive_buffer":      func(c *Config) { c.ReceiveBuffer = 1 },
 		"max_line":            func(c *Config) { c.MaxLine = 1 },
 		"max_connections":     func(c *Config) { c.MaxConnections = 0 },
+		"origin_label":        func(c *Config) { c.OriginLabel = "a-b" },
 		"management":          func(c *Config) { c.Management = "127.0.0.1:8126" },
 		"idle_timeout":        func(c *Config) { c.IdleTimeout = 0 },
 		"line_timeout":        func(c *Config) { c.LineTimeout = 0 },

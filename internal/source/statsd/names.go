@@ -192,6 +192,12 @@ func (n *names) wants(p *wire.Parser) (x wanted, f fate) {
 	if p.Type == wire.Timer {
 		x.scale *= 1e-3
 	}
+	if id := containerID(p.Container); id != "" && n.cfg.OriginLabel != "" {
+		if x.labels == nil {
+			x.labels = map[string]string{}
+		}
+		x.labels[n.cfg.OriginLabel] = id
+	}
 	x.base = metricName(raw)
 	x.desc = n.desc(x.base, p.Type, natural)
 	if x.desc.Kind == metric.Histogram {
@@ -204,6 +210,17 @@ func (n *names) wants(p *wire.Parser) (x wanted, f fate) {
 		return x, nameTaken
 	}
 	return x, counted
+}
+
+// containerID returns the container's id of a c: field, which may be a list; what else stands
+// there, such as the number of a control group, if it has none.
+func containerID(field []byte) string {
+	for one := range bytes.SplitSeq(field, []byte(",")) {
+		if id, ok := bytes.CutPrefix(one, []byte("ci-")); ok {
+			return string(id)
+		}
+	}
+	return string(field)
 }
 
 // family returns the family of d. One of ours that has other buckets, from before a change of

@@ -29,6 +29,15 @@ func TestNumbers(t *testing.T) {
 	w.agrees()
 }
 
+// TestOrigin: where a line comes from is a label, if that is asked for.
+func TestOrigin(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Dialect, c.OriginLabel = DogStatsD, "container" })
+	w.send(0, "a:1|c|#x:y|c:abc\na:1|c|c:abc|#x:y\na:1|c|#x:y|c:in-7,ci-def\na:1|c|#x:y\na:1|c|c:in-7")
+	w.lines(5)
+	w.has(`a_total{container="abc",x="y"} 2`, `a_total{container="def",x="y"} 1`, `a_total{x="y"} 1`, `a_total{container="in-7"} 1`)
+	w.agrees()
+}
+
 // TestFates: bad lines are told by reason, and all of them are shown as such.
 func TestFates(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Listen = append(c.Listen, "udp://127.0.0.1:0?dialect=dogstatsd") })

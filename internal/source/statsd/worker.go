@@ -83,7 +83,11 @@ type worker struct {
 	sender  *sender // of the present lines
 	events  events
 	sample  sample
+	key     []byte // scratch
 }
+
+// originMark stands in a slot's key before where its lines come from.
+const originMark = "|c:"
 
 // tally is what became of lines since the last commit.
 type tally struct {
@@ -212,6 +216,10 @@ func (w *worker) metrics(line []byte) (worst fate) {
 			within, behind := p.Tags.Bytes()
 			if len(within) > 0 {
 				head = line[:bytes.IndexByte(line, ':')]
+			}
+			if len(p.Container) > 0 && w.source.cfg.OriginLabel != "" {
+				w.key = append(append(append(w.key[:0], behind...), originMark...), p.Container...)
+				behind = w.key
 			}
 			if n = w.table.find(head, behind, typ); n < 0 {
 				if n = w.admit(head, behind); n < 0 {
