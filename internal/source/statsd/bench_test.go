@@ -23,8 +23,9 @@ func datagrams(lines int) (packets [][]byte) {
 }
 
 func benchWorker(t testing.TB) *worker {
-	w := newWorld(t, nil)
-	return w.source.listeners[0].workers[0]
+	w := still(t, "udp://127.0.0.1:1")
+	w.source.cfg.MaxSeries = Default().MaxSeries
+	return w
 }
 
 // BenchmarkWorker is what a line costs behind the system call.

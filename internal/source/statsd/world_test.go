@@ -22,7 +22,7 @@ import (
 
 // world is a source whose lines commit at once, and a registry that a restart restores.
 type world struct {
-	t      testing.TB
+	t      *testing.T
 	cfg    Config
 	dir    string
 	source *Source
@@ -48,8 +48,11 @@ func (b *syncBuffer) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-func newWorld(t testing.TB, change func(*Config)) *world {
+// newWorld runs a source with these settings. Tests that have one wait most of the time, for commits,
+// and run side by side.
+func newWorld(t *testing.T, change func(*Config)) *world {
 	t.Helper()
+	t.Parallel()
 	w := &world{t: t, cfg: Default(), dir: t.TempDir(), stop: func() {}}
 	w.cond = sync.NewCond(&w.mu)
 	w.cfg.Listen = []string{"udp://127.0.0.1:0"}
