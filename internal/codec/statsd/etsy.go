@@ -56,7 +56,10 @@ func (p *Parser) nextEtsy() {
 			return
 		}
 	}
-	p.Bad = p.etsyValue(string(bytes.TrimSpace(kind)))
+	if len(kind) != 1 { // else it is a letter, or what counts as a counter as well as nothing
+		kind = bytes.TrimSpace(kind)
+	}
+	p.Bad = p.etsyValue(string(kind))
 }
 
 // etsyValue reads the value of a type; etsy's takes a type that it does not know for a counter.

@@ -49,8 +49,11 @@ func cut(b []byte, c byte) (before, after []byte) {
 
 // inName takes a name apart that has tags in it.
 func inName(name []byte) (plain []byte, t Tags) {
-	i := bytes.IndexAny(name, ";,#[")
-	if i < 0 {
+	i := 0
+	for i < len(name) && !tagMarks[name[i]] {
+		i++
+	}
+	if i == len(name) {
 		return name, t
 	}
 	t.within, t.between = name[i+1:], ','
@@ -73,3 +76,6 @@ func inName(name []byte) (plain []byte, t Tags) {
 	}
 	return name[:i], t
 }
+
+// tagMarks are what tags in a name begin with.
+var tagMarks = [256]bool{';': true, ',': true, '#': true, '[': true}
