@@ -2,7 +2,6 @@ package statsd
 
 import (
 	"bytes"
-	"math"
 	"strconv"
 )
 
@@ -85,5 +84,5 @@ func digits(text []byte) (v int64, ok bool) {
 		}
 		v = v*10 + int64(c-'0')
 	}
-	return v, v <= math.MaxInt64
+	return v, true
 }
