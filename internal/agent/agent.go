@@ -305,6 +305,7 @@ func (a *Agent) compatible(old, cfg Config) error {
 // forgetChanged removes the families whose meaning the new rules change, so that they
 // begin anew, and those that have no rule any more.
 func (a *Agent) forgetChanged(old, next Config) {
+	a.forgetStatsd(old, next)
 	owners := metricOwners(next.Rules)
 	was := metricOwners(old.Rules)
 	shapes := map[string]string{}

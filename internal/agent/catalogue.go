@@ -22,6 +22,7 @@ var (
 		"docker": sourceEntry(docker.Default, environment.docker, docker.New),
 		"file":   sourceEntry(file.Default, nil, file.New),
 		"push":   sourceEntry(push.Default, nil, newPush),
+		"statsd": statsdEntry,
 	}
 	sinkTypes = map[string]func(*config.Node, environment) (sinkPart, config.Mistakes){
 		"file":         sinkEntry(filesink.Default, newFileSink),

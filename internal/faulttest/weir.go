@@ -89,7 +89,7 @@ func Start(t testing.TB, o Options) *Weir {
 	if o.DataDir == "" {
 		o.DataDir = filepath.Join(dir, "data")
 	}
-	w := &Weir{t: t, config: filepath.Join(dir, "weir.yaml"), address: freeAddress(t), env: o.Env}
+	w := &Weir{t: t, config: filepath.Join(dir, "weir.yaml"), address: FreeAddress(t), env: o.Env}
 	text := fmt.Sprintf("data_dir: %q\nhttp: {listen: %q}\n%s", o.DataDir, w.address, o.Config)
 	if err := os.WriteFile(w.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -110,7 +110,9 @@ func (w *Weir) stopAtEnd() {
 	})
 }
 
-func freeAddress(t testing.TB) string {
+// FreeAddress returns a loopback address that nobody listened at a moment ago.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +130,7 @@ func lastLines(s string, n int) string {
 // waits until it answers.
 func Default(t testing.TB, env ...string) *Weir {
 	t.Helper()
-	w := &Weir{t: t, address: freeAddress(t)}
+	w := &Weir{t: t, address: FreeAddress(t)}
 	_, port, err := net.SplitHostPort(w.address)
 	if err != nil {
 		t.Fatal(err)

@@ -176,6 +176,9 @@ func (l *commitLog) advance() {
 	l.used[l.current] = max(l.used[l.current], l.offset)
 	l.strained.Store(l.offset > l.sizes[l.current]/2) // when it begins anew, what waits for room is lost
 	l.at = l.at.next(l.buf)
+	if cap(l.buf) > maxSpare {
+		l.buf = nil
+	}
 }
 
 // sync writes what is pending, makes it durable and raises the registry.
@@ -426,14 +429,11 @@ func (l *commitLog) raise(j *Journal) {
 // merge adds up what waits for a disk that fails, so that it grows with the number of
 // cells and not with the time that takes. A snapshot comes next, so the order is free.
 func (l *commitLog) merge() {
-	sums := make(map[cell]float64, len(l.unsynced))
+	sums := make(sums, len(l.unsynced))
 	for _, d := range l.unsynced {
-		sums[cell{d.Series, d.Cell}] += d.Add
+		sums.add(d)
 	}
-	l.unsynced = l.unsynced[:0]
-	for k, v := range sums {
-		l.unsynced = append(l.unsynced, record.Delta{Series: k.series, Cell: k.cell, Add: v})
-	}
+	l.unsynced = sums.appendTo(l.unsynced[:0])
 }
 
 // snapshot takes what is pending and returns the whole state as one change: what the
@@ -461,11 +461,18 @@ func (l *commitLog) snapshot(j *Journal) (*change, error) {
 	}
 	for _, d := range l.unsynced {
 		i, ok := slices.BinarySearchFunc(c.series, d.Series, func(s metric.Durable, id uint32) int { return cmp.Compare(s.ID, id) })
-		if ok && uint64(d.Cell) < uint64(len(c.series[i].Cells)) {
-			c.series[i].Cells[d.Cell] += d.Add
+		if ok {
+			changeCell(c.series[i], d)
 		}
 	}
 	return c, nil
+}
+
+// changeCell makes the change d of s, unless s has no such cell.
+func changeCell(s metric.Durable, d record.Delta) {
+	if i, _ := d.Target(); uint64(i) < uint64(len(s.Cells)) {
+		s.Cells[i] = d.Change(s.Cells[i])
+	}
 }
 
 // note tells the ledger how the disk fares, and returns err.

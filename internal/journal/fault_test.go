@@ -405,7 +405,7 @@ func FuzzOpen(f *testing.F) {
 		inputs:    []inputDef{{1, "id", record.Stream{ID: "s", Source: "x"}}, {1 << 31, "id", record.Stream{ID: "s", Source: "x"}}},
 		positions: []positionDef{{input: 1, position: record.Position{Source: []byte("p")}}, {input: 9}},
 		series:    []metric.Durable{{ID: 1 << 31, Key: "k", Cells: []float64{1, 2}}, {ID: 2, Key: "k"}, {}},
-		deltas:    []record.Delta{{Series: 2, Cell: 1 << 31, Add: 4}, {Series: 1 << 31, Cell: 1, Add: 1}},
+		deltas:    []record.Delta{{Series: 2, Cell: 1 << 31, Add: 4}, {Series: 1 << 31, Cell: 1, Add: 1}, {Series: 1 << 31, Cell: record.SetCell, Add: -1}},
 		states:    []stateDef{{"k", []byte("v")}, {"k", nil}},
 	}
 	f.Add(appendChange(nil, &c))

@@ -22,6 +22,7 @@ type history struct {
 	rnd   *rand.Rand
 	sums  *metric.Family
 	rule  *metric.Family
+	level *metric.Family     // a gauge that has what the counter has
 	shown map[string]float64 // what the outside has seen, by series
 }
 
@@ -35,6 +36,9 @@ func (h *history) open() {
 		h.t.Fatal(err)
 	}
 	if h.rule, err = h.reg.Family(ruleDesc); err != nil {
+		h.t.Fatal(err)
+	}
+	if h.level, err = h.reg.Family(metric.Desc{Name: "level", Kind: metric.Gauge, Free: true, Durable: true, Owner: "test"}); err != nil {
 		h.t.Fatal(err)
 	}
 	h.reg.DropUnclaimed()
@@ -69,6 +73,9 @@ func (h *history) agree() {
 		if got := int(h.lines.Series(name).Value()); got != position(p)+int(h.rest(name)) {
 			h.t.Fatalf("%s: position %d and %d lines of before, but %d lines counted", name, position(p), int(h.rest(name)), got)
 		}
+		if level := int(h.level.Series("input", name).Value()); level != position(p)+int(h.rest(name)) {
+			h.t.Fatalf("%s: position %d and %d lines of before, but a level of %d", name, position(p), int(h.rest(name)), level)
+		}
 	}
 }
 
@@ -86,10 +93,21 @@ func (h *history) readAll(name string, n int) {
 	b.Deltas = append(b.Deltas,
 		record.Delta{Series: h.lines.Series(name).ID(), Add: float64(n)},
 		record.Delta{Series: h.sums.Series(name).ID(), Add: h.rnd.Float64()},
-		record.Delta{Series: h.rule.Series(name).ID(), Add: float64(n)})
+		record.Delta{Series: h.rule.Series(name).ID(), Add: float64(n)},
+		h.raise(name, n))
 	if err := in.Write(h.t.Context(), b); err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// raise returns a delta that adds n to the level, or sets it to what it is then.
+func (h *history) raise(name string, n int) record.Delta {
+	d := record.Delta{Series: h.level.Series("input", name).ID(), Add: float64(n)}
+	if h.rnd.IntN(2) == 0 {
+		d.Cell = record.SetCell
+		d.Add += float64(h.rest(name)) + float64(position(h.journal.Input(inputOf(name)).Position()))
+	}
+	return d
 }
 
 func (h *history) forget(name string) {

@@ -97,7 +97,7 @@ type Journal struct {
 	inputs  map[string]*input
 	nextNum uint32
 	dirty   []*input
-	deltas  map[cell]float64
+	deltas  sums
 	states  map[string][]byte
 	changed map[string]bool // states to write
 	unshown []*input        // written and not synced
@@ -111,8 +111,6 @@ type Journal struct {
 
 	commit commitLog // used by one goroutine at a time: Open, then Run, then Close
 }
-
-type cell struct{ series, cell uint32 }
 
 // input is the journal's side of one flow.Input.
 type input struct {
@@ -149,7 +147,7 @@ func Open(o Options) (*Journal, error) {
 		opts: o, lock: lock, wake: make(chan chan error), crowded: make(chan struct{}, 1),
 		streams: map[*archive.Stream]*pending{}, taken: make(chan struct{}),
 		ended: make(chan struct{}), inputs: map[string]*input{}, nextNum: 1,
-		deltas: map[cell]float64{}, states: map[string][]byte{}, changed: map[string]bool{},
+		deltas: sums{}, states: map[string][]byte{}, changed: map[string]bool{},
 	}
 	if err := j.commit.open(j); err != nil {
 		return nil, errors.Join(disk.Explain(err), j.commit.close(), lock.Close())
@@ -280,7 +278,7 @@ func (w *Writer) accept(b *record.Batch, t writtenText) error {
 	w.input.position.Resume = b.Position.Resume
 	j.markLocked(w.input)
 	for _, d := range b.Deltas {
-		j.deltas[cell{d.Series, d.Cell}] += d.Add
+		j.deltas.add(d)
 	}
 	switch {
 	case t.keep:
@@ -414,9 +412,7 @@ func (j *Journal) takeLocked(c *change) {
 	}
 	j.dirty = j.dirty[:0]
 	j.takeTextsLocked(c)
-	for k, v := range j.deltas {
-		c.deltas = append(c.deltas, record.Delta{Series: k.series, Cell: k.cell, Add: v})
-	}
+	c.deltas = j.deltas.appendTo(c.deltas)
 	clear(j.deltas)
 	for key := range j.changed {
 		c.states = append(c.states, stateDef{key, c.keep(j.states[key])})

@@ -230,8 +230,8 @@ func (r *recovered) apply(c *change) {
 		r.series[s.ID] = s
 	}
 	for _, d := range c.deltas {
-		if s, ok := r.series[d.Series]; ok && uint64(d.Cell) < uint64(len(s.Cells)) {
-			s.Cells[d.Cell] += d.Add
+		if s, ok := r.series[d.Series]; ok {
+			changeCell(s, d)
 		}
 	}
 	for _, s := range c.states {

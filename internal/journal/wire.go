@@ -30,6 +30,9 @@ const (
 	frameMagic  = uint64(0x01_00_00_00_52_49_45_57) // "WEIR", 0, 0, 0, version 1
 	frameSynced = uint64(1) << 32
 	maxPayload  = 1 << 30
+
+	// maxSpareSeries is for how many definitions of series a commit leaves memory to the next one.
+	maxSpareSeries = 4096
 )
 
 // isFrame tells whether b begins as a frame does.
@@ -48,7 +51,7 @@ type change struct {
 	inputs    []inputDef
 	positions []positionDef
 	series    []metric.Durable // new ones, with their values before deltas
-	deltas    []record.Delta
+	deltas    []record.Delta   // one with record.SetCell is of no cell to a weir from before there was that
 	states    []stateDef
 	kept      []keptDef
 	files     []stateDef // in a snapshot: what the files of each stream's text hold
@@ -68,8 +71,12 @@ func (c *change) reset() {
 		inputs: c.inputs[:0], positions: c.positions[:0], series: c.series[:0], deltas: c.deltas[:0],
 		states: c.states[:0], kept: c.kept[:0], files: c.files[:0], arena: c.arena[:0], texts: c.texts[:0],
 	}
+	// A burst must not hold its memory for ever.
 	if cap(c.arena) > maxSpare {
-		c.arena = nil // a burst must not hold its memory for ever
+		c.arena = nil
+	}
+	if cap(c.series) > maxSpareSeries {
+		c.series = nil
 	}
 }
 

@@ -2,7 +2,10 @@ package metric
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,7 +21,8 @@ type Durable struct {
 	Cells   []float64
 }
 
-// Apply adds the deltas of a synced commit. Deltas of series that are gone are ignored.
+// Apply makes the changes of a synced commit, in their order. Those of series that are gone
+// are ignored.
 func (r *Registry) Apply(deltas []record.Delta) {
 	now := time.Now().Unix()
 	r.mu.Lock()
@@ -28,8 +32,9 @@ func (r *Registry) Apply(deltas []record.Delta) {
 			continue
 		}
 		s := r.durable[d.Series]
-		if uint64(d.Cell) < uint64(len(s.cells)) {
-			s.addCell(int(d.Cell), d.Add)
+		if i, _ := d.Target(); uint64(i) < uint64(len(s.cells)) {
+			c := &s.cells[i] // nobody else writes to it
+			c.Store(math.Float64bits(d.Change(math.Float64frombits(c.Load()))))
 			s.changed.Store(now)
 		}
 	}
@@ -81,7 +86,7 @@ func (s *Series) stored(cells []float64) Durable {
 	for i := range cells {
 		cells[i] = s.Cell(i)
 	}
-	return Durable{ID: s.id, Key: s.key, Created: s.created, Cells: cells}
+	return Durable{ID: s.id, Key: s.durableKey(), Created: s.created, Cells: cells}
 }
 
 // Restore puts back a stored series under its number, for the family that has it or will
@@ -97,7 +102,7 @@ func (r *Registry) Restore(d Durable) error {
 		r.durable = append(r.durable, nil)
 	}
 	if old := r.durable[d.ID]; old != nil {
-		return fmt.Errorf("restore series %q: its number %d belongs to %q", d.Key, d.ID, old.key)
+		return fmt.Errorf("restore series %q: its number %d belongs to %q", d.Key, d.ID, old.durableKey())
 	}
 	if old := r.restored[d.Key]; old != nil {
 		return fmt.Errorf("restore series %q: it has the numbers %d and %d", d.Key, old.id, d.ID)
@@ -115,11 +120,22 @@ func (r *Registry) Restore(d Durable) error {
 	return nil
 }
 
+// durableKey returns the identity of s. It is long, and only kept where no family has it.
+func (s *Series) durableKey() string {
+	if s.family == nil {
+		return s.key
+	}
+	if s.values == nil {
+		return s.family.prefix
+	}
+	return s.family.prefix + "\xff" + joinValues(s.values)
+}
+
 // familyOfLocked returns the family that a durable key belongs to, nil if there is none.
 func (r *Registry) familyOfLocked(key string) *Family {
 	name, _, _ := strings.Cut(key, "\x00")
 	f := r.families[name]
-	if f == nil || !f.desc.Durable || !strings.HasPrefix(key, durableKey(f.desc, nil)) {
+	if f == nil || !f.desc.Durable || !strings.HasPrefix(key, f.prefix) {
 		return nil
 	}
 	return f
@@ -143,7 +159,7 @@ func (r *Registry) claimLocked(f *Family) {
 	if !f.desc.Durable || len(r.restored) == 0 {
 		return
 	}
-	prefix := durableKey(f.desc, nil)
+	prefix := f.prefix
 	for key, s := range r.restored {
 		if !strings.HasPrefix(key, prefix) {
 			continue
@@ -157,7 +173,7 @@ func (r *Registry) claimLocked(f *Family) {
 
 // adoptLocked makes s, whose key starts with f's, a series of f.
 func (r *Registry) adoptLocked(f *Family, s *Series) error {
-	rest := s.key[len(durableKey(f.desc, nil)):]
+	rest := strings.Clone(s.key[len(f.prefix):]) // all that is kept of the key
 	if len(s.cells) != f.cellCount() {
 		return fmt.Errorf("restore series %q: it has %d cells, %s has %d", s.key, len(s.cells), f.desc.Name, f.cellCount())
 	}
@@ -165,30 +181,99 @@ func (r *Registry) adoptLocked(f *Family, s *Series) error {
 		if f.overflow != nil {
 			return fmt.Errorf("restore series %q: it is there already", s.key)
 		}
-		s.family, s.text = f, f.labelText(nil)
+		s.family, s.key, s.text = f, "", f.labelText(nil)
 		f.overflow, r.durable[s.id] = s, s
 		return nil
 	}
 	values := []string{}
-	if len(f.desc.Labels) > 0 {
+	if len(f.desc.Labels) > 0 || f.desc.Free && len(rest) > 1 {
 		values = strings.Split(rest[1:], "\xff")
 	}
-	joined := joinValues(values)
-	if rest[0] != 0xff || len(values) != len(f.desc.Labels) || joined != rest[1:] {
+	joined := rest[1:]
+	if rest[0] != 0xff || !f.fits(values) || joined != joinValues(values) {
 		return fmt.Errorf("restore series %q: its values do not fit the labels %v", s.key, f.desc.Labels)
 	}
 	if f.series[joined] != nil {
 		return fmt.Errorf("restore series %q: it is there already", s.key)
 	}
-	s.family, s.values, s.text = f, values, f.labelText(values)
+	s.family, s.key, s.values, s.text = f, "", values, f.labelText(values)
 	f.series[joined], r.durable[s.id] = s, s
 	f.insertSorted(s)
 	return nil
 }
 
-// durableKey is the identity of a durable series: everything that, when changed, makes its
-// old value meaningless. Without values it is the overflow series and the prefix of all others.
-func durableKey(d Desc, values []string) string {
+// freeLabels stands for the labels of a family whose series have their own.
+const freeLabels = "*"
+
+// Restored returns the families of an owner whose restored series nobody has claimed yet, for
+// an owner that does not know what it had. It claims them by calling Family for each.
+func (r *Registry) Restored(owner string) []Desc {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	found := map[string]Desc{}
+	for key := range r.restored {
+		parts := strings.SplitN(key, "\x00", 6)
+		if len(parts) < 6 || parts[2] != owner {
+			continue
+		}
+		if d, ok := parseKey(parts); ok {
+			found[strings.Join(parts[:5], "\x00")] = d
+		}
+	}
+	var all []Desc
+	for _, k := range slices.Sorted(maps.Keys(found)) {
+		all = append(all, found[k])
+	}
+	return all
+}
+
+// Owned returns the families of an owner, in order of their names.
+func (r *Registry) Owned(owner string) []*Family {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var all []*Family
+	for _, f := range r.order {
+		if f.desc.Owner == owner {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// Find returns the series with these label values, nil if there is none.
+func (f *Family) Find(values ...string) *Series {
+	f.reg.mu.RLock()
+	defer f.reg.mu.RUnlock()
+	return f.series[joinValues(values)]
+}
+
+// parseKey returns the family of a durable key.
+func parseKey(parts []string) (d Desc, ok bool) {
+	d = Desc{Name: parts[0], Owner: parts[2], Durable: true, Free: parts[3] == freeLabels}
+	for d.Kind = Counter; d.Kind.String() != parts[1]; d.Kind++ {
+		if d.Kind == Histogram {
+			return d, false
+		}
+	}
+	if !d.Free && parts[3] != "" {
+		d.Labels = strings.Split(parts[3], ",")
+	}
+	for limit := range strings.SplitSeq(strings.TrimSuffix(parts[4], ","), ",") {
+		if limit == "" {
+			continue
+		}
+		v, err := strconv.ParseFloat(limit, 64)
+		if err != nil {
+			return d, false
+		}
+		d.Buckets = append(d.Buckets, v)
+	}
+	return d, true
+}
+
+// keyPrefix begins the identities of a family's series: everything that, when changed, makes
+// their old values meaningless. By itself it is that of the overflow series.
+func keyPrefix(d Desc) string {
 	var b strings.Builder
 	b.WriteString(d.Name)
 	b.WriteByte(0)
@@ -196,6 +281,9 @@ func durableKey(d Desc, values []string) string {
 	b.WriteByte(0)
 	b.WriteString(d.Owner)
 	b.WriteByte(0)
+	if d.Free {
+		b.WriteString(freeLabels)
+	}
 	b.WriteString(strings.Join(d.Labels, ","))
 	b.WriteByte(0)
 	for _, limit := range d.Buckets {
@@ -203,15 +291,5 @@ func durableKey(d Desc, values []string) string {
 		b.WriteByte(',')
 	}
 	b.WriteByte(0)
-	if values == nil {
-		return b.String()
-	}
-	for _, v := range values {
-		b.WriteByte(0xff)
-		b.WriteString(v)
-	}
-	if len(values) == 0 {
-		b.WriteByte(0xff)
-	}
 	return b.String()
 }

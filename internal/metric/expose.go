@@ -138,7 +138,12 @@ func (f *Family) labelText(values []string) string {
 		label(l.Name, l.Value)
 	}
 	for i, v := range values {
-		label(f.desc.Labels[i], v)
+		switch {
+		case !f.desc.Free:
+			label(f.desc.Labels[i], v)
+		case i%2 == 1:
+			label(values[i-1], v)
+		}
 	}
 	if values == nil {
 		label(OverflowLabel, "true")

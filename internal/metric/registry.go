@@ -64,6 +64,9 @@ type Desc struct {
 	Kind Kind
 	// Labels are the names of the labels whose values tell the series apart.
 	Labels []string
+	// Free says that series have labels of their own instead: their values are names and
+	// values in turn, sorted by name, of names that ValidLabel takes.
+	Free bool
 	// Buckets are a histogram's upper limits, ascending, without +Inf.
 	Buckets []float64
 	// Owner is the rule or component that the family belongs to. For a durable family
@@ -110,6 +113,7 @@ func (r *Registry) Constant() record.Labels { return r.constant }
 type Family struct {
 	desc     Desc
 	reg      *Registry
+	prefix   string             // of the durable identities of its series
 	buckets  [2][]string        // a histogram's le labels, by Format
 	untyped  bool               // a counter whose OpenMetrics name another family has; guarded by reg.mu
 	series   map[string]*Series // by joined label values; guarded by reg.mu
@@ -124,7 +128,7 @@ type Family struct {
 type Series struct {
 	family  *Family
 	id      uint32 // durable number; 0 when volatile
-	key     string // durable identity, see durableKey
+	key     string // durable identity, of one that no family has claimed
 	values  []string
 	text    string          // all labels as the text formats have them, with braces; may be ""
 	cells   []atomic.Uint64 // float64 bits
@@ -154,7 +158,7 @@ func (r *Registry) Family(d Desc) (*Family, error) {
 	if other := r.clashLocked(d); other != "" {
 		return nil, fmt.Errorf("metric %s: the histogram and %s would share a name on the wire", d.Name, other)
 	}
-	f := &Family{desc: d, reg: r, series: map[string]*Series{}}
+	f := &Family{desc: d, reg: r, prefix: keyPrefix(d), series: map[string]*Series{}}
 	f.max.Store(int64(d.MaxSeries))
 	if d.Kind == Histogram {
 		f.buckets = bucketLabels(d.Buckets)
@@ -169,7 +173,7 @@ func (r *Registry) Family(d Desc) (*Family, error) {
 
 // same tells whether d and o describe one family.
 func (d Desc) same(o Desc) bool {
-	return d.Kind == o.Kind && d.Owner == o.Owner && d.Durable == o.Durable &&
+	return d.Kind == o.Kind && d.Free == o.Free && d.Owner == o.Owner && d.Durable == o.Durable &&
 		slices.Equal(d.Labels, o.Labels) && slices.Equal(d.Buckets, o.Buckets)
 }
 
@@ -177,6 +181,9 @@ func (d Desc) same(o Desc) bool {
 func (d Desc) check(constant record.Labels) error {
 	if !ValidName(d.Name) {
 		return fmt.Errorf("metric name %q: use letters, digits, '_' and ':', not a digit first", d.Name)
+	}
+	if d.Free && len(d.Labels) > 0 {
+		return fmt.Errorf("metric %s has labels of its own and free ones", d.Name)
 	}
 	for i, l := range d.Labels {
 		switch {
@@ -253,10 +260,24 @@ func (r *Registry) dropLocked(s *Series) {
 // Desc returns what the family was made with.
 func (f *Family) Desc() Desc { return f.desc }
 
+// ValidLabel tells whether a series of a Free family can have a label of that name.
+func (f *Family) ValidLabel(name string) bool {
+	return ValidName(name) && !strings.Contains(name, ":") && !strings.HasPrefix(name, "__") && name != OverflowLabel &&
+		(name != "le" || f.desc.Kind != Histogram) && f.reg.constant.Get(name) == ""
+}
+
+// fits tells whether there are as many values as series of the family have.
+func (f *Family) fits(values []string) bool {
+	if f.desc.Free {
+		return len(values)%2 == 0
+	}
+	return len(values) == len(f.desc.Labels)
+}
+
 // Series returns the series with these label values, one for each of Desc.Labels, making
 // it if need be. Beyond the bound it returns the overflow series.
 func (f *Family) Series(values ...string) *Series {
-	if len(values) != len(f.desc.Labels) {
+	if !f.fits(values) {
 		panic(fmt.Sprintf("metric: %s has labels %v, got %d values", f.desc.Name, f.desc.Labels, len(values)))
 	}
 	key := joinValues(values)
@@ -295,6 +316,9 @@ func (f *Family) seriesSlow(values []string) *Series {
 		f.overflew.Add(1)
 		return f.overflowLocked()
 	}
+	if len(clean) > 1 {
+		clean = strings.Split(key, "\xff") // they share its memory
+	}
 	s = f.newSeriesLocked(clean)
 	f.series[key] = s
 	f.insertSorted(s)
@@ -305,7 +329,16 @@ func (f *Family) seriesSlow(values []string) *Series {
 // more; Series makes a new one. A series that is not in the family any more, or is its
 // overflow series, which others use, is left alone.
 func (f *Family) Drop(s *Series) {
-	if s == nil || s.id != 0 || s.IsOverflow() {
+	if s != nil && s.id == 0 {
+		f.Retire(s)
+	}
+}
+
+// Retire is Drop for durable series as well: a new one begins at zero, and deltas of s that
+// are under way change nothing. The journal stores everything anew after it, so that one who
+// has several to retire does it at once.
+func (f *Family) Retire(s *Series) {
+	if s.IsOverflow() {
 		return
 	}
 	f.reg.mu.Lock()
@@ -315,6 +348,7 @@ func (f *Family) Drop(s *Series) {
 		return
 	}
 	delete(f.series, key)
+	f.reg.dropLocked(s)
 	i, _ := slices.BinarySearchFunc(f.sorted, s, func(a, b *Series) int { return slices.Compare(a.values, b.values) })
 	f.sorted = slices.Delete(f.sorted, i, i+1)
 }
@@ -358,11 +392,24 @@ func (f *Family) newSeriesLocked(values []string) *Series {
 	s := &Series{family: f, values: values, text: f.labelText(values), cells: make([]atomic.Uint64, f.cellCount()), created: time.Now()}
 	s.changed.Store(s.created.Unix())
 	if f.desc.Durable && f.reg.families[f.desc.Name] == f { // a forgotten family is not stored
-		s.key = durableKey(f.desc, values)
 		s.id = uint32(len(f.reg.durable))
 		f.reg.durable = append(f.reg.durable, s)
 	}
 	return s
+}
+
+// Labels returns the labels of s, those of the registry left out; none for the overflow series.
+func (s *Series) Labels() record.Labels {
+	var ls record.Labels
+	for i, v := range s.values {
+		switch {
+		case !s.family.desc.Free:
+			ls = append(ls, record.Label{Name: s.family.desc.Labels[i], Value: v})
+		case i%2 == 1:
+			ls = append(ls, record.Label{Name: s.values[i-1], Value: v})
+		}
+	}
+	return ls
 }
 
 func (f *Family) cellCount() int {

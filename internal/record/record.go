@@ -89,12 +89,27 @@ type Record struct {
 	Flags  Flags
 }
 
-// Delta is an addition to one cell of a durable series, made by records of a batch. It
+// Delta is a change of one cell of a durable series, made by records of a batch. It
 // takes effect when the batch's commit is synced, never before.
 type Delta struct {
 	Series uint32  // the series' durable number, from the metric registry
-	Cell   uint32  // 0 for a counter; the bucket, then sum, of a histogram
+	Cell   uint32  // 0 for a counter; the bucket, then sum, of a histogram; perhaps with SetCell
 	Add    float64 // in the series' unit
+}
+
+// SetCell, added to a Delta's Cell, says that Add is what the cell has from then on, whatever
+// it had before: a gauge does not add up.
+const SetCell = 1 << 30
+
+// Target returns the cell that d changes, and whether it sets that instead of adding to it.
+func (d Delta) Target() (cell uint32, set bool) { return d.Cell &^ SetCell, d.Cell&SetCell != 0 }
+
+// Change returns what a cell of d's series has after d, if that is d's cell and had v.
+func (d Delta) Change(v float64) float64 {
+	if d.Cell&SetCell != 0 {
+		return d.Add
+	}
+	return v + d.Add
 }
 
 // Position is where reading of an input resumes.

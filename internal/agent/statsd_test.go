@@ -1,0 +1,134 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weirlog/weir/internal/disk"
+	"github.com/weirlog/weir/internal/metric"
+)
+
+const mappingFile = `
+defaults:
+  observer_type: histogram
+  histogram_options: {buckets: [0.5, 2]}
+  match_type: glob
+  glob_disable_ordering: false
+  ttl: 0s
+mappings:
+- match: "test.*.time"
+  observer_type: histogram
+  name: "${1}_time"
+  labels: {job: "test_$1"}
+- match: 'test\.(\w+)\.drop'
+  match_type: regex
+  action: drop
+  name: dropped
+- match: test.*.old
+  timer_type: summary
+  name: old
+  summary_options:
+    quantiles: [{quantile: 0.99, error: 0.001}]
+    max_age: 30s
+`
+
+// TestStatsdMapping: a file of statsd_exporter is read as it is, and what is wrong in it has its place.
+func TestStatsdMapping(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "mapping.yml")
+	load := func(text string) (Config, string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return loaded(t, fmt.Sprintf("http: {listen: ''}\nsources: {app: {type: statsd, listen: 'udp://127.0.0.1:0', mapping: %q}}\n", name))
+	}
+	if _, mistakes := load(mappingFile); mistakes != "" {
+		t.Error(mistakes)
+	}
+	for text, want := range map[string]string{
+		"mappings: [{match: a, name: b, nmae: c}]": `mappings[0].nmae: unknown key`,
+		"mappings: [{match: a}]":                   "mappings[0].name: give the name",
+		"mappings: [":                              "",
+	} {
+		if _, mistakes := load(text); mistakes == "" || !strings.Contains(mistakes, want) {
+			t.Errorf("%s\n\tis %s\n\twant %s", text, mistakes, want)
+		}
+	}
+	if _, mistakes := loaded(t, "sources: {statsd: {mapping: nowhere.yml}}\n"); !strings.Contains(mistakes, "read") {
+		t.Errorf("a file that is not there: %s", mistakes)
+	}
+}
+
+// TestStatsdReload: the numbers of a source go on over a reload that keeps it, and are gone
+// after one that does not.
+func TestStatsdReload(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	config := func(expiry string) Config {
+		t.Helper()
+		cfg, mistakes := loaded(t, fmt.Sprintf("http: {listen: ''}\nsources: {app: {type: statsd, listen: 'unixgram://%s', expiry: %s}}\n", socket, expiry))
+		if mistakes != "" {
+			t.Fatal(mistakes)
+		}
+		return cfg
+	}
+	a, err := New(config("1h"), Options{Log: slog.New(slog.DiscardHandler), FS: new(disk.Faulty)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		a.Close()
+	}()
+	until := func(want string, there bool) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); strings.Contains(string(a.Registry().AppendText(nil, metric.Text)), want) != there; <-time.After(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: not %v", want, there)
+			}
+		}
+	}
+	send := func(text string) {
+		t.Helper()
+		var err error
+		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
+			var c net.Conn
+			if c, err = net.Dial("unixgram", socket); err != nil {
+				continue
+			}
+			_, err = c.Write([]byte(text))
+			if c.Close(); err == nil {
+				return
+			}
+		}
+		t.Fatal(err)
+	}
+	send("hits:1|c\nlevel:5|g")
+	until(`level{machine="web-1"} 5`, true)
+	if err := a.Reload(ctx, config("2h")); err != nil {
+		t.Fatal(err)
+	}
+	send("hits:1|c\nlevel:+1|g")
+	until(`level{machine="web-1"} 6`, true)
+	until(`hits_total{machine="web-1"} 2`, true)
+	other, mistakes := loaded(t, "http: {listen: ''}\nsources: {push: {}}\n")
+	if mistakes != "" {
+		t.Fatal(mistakes)
+	}
+	if err := a.Reload(ctx, other); err != nil {
+		t.Fatal(err)
+	}
+	until("hits_total", false)
+}

@@ -1,0 +1,159 @@
+package statsd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// drainTime is how long what has come in already may be read at the end.
+const drainTime = time.Second
+
+// listener takes lines at one address.
+type listener struct {
+	address
+	source  *Source
+	workers []*worker
+	next    atomic.Uint32 // worker of the next connection
+
+	mu      sync.Mutex // guards below
+	bound   []net.Addr // what it listens at, once it does
+	sockets []*socket  // of datagrams
+	drops   uint64     // of sockets that are closed, not told yet
+
+	ready chan struct{} // closed when it first listens
+}
+
+func newListener(s *Source, a address) *listener {
+	l := &listener{address: a, source: s, ready: make(chan struct{})}
+	n := 1
+	switch a.network {
+	case "udp":
+		n = s.cfg.Sockets
+	case "tcp", "unix":
+		n = runtime.GOMAXPROCS(0)
+	}
+	for range n {
+		l.workers = append(l.workers, newWorker(s, l))
+	}
+	return l
+}
+
+// run listens until ctx ends; then it returns once all that has come in is taken.
+func (l *listener) run(ctx context.Context) error {
+	switch l.network {
+	case "udp", "unixgram":
+		return l.datagrams(ctx)
+	}
+	return l.streams(ctx)
+}
+
+// listens notes that the address is taken.
+func (l *listener) listens(at ...net.Addr) {
+	l.mu.Lock()
+	l.bound = at
+	l.mu.Unlock()
+	select {
+	case <-l.ready:
+	default:
+		close(l.ready)
+	}
+	l.source.problem(l.name, nil, "")
+	l.source.deps.Log.Info("listening", "address", l.name)
+}
+
+// unlinkStale removes a unix socket that nobody listens at any more.
+func unlinkStale(network, path string) error {
+	if network != "unix" && network != "unixgram" {
+		return nil
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil // nothing there, or listening will tell
+	}
+	if info.Mode()&os.ModeSocket == 0 {
+		return fmt.Errorf("%s is there and is no socket", path)
+	}
+	c, err := net.Dial(network, path)
+	if err == nil {
+		_ = c.Close()
+		return fmt.Errorf("another process listens at %s", path)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return err
+	}
+	return os.Remove(path)
+}
+
+// datagrams listens with one socket a worker.
+func (l *listener) datagrams(ctx context.Context) error {
+	if err := unlinkStale(l.network, l.host); err != nil {
+		return err
+	}
+	host := l.host
+	var sockets []*socket
+	var at []net.Addr
+	defer func() {
+		for _, s := range sockets {
+			l.close(s)
+		}
+	}()
+	for _, w := range l.workers {
+		s, err := openSocket(ctx, l, host)
+		if err != nil {
+			return err
+		}
+		s.worker = w
+		sockets, at = append(sockets, s), append(at, s.conn.LocalAddr())
+		if l.network == "udp" {
+			host = s.conn.LocalAddr().String() // so that port 0 is the same for all
+		}
+	}
+	l.mu.Lock()
+	l.sockets = sockets
+	l.mu.Unlock()
+	l.listens(at...)
+	stop := context.AfterFunc(ctx, func() {
+		for _, s := range sockets {
+			_ = s.conn.SetReadDeadline(time.Now())
+		}
+	})
+	defer stop()
+	errs := make([]error, len(sockets))
+	var reading sync.WaitGroup
+	for i, s := range sockets {
+		reading.Go(func() { errs[i] = s.read(ctx) })
+	}
+	reading.Wait()
+	return errors.Join(errs...)
+}
+
+// close closes a socket, and keeps in mind what the kernel has dropped of it.
+func (l *listener) close(s *socket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drops += s.newDrops()
+	_ = s.conn.Close()
+	l.sockets = nil
+}
+
+// lost returns how many datagrams the kernel has dropped since it was last asked.
+func (l *listener) lost() (n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, l.drops = l.drops, 0
+	for _, s := range l.sockets {
+		n += s.newDrops()
+	}
+	if n > 0 {
+		l.source.deps.Ledger.Dropped("receive buffer full", int(n))
+	}
+	return n
+}

@@ -1,0 +1,290 @@
+package statsd
+
+import (
+	"bytes"
+	"net/netip"
+	"sync"
+
+	wire "github.com/weirlog/weir/internal/codec/statsd"
+)
+
+// fate is what became of a line: counted, bad for one of the codec's reasons, or dropped.
+type fate uint8
+
+// The fates beside the codec's reasons, which come first.
+const (
+	counted      fate = fate(wire.Good)
+	dropped      fate = 16 + iota // where the reasons begin for which good lines are dropped
+	tooMany                       // series
+	tooManyNamed                  // series of one name, and it is no number to add up
+	nameTaken                     // something else has the name
+	setFull                       // too many values
+	noEvents                      // events cannot be kept
+	unwanted                      // a mapping says so
+	badLine                       // where the reasons begin for what is no line
+	noName
+	tooLong
+	unfinished
+	cutPacket
+	fates
+)
+
+func (f fate) String() string {
+	switch f {
+	case tooMany:
+		return "too many series"
+	case tooManyNamed:
+		return "too many series of a name"
+	case nameTaken:
+		return "name is taken"
+	case setFull:
+		return "too many values of sets"
+	case noEvents:
+		return "too many events"
+	case unwanted:
+		return "dropped by a mapping"
+	case noName:
+		return wire.NoName.String()
+	case tooLong:
+		return "line too long"
+	case unfinished:
+		return "unfinished line"
+	case cutPacket:
+		return "datagram too long"
+	}
+	return wire.Reason(f).String()
+}
+
+// isBad tells whether a line is the sender's fault.
+func (f fate) isBad() bool { return f != counted && f < dropped || f > badLine }
+
+// isDropped tells whether a good line was dropped.
+func (f fate) isDropped() bool { return f > dropped && f < badLine }
+
+const (
+	// maxSenders is how many senders a worker tells apart between two commits.
+	maxSenders = 1000
+	// maxSample is how much of a bad line is kept to be shown.
+	maxSample = 200
+)
+
+// worker reads lines and adds them up in a table of its own. Whoever has mu may use it: a
+// listener for a packet or a buffer of lines, and the commit.
+type worker struct {
+	source   *Source
+	listener *listener
+
+	mu      sync.Mutex // guards all below
+	parser  wire.Parser
+	table   table
+	tick    uint32 // counts commits
+	tally   tally
+	senders map[netip.Addr]*sender
+	sender  *sender // of the present lines
+	events  events
+	sample  sample
+	key     []byte // scratch
+}
+
+// originMark stands in a slot's key before where its lines come from.
+const originMark = "|c:"
+
+// tally is what became of lines since the last commit.
+type tally struct {
+	lines, packets, bytes, samples uint64
+	fates                          [fates]uint64
+}
+
+// sender is who sent lines since the last commit.
+type sender struct {
+	addr       netip.Addr // the zero Addr: one that has none, or one too many
+	lines, bad uint64
+}
+
+// sample is one bad line; its fate is counted if there was none since the last commit.
+type sample struct {
+	fate fate
+	from netip.Addr
+	line []byte
+}
+
+func newWorker(s *Source, l *listener) *worker {
+	w := &worker{source: s, listener: l, table: newTable(), senders: map[netip.Addr]*sender{}}
+	w.parser.Dialect = l.dialect
+	w.from(netip.Addr{})
+	return w
+}
+
+// from says who sent what comes next.
+func (w *worker) from(a netip.Addr) {
+	if w.sender != nil && w.sender.addr == a {
+		return
+	}
+	if w.sender = w.senders[a]; w.sender != nil {
+		return
+	}
+	if len(w.senders) >= maxSenders {
+		a = netip.Addr{}
+	}
+	if w.sender = w.senders[a]; w.sender == nil {
+		w.sender = &sender{addr: a}
+		w.senders[a] = w.sender
+	}
+}
+
+// packet takes a datagram.
+func (w *worker) packet(p []byte) {
+	w.tally.packets++
+	w.tally.bytes += uint64(len(p))
+	w.packetLines(p)
+}
+
+// packetLines takes all lines of p; the last one needs no line feed.
+func (w *worker) packetLines(p []byte) {
+	for len(p) > 0 {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			w.line(p)
+			return
+		}
+		w.line(p[:i])
+		p = p[i+1:]
+	}
+}
+
+// linesUpTo takes the lines that end in p, and returns what is left. Longer ones than most are
+// not taken.
+func (w *worker) linesUpTo(p []byte, most int) (rest []byte) {
+	for {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			return p
+		}
+		if i > most {
+			w.end(tooLong, p[:i])
+		} else {
+			w.line(p[:i])
+		}
+		p = p[i+1:]
+	}
+}
+
+// line takes one line. An empty one is none.
+func (w *worker) line(line []byte) {
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	if len(line) == 0 {
+		return
+	}
+	f := counted
+	if line[0] == '_' && w.parser.Dialect == wire.DogStatsD && (wire.IsEvent(line) || wire.IsCheck(line)) {
+		f = w.events.add(line)
+	} else {
+		f = w.metrics(line)
+	}
+	w.end(f, line)
+}
+
+// end counts a line with its fate.
+func (w *worker) end(f fate, line []byte) {
+	w.tally.lines++
+	w.tally.fates[f]++
+	w.sender.lines++
+	if !f.isBad() {
+		return
+	}
+	w.sender.bad++
+	if w.sample.fate == counted {
+		w.sample = sample{fate: f, from: w.sender.addr, line: bytes.Clone(line[:min(len(line), maxSample)])}
+	}
+}
+
+// metrics takes a line of metrics. Where they have different fates the line has the worst.
+func (w *worker) metrics(line []byte) (worst fate) {
+	p := &w.parser
+	n := -1
+	var typ wire.Type
+	for p.Start(line); p.Next(); {
+		if p.Bad != wire.Good {
+			worst = max(worst, fate(p.Bad))
+			continue
+		}
+		if n < 0 || p.Type != typ { // else it is the series of the value before
+			typ = p.Type
+			head := p.Name
+			within, behind := p.Tags.Bytes()
+			if len(within) > 0 {
+				head = line[:bytes.IndexByte(line, ':')]
+			}
+			if len(p.Container) > 0 && w.source.cfg.OriginLabel != "" {
+				w.key = append(append(append(w.key[:0], behind...), originMark...), p.Container...)
+				behind = w.key
+			}
+			if n = w.table.find(head, behind, typ); n < 0 {
+				if n = w.admit(head, behind); n < 0 {
+					worst = max(worst, tooMany)
+					continue
+				}
+			}
+		}
+		s := &w.table.slots[n]
+		f := s.fate
+		if f == counted {
+			f = s.value(w)
+			w.tally.samples++
+		}
+		w.table.touch(n, w.tick)
+		worst = max(worst, f)
+	}
+	return worst
+}
+
+// admit makes a slot for the present metric; there is none if there are too many.
+func (w *worker) admit(head, behind []byte) int {
+	if len(w.table.slots) >= 2*w.source.cfg.MaxSeries {
+		return -1
+	}
+	n := w.table.add(head, behind, w.parser.Type)
+	s := &w.table.slots[n]
+	s.target, s.scale, s.fate = w.source.names.target(&w.parser)
+	if t := s.target; t != nil && t.timer != nil {
+		s.cells = make([]float64, len(t.timer.limits)+2)
+	}
+	return n
+}
+
+// value takes the parser's present value.
+func (s *slot) value(w *worker) fate {
+	p := &w.parser
+	switch s.typ {
+	case wire.Counter:
+		s.sum += p.Value * s.scale / p.Rate
+	case wire.Gauge:
+		if p.Delta {
+			s.sum += p.Value * s.scale
+		} else {
+			s.level, s.set, s.sum = p.Value*s.scale, true, 0
+		}
+	case wire.Set:
+		return w.source.sets.add(s.target, p.Text)
+	default:
+		s.observe(p.Value, 1/p.Rate)
+		if m := s.target.timer.summary; m != nil {
+			w.source.summaries.add(m, p.Value, 1/p.Rate)
+		}
+	}
+	return counted
+}
+
+// observe counts v in its bucket and adds it to the sum, which is the last cell. That is in the
+// client's unit until it is taken: most sums are exact there.
+func (s *slot) observe(v, times float64) {
+	limits, scaled := s.target.timer.limits, v*s.scale
+	i := 0
+	for i < len(limits) && scaled > limits[i] {
+		i++
+	}
+	s.cells[i] += times
+	s.cells[len(s.cells)-1] += v * times
+}
