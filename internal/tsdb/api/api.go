@@ -106,7 +106,7 @@ func New(d Deps) (*API, error) {
 		return nil, err
 	}
 	a.engine = promql.NewEngine(promql.EngineOpts{
-		Logger: d.Log, MaxSamples: d.Limits.Samples, Timeout: d.Limits.Timeout, LookbackDelta: lookback, Parser: a.parser,
+		Logger: slog.New(&brief{d.Log.Handler()}), MaxSamples: d.Limits.Samples, Timeout: d.Limits.Timeout, LookbackDelta: lookback, Parser: a.parser,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return subqueryStep.Milliseconds() },
 		EnableAtModifier:         true, EnableNegativeOffset: true,
 	})
