@@ -153,6 +153,8 @@ func Handler(c Config, d Deps) http.Handler {
 	}
 	if d.Prometheus != nil {
 		mux.Handle("/api/v1/", own(h.catch(h.prometheus)))
+	} else {
+		mux.Handle("/api/v1/", own(http.HandlerFunc(noHistory)))
 	}
 	mux.Handle("POST /weir/v1/login", own(h.catch(h.login)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

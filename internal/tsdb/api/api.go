@@ -123,7 +123,7 @@ func New(d Deps) (*API, error) {
 	a.add("rules", a.rules)
 	a.add("alerts", a.alerts)
 	a.mux.HandleFunc(root, func(w http.ResponseWriter, r *http.Request) {
-		a.refuse(w, &failure{http.StatusNotFound, "not_found", "weir does not have " + strings.ToValidUTF8(r.URL.Path, "?") + ", or not with " + r.Method})
+		a.refuse(w, &failure{http.StatusNotFound, "not_found", "weir does not have " + strings.ToValidUTF8(r.URL.Path, "?")})
 	})
 	return a, nil
 }
@@ -150,6 +150,10 @@ func (a *API) add(name string, h handler) {
 	serve := func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, name, h) }
 	a.mux.HandleFunc("GET "+root+name, serve)
 	a.mux.HandleFunc("POST "+root+name, serve)
+	a.mux.HandleFunc(root+name, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		a.refuse(w, &failure{http.StatusMethodNotAllowed, "bad_data", "use GET or POST, not " + strings.ToValidUTF8(r.Method, "?")})
+	})
 }
 
 // writeTime is how long a client may take to read an answer.

@@ -88,7 +88,18 @@ func TestRefusals(t *testing.T) {
 	bad(400, "bad_data", `invalid parameter \"match[]\": 1:2: parse error`, "/api/v1/labels", `match[]=)`)
 	bad(400, "bad_data", `limit must be a number`, "/api/v1/metadata", "limit=x")
 	bad(404, "not_found", `weir does not have /api/v1/admin/tsdb/snapshot`, "/api/v1/admin/tsdb/snapshot")
-	resp, err := http.Post(s.URL+"/api/v1/query", "application/json", strings.NewReader("{}"))
+	del, err := http.NewRequest("DELETE", s.URL+"/api/v1/series?match[]=load", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(del)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, body := read(t, resp); status != http.StatusMethodNotAllowed || resp.Header.Get("Allow") == "" || !strings.Contains(body, `"errorType":"bad_data"`) {
+		t.Errorf("DELETE: %d %s", status, body)
+	}
+	resp, err = http.Post(s.URL+"/api/v1/query", "application/json", strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
