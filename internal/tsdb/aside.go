@@ -46,6 +46,9 @@ func (d *DB) blocks() (names []string) {
 func (d *DB) move(name, suffix string, why error) bool {
 	aside := d.o.Dir + suffix
 	to := filepath.Join(aside, filepath.Base(name))
+	if _, err := os.Lstat(to); err == nil { // it has been here before
+		to += "." + strconv.FormatInt(d.now().UnixNano(), 10)
+	}
 	if err := errors.Join(os.MkdirAll(aside, 0o700), os.Rename(filepath.Join(d.o.Dir, name), to)); err != nil {
 		d.o.Log.Warn("set a part of the history aside", "part", name, "why", why, "error", err)
 		return false

@@ -165,6 +165,7 @@ func TestQueriesEndForClose(t *testing.T) {
 	f.Series("1").Set(1)
 	f.Series("2").Set(2)
 	w.take(0)
+	w.take(15)
 	q, err := w.db.Querier(math.MinInt64, math.MaxInt64)
 	if err != nil {
 		t.Fatal(err)
@@ -172,6 +173,10 @@ func TestQueriesEndForClose(t *testing.T) {
 	set := q.Select(t.Context(), false, nil, labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "g"))
 	if !set.Next() {
 		t.Fatal(set.Err())
+	}
+	it := set.At().Iterator(nil)
+	if it.Next() == 0 {
+		t.Fatal(it.Err())
 	}
 	closed := make(chan error)
 	go func() { closed <- w.db.close() }()
@@ -181,7 +186,10 @@ func TestQueriesEndForClose(t *testing.T) {
 	if _, err := w.db.Querier(0, 1); !errors.Is(err, ErrNotReady) {
 		t.Errorf("while it is being closed: %v", err)
 	}
-	if it := set.At().Iterator(nil); it.Next() != 0 || !errors.Is(it.Err(), ErrNotReady) {
+	if it.Next() != 0 || !errors.Is(it.Err(), ErrNotReady) {
+		t.Errorf("the rest of a series: %v", it.Err())
+	}
+	if it = set.At().Iterator(it); it.Next() != 0 || !errors.Is(it.Err(), ErrNotReady) {
 		t.Errorf("samples: %v", it.Err())
 	}
 	if set.Next() || !errors.Is(set.Err(), ErrNotReady) {

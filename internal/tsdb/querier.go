@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/util/annotations"
 )
 
 // Querier implements storage.Queryable. The database stays open until the querier is closed.
@@ -46,6 +47,20 @@ type watch struct {
 // Select implements storage.Querier.
 func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
 	return &seriesSet{SeriesSet: q.Querier.Select(ctx, sorted, hints, matchers...), watch: q.watch}
+}
+
+// LabelValues implements storage.LabelQuerier.
+func (q *querier) LabelValues(ctx context.Context, name string, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	values, notes, err := q.Querier.LabelValues(ctx, name, hints, matchers...)
+	q.doubt(err)
+	return values, notes, err
+}
+
+// LabelNames implements storage.LabelQuerier.
+func (q *querier) LabelNames(ctx context.Context, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	names, notes, err := q.Querier.LabelNames(ctx, hints, matchers...)
+	q.doubt(err)
+	return names, notes, err
 }
 
 // Close implements storage.Querier.
@@ -91,17 +106,24 @@ func (s *series) Iterator(reuse chunkenc.Iterator) chunkenc.Iterator {
 		it = &iterator{}
 	}
 	it.Iterator, it.watch = s.Series.Iterator(it.Iterator), s.watch
-	if it.stopped = s.closing.Load(); it.stopped {
-		it.Iterator = chunkenc.NewNopIterator()
-	}
+	it.stopped = false
 	return it
 }
 
-// iterator tells of the samples that it could not read.
+// iterator ends when the database shall be closed, and tells of the samples that it could not
+// read.
 type iterator struct {
 	chunkenc.Iterator
 	watch
-	stopped bool // at its beginning, so that it has nothing
+	stopped bool
+}
+
+// Next implements chunkenc.Iterator.
+func (i *iterator) Next() chunkenc.ValueType {
+	if i.stopped = i.stopped || i.closing.Load(); i.stopped {
+		return chunkenc.ValNone
+	}
+	return i.Iterator.Next()
 }
 
 // Err implements chunkenc.Iterator.

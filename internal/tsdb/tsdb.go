@@ -164,13 +164,16 @@ func (d *DB) openUntil(ctx context.Context) bool {
 func (d *DB) maintain(ctx context.Context) {
 	tick := time.NewTicker(maintainEvery)
 	defer tick.Stop()
+	doubts := d.doubts
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-d.doubts:
+		case <-doubts:
 			d.examine(ctx)
+			doubts = nil // whatever queries meet, not all is read through at once again
 		case <-tick.C:
+			doubts = d.doubts
 			err := d.compact(ctx)
 			d.doubt(err)
 			d.tell(compacting, err)
