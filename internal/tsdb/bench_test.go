@@ -41,7 +41,7 @@ func BenchmarkDay(b *testing.B) {
 	for i := range all {
 		all[i] = f.Series(fmt.Sprintf("/some/path/%d", i), "200")
 	}
-	if err := db.open(); err != nil {
+	if err := db.open(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	defer db.close()

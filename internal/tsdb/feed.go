@@ -48,13 +48,14 @@ var errClock = errors.New("the clock is before the newest sample of the history"
 func (d *DB) take(ctx context.Context, now time.Time) {
 	d.shoot()
 	ts := now.UnixMilli()
-	err := d.ready()
+	d.dropBroken()
+	err := d.ready(ctx)
 	if err == nil {
 		err = d.write(ctx, ts)
 	}
-	if err == nil && d.feed.failed {
+	if errors.Is(err, errClock) && isAhead(d.db, ts) || err == nil && d.feed.failed {
 		// Something was not written before. Only what the disk has counts, so it is read
-		// again before anything is added to it.
+		// again before anything is added to it. Opening also sets aside what is ahead.
 		err = d.again(ctx, ts)
 	}
 	if err != nil {
@@ -67,25 +68,30 @@ func (d *DB) take(ctx context.Context, now time.Time) {
 }
 
 // ready opens the database if again could not.
-func (d *DB) ready() error {
+func (d *DB) ready(ctx context.Context) error {
 	if d.db != nil { // nobody else sets it
 		return nil
 	}
-	return d.open()
+	return d.open(ctx)
 }
 
 // again opens the database anew and repeats a round.
 func (d *DB) again(ctx context.Context, ts int64) error {
+	d.shut()
+	if err := d.open(ctx); err != nil {
+		return err
+	}
+	return d.write(ctx, ts)
+}
+
+// shut closes the database, to open it again.
+func (d *DB) shut() {
 	for _, t := range d.feed.known {
 		clear(t.refs) // they may come to mean other series
 	}
 	if err := d.close(); err != nil {
 		d.o.Log.Warn("close the history", "error", err)
 	}
-	if err := d.open(); err != nil {
-		return err
-	}
-	return d.write(ctx, ts)
 }
 
 // shoot copies the numbers out of the registry, which must not wait for a disk.

@@ -2,11 +2,9 @@ package tsdb
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/prometheus/prometheus/tsdb"
@@ -44,15 +42,19 @@ func (d *DB) options() *tsdb.Options {
 	return o
 }
 
-// open opens the database. Blocks that cannot be read are set aside, so that the others can.
-func (d *DB) open() error {
+// open opens the database. Blocks that cannot be read, and what is ahead of the clock, are set
+// aside, so that the others can be read and added to.
+func (d *DB) open(ctx context.Context) error {
 	if err := os.MkdirAll(d.o.Dir, 0o700); err != nil {
 		return err
 	}
-	log := slog.New(&quiet{d.o.Log.Handler()})
-	db, err := tsdb.Open(d.o.Dir, log, nil, d.options(), nil)
-	if err != nil && d.setAside(log) > 0 {
-		db, err = tsdb.Open(d.o.Dir, log, nil, d.options(), nil)
+	now := d.now().UnixMilli()
+	d.setAheadAside(ctx, now)
+	db, err := d.openAll()
+	if err == nil && isAhead(db, now) {
+		if err = d.withoutAhead(db, now); err == nil {
+			db, err = d.openAll()
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("open the history: %w", err)
@@ -65,8 +67,20 @@ func (d *DB) open() error {
 	return nil
 }
 
-// close waits for queries and closes the database. It may be called twice.
+// openAll opens all there is, without blocks that cannot be.
+func (d *DB) openAll() (*tsdb.DB, error) {
+	log := slog.New(&quiet{d.o.Log.Handler()})
+	db, err := tsdb.Open(d.o.Dir, log, nil, d.options(), nil)
+	if err != nil && d.setAside(log) > 0 {
+		db, err = tsdb.Open(d.o.Dir, log, nil, d.options(), nil)
+	}
+	return db, err
+}
+
+// close ends queries and closes the database. It may be called twice.
 func (d *DB) close() error {
+	d.closing.Store(true)
+	defer d.closing.Store(false)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.db == nil {
@@ -76,42 +90,6 @@ func (d *DB) close() error {
 	d.db = nil
 	return err
 }
-
-// damagedSuffix is that of the folder, beside the database, for blocks that cannot be read.
-const damagedSuffix = ".damaged"
-
-// setAside moves the blocks that cannot be opened out of the database, and returns how many
-// there were.
-func (d *DB) setAside(log *slog.Logger) (moved int) {
-	entries, err := os.ReadDir(d.o.Dir)
-	if err != nil {
-		return 0
-	}
-	aside := d.o.Dir + damagedSuffix
-	for _, e := range entries {
-		if !e.IsDir() || len(e.Name()) != blockNameBytes {
-			continue
-		}
-		dir := filepath.Join(d.o.Dir, e.Name())
-		block, err := tsdb.OpenBlock(log, dir, nil, nil)
-		if err == nil {
-			err = block.Close()
-		}
-		if err == nil {
-			continue
-		}
-		if errors.Join(os.MkdirAll(aside, 0o700), os.Rename(dir, filepath.Join(aside, e.Name()))) != nil {
-			continue
-		}
-		moved++
-		d.o.Health.Dropped("damaged block", 1)
-		d.o.Log.Warn("set a damaged block of the history aside", "block", e.Name(), "to", aside, "error", err)
-	}
-	return moved
-}
-
-// blockNameBytes is the length of a block's name, a ULID.
-const blockNameBytes = 26
 
 // quiet is the database's log without what it says when all is well.
 type quiet struct{ slog.Handler }

@@ -140,7 +140,7 @@ func TestAwait(t *testing.T) {
 		if len(first) > 0 {
 			t.Fatal("answered before there is anything")
 		}
-		if err := w.db.open(); err != nil {
+		if err := w.db.open(w.t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		defer w.db.close()

@@ -20,9 +20,9 @@ import (
 	"math"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
 
 	"github.com/weirlog/weir/internal/metric"
@@ -68,8 +68,14 @@ type DB struct {
 	o       Options
 	numbers numbers
 
-	mu sync.RWMutex // guards db; held for reading while the database is in use
-	db *tsdb.DB     // nil while it is not open
+	now func() time.Time // time.Now but in tests
+
+	mu      sync.RWMutex // guards db; held for reading while the database is in use
+	db      *tsdb.DB     // nil while it is not open
+	closing atomic.Bool  // queries shall end, so that it can be closed
+
+	doubts chan error               // has why the blocks are to be looked at
+	broken atomic.Pointer[[]broken] // those that cannot be read, for the next round
 
 	feed   feed // belongs to Run
 	rounds rounds
@@ -90,7 +96,7 @@ func New(o Options) (*DB, error) {
 	if o.Interval == 0 {
 		o.Interval = DefaultInterval
 	}
-	d := &DB{o: o, rounds: rounds{newest: noRound, changed: make(chan struct{})}, begun: begun{at: map[uint64]int64{}}}
+	d := &DB{o: o, now: time.Now, doubts: make(chan error, 1), rounds: rounds{newest: noRound, changed: make(chan struct{})}, begun: begun{at: map[uint64]int64{}}}
 	d.feed.known = map[*metric.Series]*tracked{}
 	var err error
 	if d.numbers, err = newNumbers(o.Registry); err != nil {
@@ -139,7 +145,7 @@ func next(now time.Time, every time.Duration) time.Time { return now.Truncate(ev
 // openUntil opens the database, trying again until that succeeds or ctx ends.
 func (d *DB) openUntil(ctx context.Context) bool {
 	for {
-		err := d.open()
+		err := d.open(ctx)
 		d.tell(feeding, err)
 		if err == nil {
 			return true
@@ -158,12 +164,19 @@ func (d *DB) openUntil(ctx context.Context) bool {
 func (d *DB) maintain(ctx context.Context) {
 	tick := time.NewTicker(maintainEvery)
 	defer tick.Stop()
+	doubts := d.doubts
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-doubts:
+			d.examine(ctx)
+			doubts = nil // whatever queries meet, not all is read through at once again
 		case <-tick.C:
-			d.tell(compacting, d.compact(ctx))
+			doubts = d.doubts
+			err := d.compact(ctx)
+			d.doubt(err)
+			d.tell(compacting, err)
 		}
 	}
 }
@@ -199,31 +212,4 @@ func (d *DB) due() bool {
 	head := d.db.Head()
 	newest, oldest := head.MaxTime(), head.MinTime()
 	return newest != math.MinInt64 && newest-oldest > blockTime.Milliseconds()*3/2
-}
-
-// Querier implements storage.Queryable. The database stays open until the querier is closed.
-func (d *DB) Querier(mint, maxt int64) (storage.Querier, error) {
-	d.mu.RLock()
-	if d.db == nil {
-		d.mu.RUnlock()
-		return nil, ErrNotReady
-	}
-	q, err := d.db.Querier(mint, maxt)
-	if err != nil {
-		d.mu.RUnlock()
-		return nil, err
-	}
-	return &querier{Querier: q, release: sync.OnceFunc(d.mu.RUnlock)}, nil
-}
-
-// querier keeps the database from being closed.
-type querier struct {
-	storage.Querier
-	release func()
-}
-
-// Close implements storage.Querier.
-func (q *querier) Close() error {
-	defer q.release()
-	return q.Querier.Close()
 }

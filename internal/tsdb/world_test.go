@@ -58,6 +58,7 @@ type world struct {
 	reg    *metric.Registry
 	health *health
 	db     *DB
+	clock  time.Time // of the newest round that was taken
 }
 
 func newWorld(t *testing.T, dir string) *world {
@@ -68,6 +69,8 @@ func newWorld(t *testing.T, dir string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.clock = start.Add(48 * time.Hour)
+	w.db.now = func() time.Time { return w.clock }
 	return w
 }
 
@@ -81,7 +84,7 @@ func openWorld(t *testing.T, dir string) *world {
 
 func (w *world) open() {
 	w.t.Helper()
-	if err := w.db.open(); err != nil {
+	if err := w.db.open(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = w.db.close() })
@@ -98,7 +101,8 @@ func (w *world) family(d metric.Desc) *metric.Family {
 
 // take takes a round so many seconds after the start.
 func (w *world) take(seconds int) {
-	w.db.take(w.t.Context(), start.Add(time.Duration(seconds)*time.Second))
+	w.clock = start.Add(time.Duration(seconds) * time.Second)
+	w.db.take(w.t.Context(), w.clock)
 }
 
 // has checks the samples of the series whose names begin with prefix, each written as its

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -152,6 +153,13 @@ func (h *handler) prometheus(w http.ResponseWriter, r *http.Request) error {
 	}
 	h.Prometheus.ServeHTTP(w, r)
 	return nil
+}
+
+// noHistory says so in the form that Prometheus' clients read.
+func noHistory(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusNotFound)
+	_, _ = io.WriteString(w, `{"status":"error","errorType":"not_found","error":"weir keeps no history here: see history in its configuration"}`) // fails only when the client has gone
 }
 
 // refuse says that a token is needed: to a browser with a form.

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/weirlog/weir/internal/web"
@@ -27,6 +28,7 @@ func TestPrometheus(t *testing.T) {
 		{open, "GET", "", "", 200},
 		{open, "POST", "", "", 200},
 		{open, "POST", "", "cross-site", 403},
+		{open, "GET", "", "cross-site", 403},
 		{guarded, "GET", "", "", 401},
 		{guarded, "GET", token, "", 200},
 		{guarded, "POST", token, "", 200},
@@ -43,6 +45,9 @@ func TestPrometheus(t *testing.T) {
 		w := httptest.NewRecorder()
 		if c.h.ServeHTTP(w, r); w.Code != c.want {
 			t.Errorf("%s with password %q from %q: %d; want %d", c.method, c.password, c.other, w.Code, c.want)
+		}
+		if w.Code == 404 && !strings.HasPrefix(w.Body.String(), `{"status":"error","errorType":"not_found",`) {
+			t.Errorf("without a history: %s", w.Body)
 		}
 	}
 }

@@ -139,22 +139,24 @@ func Handler(c Config, d Deps) http.Handler {
 	mux.Handle("GET /metrics", h.catch(h.scrape))
 	mux.Handle("GET /healthz", h.catch(h.health))
 	mux.Handle("GET /readyz", h.catch(h.ready))
-	mux.Handle("GET /weir/v1/ledger", h.catch(h.ledger))
-	mux.Handle("GET /weir/v1/streams", h.catch(h.streams))
-	mux.Handle("GET /weir/v1/rules", h.catch(h.rules))
+	mux.Handle("GET /weir/v1/ledger", own(h.catch(h.ledger)))
+	mux.Handle("GET /weir/v1/streams", own(h.catch(h.streams)))
+	mux.Handle("GET /weir/v1/rules", own(h.catch(h.rules)))
 	if d.Push != nil {
-		mux.Handle("POST /loki/api/v1/push", h.catch(h.push))
-		mux.Handle("POST /api/prom/push", h.catch(h.push))
+		mux.Handle("POST /loki/api/v1/push", own(h.catch(h.push)))
+		mux.Handle("POST /api/prom/push", own(h.catch(h.push)))
 	}
 	if d.Loki != nil {
-		mux.Handle("/loki/", http.NewCrossOriginProtection().Handler(h.catch(h.loki)))
-		mux.Handle("GET /weir/v1/logs", h.catch(h.loki))
+		mux.Handle("/loki/", own(h.catch(h.loki)))
+		mux.Handle("GET /weir/v1/logs", own(h.catch(h.loki)))
 		mux.Handle("GET /ready", h.catch(h.ready)) // where Loki has it
 	}
 	if d.Prometheus != nil {
-		mux.Handle("/api/v1/", http.NewCrossOriginProtection().Handler(h.catch(h.prometheus)))
+		mux.Handle("/api/v1/", own(h.catch(h.prometheus)))
+	} else {
+		mux.Handle("/api/v1/", own(http.HandlerFunc(noHistory)))
 	}
-	mux.Handle("POST /weir/v1/login", http.NewCrossOriginProtection().Handler(h.catch(h.login)))
+	mux.Handle("POST /weir/v1/login", own(h.catch(h.login)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secureHeaders(w.Header())
 		if !c.hostAllowed(r) && r.URL.Path != "/healthz" && r.URL.Path != "/readyz" {

@@ -90,6 +90,7 @@ type API struct {
 	parser  parser.Parser
 	running chan struct{} // holds a token for each request that is worked on
 	inside  atomic.Int64  // requests that run or wait
+	held    atomic.Int64  // bytes of the answers that are made and not written yet
 	numbers numbers
 	zippers sync.Pool // of *gzip.Writer
 }
@@ -106,7 +107,7 @@ func New(d Deps) (*API, error) {
 		return nil, err
 	}
 	a.engine = promql.NewEngine(promql.EngineOpts{
-		Logger: d.Log, MaxSamples: d.Limits.Samples, Timeout: d.Limits.Timeout, LookbackDelta: lookback, Parser: a.parser,
+		Logger: slog.New(&brief{d.Log.Handler()}), MaxSamples: d.Limits.Samples, Timeout: d.Limits.Timeout, LookbackDelta: lookback, Parser: a.parser,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return subqueryStep.Milliseconds() },
 		EnableAtModifier:         true, EnableNegativeOffset: true,
 	})
@@ -122,7 +123,7 @@ func New(d Deps) (*API, error) {
 	a.add("rules", a.rules)
 	a.add("alerts", a.alerts)
 	a.mux.HandleFunc(root, func(w http.ResponseWriter, r *http.Request) {
-		a.refuse(w, &failure{http.StatusNotFound, "not_found", "weir does not have " + strings.ToValidUTF8(r.URL.Path, "?") + ", or not with " + r.Method})
+		a.refuse(w, &failure{http.StatusNotFound, "not_found", "weir does not have " + strings.ToValidUTF8(r.URL.Path, "?")})
 	})
 	return a, nil
 }
@@ -149,6 +150,10 @@ func (a *API) add(name string, h handler) {
 	serve := func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, name, h) }
 	a.mux.HandleFunc("GET "+root+name, serve)
 	a.mux.HandleFunc("POST "+root+name, serve)
+	a.mux.HandleFunc(root+name, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		a.refuse(w, &failure{http.StatusMethodNotAllowed, "bad_data", "use GET or POST, not " + strings.ToValidUTF8(r.Method, "?")})
+	})
 }
 
 // writeTime is how long a client may take to read an answer.
@@ -176,13 +181,43 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, name string, h handl
 	_ = control.SetWriteDeadline(time.Now().Add(a.Limits.Timeout + writeTime))
 	o, err := a.make(r.Context(), f, h)
 	a.inside.Add(-1)
+	compressed := err == nil && len(o.buf) >= minGzipBytes && acceptsGzip(r.Header.Values("Accept-Encoding"))
+	if err == nil {
+		bytes := int64(cap(o.buf))
+		if compressed {
+			bytes += zipperBytes
+		}
+		if a.hold(bytes) {
+			defer a.held.Add(-bytes)
+		} else {
+			err = errHeld
+			w.Header().Set("Retry-After", "1")
+		}
+	}
 	a.numbers.answered(name, began, err)
 	if err != nil {
 		a.refuse(w, err)
 		return
 	}
 	_ = control.SetWriteDeadline(time.Now().Add(writeTime))
-	a.send(w, r, o)
+	a.send(w, o, compressed)
+}
+
+const (
+	// maxHeld is how many bytes the answers may have that wait for clients which read slowly.
+	maxHeld = 128 << 20
+	// zipperBytes is about what compressing takes.
+	zipperBytes = 1 << 20
+)
+
+// hold tells whether there is room for an answer until it is written. For one alone there
+// always is.
+func (a *API) hold(bytes int64) bool {
+	if held := a.held.Add(bytes); held > maxHeld && held > bytes {
+		a.held.Add(-bytes)
+		return false
+	}
+	return true
 }
 
 func (a *API) make(ctx context.Context, f form, h handler) (*out, error) {
@@ -200,10 +235,10 @@ func (a *API) make(ctx context.Context, f form, h handler) (*out, error) {
 	case a.running <- struct{}{}:
 		defer func() { <-a.running }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, ended(ctx)
 	}
 	if ctx.Err() != nil { // it ended while it waited
-		return nil, ctx.Err()
+		return nil, ended(ctx)
 	}
 	o := &out{query: f.get("query")}
 	o.raw(`{"status":"success","data":`)
@@ -215,6 +250,14 @@ func (a *API) make(ctx context.Context, f form, h handler) (*out, error) {
 	return o, nil
 }
 
+// ended returns why a request ended before its turn, as the engine words it.
+func ended(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return promql.ErrQueryTimeout("query execution")
+	}
+	return ctx.Err()
+}
+
 // A failure is an answer without data.
 type failure struct {
 	status     int
@@ -224,10 +267,13 @@ type failure struct {
 // Error returns what went wrong.
 func (f *failure) Error() string { return f.text }
 
-var errBusy error = busy()
+var (
+	errBusy = unavailable("too many queries at one time")
+	errHeld = unavailable("too many answers wait for clients that read slowly")
+)
 
-func busy() *failure {
-	return &failure{http.StatusServiceUnavailable, "unavailable", "too many queries at one time"}
+func unavailable(text string) error {
+	return &failure{http.StatusServiceUnavailable, "unavailable", text}
 }
 
 func invalid(name string, err error) error {
@@ -278,12 +324,12 @@ func (a *API) refuse(w http.ResponseWriter, err error) {
 // minGzipBytes is the smallest answer that is worth compressing.
 const minGzipBytes = 1 << 10
 
-// send writes an answer, compressed where that is wanted and worth it.
-func (a *API) send(w http.ResponseWriter, r *http.Request, o *out) {
+// send writes an answer.
+func (a *API) send(w http.ResponseWriter, o *out, compressed bool) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Add("Vary", "Accept-Encoding")
-	if len(o.buf) < minGzipBytes || !acceptsGzip(r.Header.Values("Accept-Encoding")) {
+	if !compressed {
 		_, _ = w.Write(o.buf) // fails only when the client has gone
 		return
 	}

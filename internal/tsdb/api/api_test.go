@@ -77,7 +77,8 @@ func TestRefusals(t *testing.T) {
 	bad(400, "bad_data", `invalid parameter \"limit\": limit must be non-negative`, "/api/v1/query", "query=1", "limit=-1")
 	bad(422, "execution", `found duplicate series for the match group`, "/api/v1/query", "query=load * on(machine) hits_total", "time="+at(60))
 	bad(422, "execution", `query processing would load too many samples into memory in query execution`, "/api/v1/query", "query=hits_total[1h]", "time="+at(3600))
-	bad(503, "timeout", `context deadline exceeded`, "/api/v1/query", "query=hits_total", "timeout=0.000000001")
+	bad(503, "timeout", `query timed out in query execution`, "/api/v1/query", "query=hits_total", "timeout=0.000000001")
+	bad(503, "timeout", `query timed out in query execution`, "/api/v1/query", "query=hits_total", "timeout=0")
 	bad(400, "bad_data", `invalid parameter \"start\": cannot parse \"\" to a valid timestamp`, "/api/v1/query_range", "query=1")
 	bad(400, "bad_data", `invalid parameter \"end\": end timestamp must not be before start time`, "/api/v1/query_range", "query=1", "start=2", "end=1", "step=1")
 	bad(400, "bad_data", `invalid parameter \"step\": zero or negative query resolution step widths`, "/api/v1/query_range", "query=1", "start=1", "end=2", "step=0")
@@ -87,7 +88,18 @@ func TestRefusals(t *testing.T) {
 	bad(400, "bad_data", `invalid parameter \"match[]\": 1:2: parse error`, "/api/v1/labels", `match[]=)`)
 	bad(400, "bad_data", `limit must be a number`, "/api/v1/metadata", "limit=x")
 	bad(404, "not_found", `weir does not have /api/v1/admin/tsdb/snapshot`, "/api/v1/admin/tsdb/snapshot")
-	resp, err := http.Post(s.URL+"/api/v1/query", "application/json", strings.NewReader("{}"))
+	del, err := http.NewRequest("DELETE", s.URL+"/api/v1/series?match[]=load", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(del)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, body := read(t, resp); status != http.StatusMethodNotAllowed || resp.Header.Get("Allow") == "" || !strings.Contains(body, `"errorType":"bad_data"`) {
+		t.Errorf("DELETE: %d %s", status, body)
+	}
+	resp, err = http.Post(s.URL+"/api/v1/query", "application/json", strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}

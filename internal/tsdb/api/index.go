@@ -54,7 +54,7 @@ func (a *API) series(ctx context.Context, f form, o *out) error {
 	}
 	o.raw("]")
 	o.notes.Merge(all.Warnings())
-	return all.Err()
+	return storageError(all.Err())
 }
 
 // querier is one with the time that it is about.

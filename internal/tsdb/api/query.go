@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"time"
 
 	"github.com/prometheus/prometheus/promql"
 
@@ -29,6 +31,9 @@ func (a *API) instant(ctx context.Context, f form, o *out) error {
 	opts, err := queryOptions(f)
 	if err != nil {
 		return err
+	}
+	if tooDeep(f.get("query")) {
+		return badData(errDeep)
 	}
 	q, err := a.engine.NewInstantQuery(ctx, a.History, opts, f.get("query"), at)
 	if err != nil {
@@ -59,18 +64,30 @@ func (a *API) ranged(ctx context.Context, f form, o *out) error {
 		return invalid("step", err)
 	case step <= 0:
 		return invalid("step", errors.New("zero or negative query resolution step widths are not accepted. Try a positive integer"))
-	case end.Sub(start)/step > maxPoints:
+	case tooFine(start, end, step):
 		return badData(errors.New("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)"))
 	}
 	opts, err := queryOptions(f)
 	if err != nil {
 		return err
 	}
+	if tooDeep(f.get("query")) {
+		return badData(errDeep)
+	}
 	q, err := a.engine.NewRangeQuery(ctx, a.History, opts, f.get("query"), start, end, step)
 	if err != nil {
 		return invalid("query", err)
 	}
 	return run(ctx, q, limit, o)
+}
+
+// tooFine tells whether a range has more points than a series may have. It may be longer than
+// what a duration can say.
+func tooFine(start, end time.Time, step time.Duration) bool {
+	if span := end.Sub(start); span < math.MaxInt64 {
+		return span/step > maxPoints
+	}
+	return (float64(millis(end))-float64(millis(start)))/1000/step.Seconds() > maxPoints
 }
 
 func queryOptions(f form) (promql.QueryOpts, error) {
@@ -87,6 +104,9 @@ func queryOptions(f form) (promql.QueryOpts, error) {
 // run executes a query and writes what came out of it.
 func run(ctx context.Context, q promql.Query, limit int, o *out) error {
 	defer q.Close()
+	if err := affordable(q); err != nil {
+		return err
+	}
 	res := q.Exec(ctx)
 	if res.Err != nil {
 		return storageError(res.Err)
@@ -130,6 +150,9 @@ func storageError(err error) error {
 
 // format answers format_query.
 func (a *API) format(_ context.Context, f form, o *out) error {
+	if tooDeep(f.get("query")) {
+		return badData(errDeep)
+	}
 	expr, err := a.parser.ParseExpr(f.get("query"))
 	if err != nil {
 		return invalid("query", err)
@@ -150,6 +173,9 @@ func (a *API) exemplars(_ context.Context, f form, o *out) error {
 	}
 	if end.Before(start) {
 		return badData(errors.New("end timestamp must not be before start timestamp"))
+	}
+	if tooDeep(f.get("query")) {
+		return badData(errDeep)
 	}
 	if _, err := a.parser.ParseExpr(f.get("query")); err != nil {
 		return badData(err)
