@@ -89,6 +89,7 @@ func TestPrometheusScrapes(t *testing.T) {
 	p := startPrometheus(t, strings.TrimPrefix(r.url, "http://"))
 	realtest.Eventually(t, "four scrapes", func() bool {
 		r.get("/loki/api/v1/query_range?query=" + url.QueryEscape(`{container=~".+"}`))
+		r.get("/api/v1/query?query=1")
 		n, _ := p.query(`sum(count_over_time(up{job="containers"}[1h])) >= 4`)
 		return n == 1
 	})
