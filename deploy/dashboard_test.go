@@ -132,7 +132,7 @@ func promQueries(t *testing.T) (all []query) {
 
 // fill puts values in for Grafana's variables.
 func fill(expr string) string {
-	return strings.NewReplacer("$__rate_interval", "5m", "$__range", "1h", "$machine", ".+", "$container", ".+").Replace(expr)
+	return strings.NewReplacer("$__rate_interval", "5m", "$__range_s", "3600", "$__range", "1h", "$machine", ".+", "$container", ".+").Replace(expr)
 }
 
 // TestDashboards checks what Grafana would only show as an odd page.
@@ -143,7 +143,7 @@ func TestDashboards(t *testing.T) {
 			t.Errorf("%s: uid %q, title %q", b.file, b.UID, b.Title)
 		}
 		uids[b.UID] = true
-		known := []string{"__rate_interval", "__range"}
+		known := []string{"__rate_interval", "__range", "__range_s"}
 		for _, v := range b.Templating.List {
 			known = append(known, v.Name)
 			if v.Type == "query" && v.AllValue != ".+" {
@@ -158,6 +158,9 @@ func TestDashboards(t *testing.T) {
 			for _, x := range p.Targets {
 				if !slices.Contains(known, strings.Trim(x.Datasource.UID, "${}")) || x.Expr == "" {
 					t.Errorf("%s: %s: %+v", b.file, p.Title, x)
+				}
+				if strings.Contains(x.LegendFormat, "{{container}}") && !strings.Contains(x.LegendFormat, "{{machine}}") {
+					t.Errorf("%s: %s: containers of several machines have the same name in the legend %s", b.file, p.Title, x.LegendFormat)
 				}
 				for _, m := range anyVariable.FindAllStringSubmatch(x.Expr, -1) {
 					if !slices.Contains(known, m[1]) {

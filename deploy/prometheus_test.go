@@ -83,15 +83,37 @@ func (p *prometheus) query(expr string) (series int, problem string) {
 }
 
 // TestPrometheusScrapes has a real Prometheus scrape a weir as prometheus.yml says, and asks it
-// what the dashboards ask: no question fails, and what does not look for trouble has an answer.
+// what the dashboards ask, and weir as well.
 func TestPrometheusScrapes(t *testing.T) {
 	r := startWeir(t)
 	p := startPrometheus(t, strings.TrimPrefix(r.url, "http://"))
 	realtest.Eventually(t, "four scrapes", func() bool {
 		r.get("/loki/api/v1/query_range?query=" + url.QueryEscape(`{container=~".+"}`))
+		r.get("/api/v1/query?query=1")
 		n, _ := p.query(`sum(count_over_time(up{job="containers"}[1h])) >= 4`)
 		return n == 1
 	})
+	askAll(t, p)
+	own := &prometheus{t, r.url} // its history as a data source
+	realtest.Eventually(t, "four rounds of the history", func() bool {
+		n, _ := own.query(`sum(count_over_time(weir_source_records_total{source="docker"}[1h])) >= 4`)
+		return n == 1
+	})
+	askAll(t, own)
+	response, err := http.Get(p.url + "/api/v1/rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || strings.Count(string(text), `"type":"alerting"`) != len(alerts(t)) || strings.Contains(string(text), `"health":"err"`) {
+		t.Errorf("rules: %v\n%s", err, text)
+	}
+}
+
+// askAll asks everything: no question fails, and what does not look for trouble has an answer.
+func askAll(t *testing.T, p *prometheus) {
+	t.Helper()
 	trouble := []string{"Restarts", "Out of memory", "Events of components", "Waiting for its quota", "Failed by container", "Metrics that overflow"}
 	for _, q := range promQueries(t) {
 		if strings.HasPrefix(q.expr, "label_values(") {
@@ -106,14 +128,5 @@ func TestPrometheusScrapes(t *testing.T) {
 		if problem != "" || series == 0 && !quiet {
 			t.Errorf("%s: %d series, %s\n%s", q.where, series, problem, q.expr)
 		}
-	}
-	response, err := http.Get(p.url + "/api/v1/rules")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil || strings.Count(string(text), `"type":"alerting"`) != len(alerts(t)) || strings.Contains(string(text), `"health":"err"`) {
-		t.Errorf("rules: %v\n%s", err, text)
 	}
 }

@@ -32,7 +32,7 @@ var (
 
 // The words of PromQL that the files here use and that name no series.
 var (
-	promFunctions = strings.Fields("sum max min count avg group rate increase changes time vector histogram_quantile label_replace")
+	promFunctions = strings.Fields("sum max min count avg group rate increase changes max_over_time min_over_time time vector histogram_quantile label_replace")
 	promGroupings = strings.Fields("by without on ignoring group_left group_right")
 	promOperators = strings.Fields("and or unless offset bool")
 )

@@ -70,6 +70,7 @@ func startWeir(t *testing.T) *running {
 node: m
 data_dir: %[1]s/state
 http: {listen: "127.0.0.1:0"}
+history: {interval: 1s}
 sources:
   docker: {host: "unix://%[2]s", start: beginning, stats_interval: 1s, stats_read: api}
   lossy: {type: file, paths: [%[3]s], start: beginning}
@@ -221,6 +222,7 @@ func TestSeriesExist(t *testing.T) {
 	var lacks []string
 	for {
 		query(`{container=~".+"}`) // for the numbers of queries
+		r.get("/api/v1/query?query=1")
 		all := expose(r.get("/metrics"))
 		lacks = nil
 		for _, q := range asked {
