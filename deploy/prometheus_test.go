@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -9,9 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/weirlog/weir/internal/realtest"
 )
@@ -111,22 +114,37 @@ func TestPrometheusScrapes(t *testing.T) {
 	}
 }
 
-// askAll asks everything: no question fails, and what does not look for trouble has an answer.
+// askAll asks everything: no question fails, and what does not look for trouble has an answer,
+// at the latest when everything was scraped twice.
 func askAll(t *testing.T, p *prometheus) {
 	t.Helper()
+	deadline := time.Now().Add(realtest.Patience)
+	for {
+		lacks := p.unanswered(promQueries(t))
+		if len(lacks) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("%s:\n%s", p.url, strings.Join(lacks, "\n"))
+			return
+		}
+		<-time.After(200 * time.Millisecond)
+	}
+}
+
+// unanswered returns the questions that fail, or that have no answer and should.
+func (p *prometheus) unanswered(asked []query) (lacks []string) {
 	trouble := []string{"Restarts", "Out of memory", "Events of components", "Waiting for its quota", "Failed by container", "Metrics that overflow"}
-	for _, q := range promQueries(t) {
+	for _, q := range asked {
 		if strings.HasPrefix(q.expr, "label_values(") {
 			continue
 		}
 		series, problem := p.query(q.expr)
 		_, title, _ := strings.Cut(q.where, ": ")
-		quiet := strings.HasPrefix(q.where, "alert ")
-		for _, word := range trouble {
-			quiet = quiet || title == word
-		}
+		quiet := strings.HasPrefix(q.where, "alert ") || slices.Contains(trouble, title)
 		if problem != "" || series == 0 && !quiet {
-			t.Errorf("%s: %d series, %s\n%s", q.where, series, problem, q.expr)
+			lacks = append(lacks, fmt.Sprintf("%s: %d series, %s\n%s", q.where, series, problem, q.expr))
 		}
 	}
+	return lacks
 }
