@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -83,11 +84,25 @@ const tolerance = time.Hour
 // errAhead is why something is set aside that has nothing wrong but its time.
 var errAhead = errors.New("its samples are of a time that is still to come: the clock was ahead")
 
-// setAheadAside moves the blocks of times to come out of the database before it is opened:
+// settleTime is how long a machine may take after its start to get its clock right: one
+// without a clock of its own begins where it was stopped, or decades before.
+const settleTime = 10 * time.Minute
+
+// clockSettled tells whether the machine has been up for so long.
+func clockSettled() bool {
+	text, err := os.ReadFile("/proc/uptime")
+	if err != nil {
+		return true
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	seconds, err := strconv.ParseFloat(first, 64)
+	return err != nil || seconds >= settleTime.Seconds()
+}
+
+// ahead returns the blocks of times to come. They have to go before the database is opened:
 // measured by them all others would be too old to keep, and nothing could be added before
 // their time has come. If there are no others, it may be the clock that is wrong now.
-func (d *DB) setAheadAside(ctx context.Context, now int64) {
-	var ahead []string
+func (d *DB) ahead(ctx context.Context, now int64) (names []string) {
 	past := false
 	for _, name := range d.blocks() {
 		meta, err := d.readMeta(name)
@@ -99,14 +114,13 @@ func (d *DB) setAheadAside(ctx context.Context, now int64) {
 			meta = d.shorten(ctx, name, meta)
 		}
 		if meta.MaxTime > now+tolerance.Milliseconds() {
-			ahead = append(ahead, name)
+			names = append(names, name)
 		}
 	}
-	for _, name := range ahead {
-		if past {
-			d.move(name, aheadSuffix, errAhead)
-		}
+	if !past {
+		return nil
 	}
+	return names
 }
 
 // metaFile is where a block says what it is.
@@ -155,10 +169,10 @@ func (d *DB) endOf(ctx context.Context, name string) (end int64, err error) {
 	return end, err
 }
 
-// isAhead tells whether the newest samples are of a time to come, and there are others.
+// isAhead tells whether the newest samples of the log are of a time to come.
 func isAhead(db *tsdb.DB, now int64) bool {
 	newest := db.Head().MaxTime()
-	return newest != math.MinInt64 && newest > now+tolerance.Milliseconds() && oldestOf(db) <= now
+	return newest != math.MinInt64 && newest > now+tolerance.Milliseconds()
 }
 
 // withoutAhead takes what is of times to come out of the log of an open database. What the

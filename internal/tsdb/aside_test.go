@@ -157,6 +157,50 @@ func TestClockThatIsBehind(t *testing.T) {
 	}
 }
 
+// TestClockThatSettles: while a machine that has just started may have a wrong clock, nothing
+// is set aside, and nothing is too old; what is ahead then goes when the clock is still so.
+func TestClockThatSettles(t *testing.T) {
+	w := newWorld(t, filepath.Join(t.TempDir(), "tsdb"))
+	settled := true
+	w.db.settled = func() bool { return settled }
+	w.db.o.Age = 365 * 24 * time.Hour
+	w.open()
+	w.family(metric.Desc{Name: "g", Kind: metric.Gauge}).Series().Set(1)
+	w.fillHours(10)
+	w.db.o.Age = time.Hour
+	blocks := len(w.db.db.Blocks())
+	restart := func(seconds int) {
+		t.Helper()
+		if err := w.db.close(); err != nil {
+			t.Fatal(err)
+		}
+		w.clock = start.Add(time.Duration(seconds) * time.Second)
+		w.open()
+		w.take(seconds)
+	}
+	settled = false
+	restart(3600)
+	if p := w.health.problemNow(); !strings.Contains(p, "clock") || w.health.dropped["ahead of the clock"] != 0 || len(w.db.db.Blocks()) != blocks {
+		t.Errorf("degraded: %q, dropped: %v, %d blocks of %d", p, w.health.dropped, len(w.db.db.Blocks()), blocks)
+	}
+	w.take(10 * 3600) // the clock is right now
+	if p := w.health.problemNow(); p != "" || strings.Count(w.samples("g")[0], ":1") != 601 {
+		t.Errorf("degraded: %q, dropped: %v", p, w.health.dropped)
+	}
+	settled = true
+	w.take(10*3600 + 60)
+	if w.db.hasty || len(w.db.db.Blocks()) >= blocks {
+		t.Errorf("%d blocks: nothing is too old", len(w.db.db.Blocks()))
+	}
+	settled = false
+	restart(6*3600 + 1800)
+	settled = true
+	w.take(6*3600 + 1860) // it was right before
+	if p := w.health.problemNow(); p != "" || w.health.dropped["ahead of the clock"] == 0 {
+		t.Errorf("degraded: %q, dropped: %v", p, w.health.dropped)
+	}
+}
+
 // TestQueriesEndForClose: a query does not keep the database from being closed for long, and
 // no query waits for that.
 func TestQueriesEndForClose(t *testing.T) {

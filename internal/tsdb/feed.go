@@ -53,7 +53,8 @@ func (d *DB) take(ctx context.Context, now time.Time) {
 	if err == nil {
 		err = d.write(ctx, ts)
 	}
-	if errors.Is(err, errClock) && isAhead(d.db, ts) || err == nil && d.feed.failed {
+	ahead := errors.Is(err, errClock) && isAhead(d.db, ts) && oldestOf(d.db) <= ts || err == nil && d.hasty
+	if ahead && d.settled() || err == nil && d.feed.failed {
 		// Something was not written before. Only what the disk has counts, so it is read
 		// again before anything is added to it. Opening also sets aside what is ahead.
 		err = d.again(ctx, ts)

@@ -39,6 +39,9 @@ func (d *DB) options() *tsdb.Options {
 	o.StripeSize = stripes
 	o.HeadChunksWriteBufferSize = writeBuffer
 	o.NoLockfile = true // the journal has the data directory locked
+	if d.hasty {        // what is old cannot be told
+		o.RetentionDuration, o.MaxBytes = 0, 0
+	}
 	return o
 }
 
@@ -48,10 +51,16 @@ func (d *DB) open(ctx context.Context) error {
 	if err := os.MkdirAll(d.o.Dir, 0o700); err != nil {
 		return err
 	}
-	now := d.now().UnixMilli()
-	d.setAheadAside(ctx, now)
+	now, settled := d.now().UnixMilli(), d.settled()
+	ahead := d.ahead(ctx, now)
+	for _, name := range ahead {
+		if settled {
+			d.move(name, aheadSuffix, errAhead)
+		}
+	}
+	d.hasty = len(ahead) > 0 && !settled
 	db, err := d.openAll()
-	if err == nil && isAhead(db, now) {
+	if err == nil && settled && isAhead(db, now) && (len(ahead) > 0 || oldestOf(db) <= now) {
 		if err = d.withoutAhead(db, now); err == nil {
 			db, err = d.openAll()
 		}

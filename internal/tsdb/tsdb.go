@@ -68,7 +68,9 @@ type DB struct {
 	o       Options
 	numbers numbers
 
-	now func() time.Time // time.Now but in tests
+	now     func() time.Time // time.Now but in tests
+	settled func() bool      // tells whether the clock can be relied on; clockSettled but in tests
+	hasty   bool             // belongs to Run: it was opened before that, with samples of times to come
 
 	mu      sync.RWMutex // guards db; held for reading while the database is in use
 	db      *tsdb.DB     // nil while it is not open
@@ -96,7 +98,7 @@ func New(o Options) (*DB, error) {
 	if o.Interval == 0 {
 		o.Interval = DefaultInterval
 	}
-	d := &DB{o: o, now: time.Now, doubts: make(chan error, 1), rounds: rounds{newest: noRound, changed: make(chan struct{})}, begun: begun{at: map[uint64]int64{}}}
+	d := &DB{o: o, now: time.Now, settled: clockSettled, doubts: make(chan error, 1), rounds: rounds{newest: noRound, changed: make(chan struct{})}, begun: begun{at: map[uint64]int64{}}}
 	d.feed.known = map[*metric.Series]*tracked{}
 	var err error
 	if d.numbers, err = newNumbers(o.Registry); err != nil {

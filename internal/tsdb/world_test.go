@@ -70,6 +70,7 @@ func newWorld(t *testing.T, dir string) *world {
 		t.Fatal(err)
 	}
 	w.clock = start.Add(48 * time.Hour)
+	w.db.settled = func() bool { return true }
 	w.db.now = func() time.Time { return w.clock }
 	return w
 }
