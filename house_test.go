@@ -20,9 +20,9 @@ var layers = []layer{
 	{"record disk retry", ""},
 	{"metric match", "record"},
 	{"config", ""},
-	{"codec/jsontext codec/packed codec/rfc3339", ""}, // what several formats are made of
-	{"codec/scan", "record codec/jsontext"},
-	{"codec/*", "record codec/jsontext codec/rfc3339 codec/scan"},
+	{"codec/jsontext codec/packed codec/processor codec/rfc3339", ""}, // what several formats are made of
+	{"codec/scan", "record codec/jsontext codec/processor"},
+	{"codec/*", "record codec/jsontext codec/processor codec/rfc3339 codec/scan"},
 	{"follow dockerapi", "codec/packed"},
 	{"ledger", "metric"},
 	{"flow", "record metric disk ledger"},

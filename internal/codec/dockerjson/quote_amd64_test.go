@@ -2,24 +2,10 @@ package dockerjson
 
 import (
 	"math/rand/v2"
-	"syscall"
 	"testing"
-)
 
-// beforeGuard returns n bytes of memory that a page follows which nobody may read.
-func beforeGuard(t *testing.T, n int) []byte {
-	t.Helper()
-	page := syscall.Getpagesize()
-	memory, err := syscall.Mmap(-1, 0, 2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Munmap(memory) })
-	if err := syscall.Mprotect(memory[page:], syscall.PROT_NONE); err != nil {
-		t.Fatal(err)
-	}
-	return memory[page-n : page : page]
-}
+	"github.com/weirlog/weir/internal/guardtest"
+)
 
 func checkLooseQuote(t *testing.T, b []byte, from int) {
 	t.Helper()
@@ -39,7 +25,7 @@ func checkLooseQuote(t *testing.T, b []byte, from int) {
 
 func TestLooseQuoteLong(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	memory := beforeGuard(t, 100)
+	memory := guardtest.Before(t, 100)
 	for n := 17; n <= len(memory); n++ {
 		b := memory[len(memory)-n:]
 		for range 200 {

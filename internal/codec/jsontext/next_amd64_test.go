@@ -3,24 +3,10 @@ package jsontext
 import (
 	"bytes"
 	"math/rand/v2"
-	"syscall"
 	"testing"
-)
 
-// beforeGuard returns n bytes of memory that a page follows which nobody may read.
-func beforeGuard(t *testing.T, n int) []byte {
-	t.Helper()
-	page := syscall.Getpagesize()
-	memory, err := syscall.Mmap(-1, 0, 2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Munmap(memory) })
-	if err := syscall.Mprotect(memory[page:], syscall.PROT_NONE); err != nil {
-		t.Fatal(err)
-	}
-	return memory[page-n : page : page]
-}
+	"github.com/weirlog/weir/internal/guardtest"
+)
 
 func checkNextUnicode(t *testing.T, s []byte, from int) {
 	t.Helper()
@@ -38,7 +24,7 @@ func checkNextUnicode(t *testing.T, s []byte, from int) {
 
 func TestNextUnicode(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	memory := beforeGuard(t, 100)
+	memory := guardtest.Before(t, 100)
 	for n := 17; n <= len(memory); n++ {
 		s := memory[len(memory)-n:]
 		for range 200 {

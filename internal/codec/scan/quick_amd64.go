@@ -3,6 +3,7 @@ package scan
 import (
 	"slices"
 
+	"github.com/weirlog/weir/internal/codec/processor"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -38,13 +39,8 @@ func (h *halves) describe(stop *[256]bool) {
 			h.low[low] |= uint8(kind >> low & 1 << i)
 		}
 	}
-	h.follows = len(kinds) <= 8 && hasSSSE3
+	h.follows = len(kinds) <= 8 && processor.HasSSSE3
 }
-
-// hasSSSE3 says whether the processor has what follow needs beyond what each one has.
-var hasSSSE3 = ssse3()
-
-func ssse3() bool
 
 // follow matches the segments at a place as long as each is a run of common bytes and the
 // literal behind it. It returns where the first one begins that is not, which may match all

@@ -1,16 +1,6 @@
 #include "textflag.h"
 #include "go_asm.h"
 
-// func ssse3() bool
-TEXT ·ssse3(SB), NOSPLIT, $0-1
-	MOVL     $1, AX
-	XORL     CX, CX
-	CPUID
-	SHRL     $9, CX
-	ANDL     $1, CX
-	MOVB     CX, ret+0(FP)
-	RET
-
 // func follow(t *text, quicks []quick, at place, row []record.Span) place
 //
 // R8 is the text, R9 the last place from which 16 bytes can be read and where a run may end,

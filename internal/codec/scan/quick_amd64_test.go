@@ -5,26 +5,12 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
-	"syscall"
 	"testing"
 
+	"github.com/weirlog/weir/internal/codec/processor"
+	"github.com/weirlog/weir/internal/guardtest"
 	"github.com/weirlog/weir/internal/record"
 )
-
-// beforeGuard returns n bytes of memory that a page follows which nobody may read.
-func beforeGuard(tb testing.TB, n int) []byte {
-	tb.Helper()
-	page := syscall.Getpagesize()
-	memory, err := syscall.Mmap(-1, 0, 2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = syscall.Munmap(memory) })
-	if err := syscall.Mprotect(memory[page:], syscall.PROT_NONE); err != nil {
-		tb.Fatal(err)
-	}
-	return memory[page-n : page : page]
-}
 
 // ends says what follow should find out about a byte.
 func (h *halves) ends(c byte) bool { return h.low[c&0xf]&h.high[c>>4] != 0 }
@@ -105,12 +91,12 @@ func checkFollow(t *testing.T, of []*line, b []byte, end int) (steps int) {
 }
 
 func TestFollow(t *testing.T) {
-	if !hasSSSE3 {
+	if !processor.HasSSSE3 {
 		t.Skip("the processor has no SSSE3")
 	}
 	of := lines(t)
 	random := rand.New(rand.NewPCG(1, 2))
-	memory := beforeGuard(t, 600)
+	memory := guardtest.Before(t, 600)
 	arena, bodies := dataset(t, true)
 	steps := 0
 	for _, body := range bodies {
@@ -158,7 +144,7 @@ func TestDescribe(t *testing.T) {
 			}
 		}
 	}
-	if described < 50 && hasSSSE3 {
+	if described < 50 && processor.HasSSSE3 {
 		t.Errorf("only %d segments", described)
 	}
 	var all [256]bool // no two upper halves are the same
@@ -176,7 +162,7 @@ func FuzzFollow(f *testing.F) {
 	f.Add([]byte(`10.0.0.1 200 \"GET /a?b=c\u0026d HTTP/1.1\" [x] x=abc, and more of it`), uint8(16))
 	f.Add([]byte(`a,b;;c\u0026\u0026ad`), uint8(0))
 	f.Fuzz(func(t *testing.T, b []byte, behind uint8) {
-		if hasSSSE3 {
+		if processor.HasSSSE3 {
 			checkFollow(t, of, b, max(len(b)-int(behind), 0))
 		}
 	})

@@ -3,6 +3,7 @@ package severity
 import (
 	"math/bits"
 
+	"github.com/weirlog/weir/internal/codec/processor"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -44,12 +45,7 @@ var inGroups = func() *halves {
 	return of
 }()
 
-// canMark says whether the processor has what mark needs beyond what each one has.
-var canMark = ssse3()
-
-func ssse3() bool
-
-// mark sets the bit of each byte of a line that is the second of a pair of groups. The line
+// mark sets, with SSSE3, the bit of each byte of a line that is the second of a pair of groups. The line
 // has 16 to 256 bytes, and no others are read. It looks at sixteen bytes at once, with a
 // table in a register for each half of a byte.
 //
@@ -59,7 +55,7 @@ func mark(marks *[4]uint64, line []byte, of *halves)
 // fromWords has mark go over a line, since nearly none of its places is that of a level,
 // and decides at the few that may be.
 func fromWords(line []byte) record.Level {
-	if len(line) < 16 || len(line) > 256 || !canMark {
+	if len(line) < 16 || len(line) > 256 || !processor.HasSSSE3 {
 		return fromPairs(line)
 	}
 	var marks [4]uint64

@@ -1,15 +1,5 @@
 #include "textflag.h"
 
-// func ssse3() bool
-TEXT ·ssse3(SB), NOSPLIT, $0-1
-	MOVL     $1, AX
-	XORL     CX, CX
-	CPUID
-	SHRL     $9, CX
-	ANDL     $1, CX
-	MOVB     CX, ret+0(FP)
-	RET
-
 // Takes sixteen bytes at AT. X11 is what each of them may be as the first of a pair, X13
 // as the second: a table in X4 and X6 tells it by the lower half of a byte, one in X5 and
 // X7 by the upper half. X8 has 0x0f in each byte.

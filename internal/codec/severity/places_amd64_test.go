@@ -2,24 +2,11 @@ package severity
 
 import (
 	"math/rand/v2"
-	"syscall"
 	"testing"
-)
 
-// beforeGuard returns n bytes of memory that a page follows which nobody may read.
-func beforeGuard(t *testing.T, n int) []byte {
-	t.Helper()
-	page := syscall.Getpagesize()
-	memory, err := syscall.Mmap(-1, 0, 2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Munmap(memory) })
-	if err := syscall.Mprotect(memory[page:], syscall.PROT_NONE); err != nil {
-		t.Fatal(err)
-	}
-	return memory[page-n : page : page]
-}
+	"github.com/weirlog/weir/internal/codec/processor"
+	"github.com/weirlog/weir/internal/guardtest"
+)
 
 // may says what mark should find out for two bytes.
 func may(first, second byte) bool {
@@ -40,7 +27,7 @@ func checkMark(t *testing.T, line []byte) {
 }
 
 func TestMark(t *testing.T) {
-	if !canMark {
+	if !processor.HasSSSE3 {
 		t.Skip("the processor has no SSSE3")
 	}
 	pairsMarked := 0
@@ -57,7 +44,7 @@ func TestMark(t *testing.T) {
 		t.Errorf("groups have %d pairs", pairsMarked)
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	memory := beforeGuard(t, 256)
+	memory := guardtest.Before(t, 256)
 	for n := 16; n <= len(memory); n++ {
 		for range 100 {
 			line := memory[len(memory)-n:]
