@@ -31,12 +31,13 @@ var layers = []layer{
 	{"journal", "record metric disk codec/* ledger flow archive"},
 	{"reader", "record retry codec/* ledger flow archive"},
 	{"logql task", "record match codec/* archive journal"},
+	{"deliver", "record match config codec/* ledger flow logql"},
 	{"tsdb", "metric"},
 	{"source/*", "record metric retry config codec/* follow dockerapi ledger flow logfile"},
 	{"stage/*", "record metric match config codec/* ledger flow"},
-	{"sink/*", "record metric retry match config codec/* ledger flow tsdb /statsd"},
+	{"sink/*", "record metric retry match config codec/* ledger flow deliver tsdb /statsd"},
 	{"web console", "record config metric match codec/* ledger archive logql"},
-	{"agent", "record metric disk retry match config codec/* follow dockerapi ledger flow logfile archive journal reader logql task tsdb source/* stage/* sink/* web console"},
+	{"agent", "record metric disk retry match config codec/* follow dockerapi ledger flow logfile archive journal reader logql task deliver tsdb source/* stage/* sink/* web console"},
 	{"demo", "record metric config dockerapi agent"},
 	{"/cmd/weir", "record metric disk match config codec/* archive journal logql agent demo console"},
 	{"/statsd /statsd/statsdhttp /scope /crawl", "/statsd"}, // public: nothing internal
@@ -49,6 +50,7 @@ var modules = []module{
 	{"github.com/klauspost/compress", "internal/codec/compress", "zstd for kept text, snappy for Loki's push"},
 	{"github.com/prometheus/common", "internal/tsdb", "durations and label names as Prometheus reads them"},
 	{"github.com/prometheus/prometheus", "internal/tsdb", "the time series database and PromQL"},
+	{"github.com/redis/go-redis/v9", "internal/sink/redis", "Redis' protocol, with its ways of signing in"},
 	{"github.com/spf13/cobra", "cmd/weir", "commands, flags, help and completion"},
 	{"github.com/rogpeppe/go-internal", inTests, "script tests of the command"},
 }

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/archive"
+	"github.com/weirlog/weir/internal/deliver"
 	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/journal"
@@ -249,7 +250,7 @@ func (a *Agent) forgetStates(g *generation) {
 	for _, s := range g.sources {
 		sources[s.name] = true
 	}
-	for _, prefix := range []string{statsd.StatePrefix, reader.StatePrefix, file.StatePrefix, remotewrite.StatePrefix, sourcePrefix} {
+	for _, prefix := range []string{statsd.StatePrefix, reader.StatePrefix, file.StatePrefix, deliver.StatePrefix, deliver.IdentityPrefix, remotewrite.StatePrefix, sourcePrefix} {
 		for _, key := range a.journal.Stored(prefix) {
 			if !used[key] && !sources[sourceOf(key)] {
 				a.journal.Store(key, nil)

@@ -1,13 +1,16 @@
 package agent
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/deliver"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/journal"
 	"github.com/weirlog/weir/internal/ledger"
 	filesink "github.com/weirlog/weir/internal/sink/file"
+	"github.com/weirlog/weir/internal/sink/redis"
 	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/sink/statsd"
 	"github.com/weirlog/weir/internal/source/docker"
@@ -25,7 +28,8 @@ var (
 		"statsd": statsdEntry,
 	}
 	sinkTypes = map[string]func(*config.Node, environment) (sinkPart, config.Mistakes){
-		"file":         sinkEntry(filesink.Default, newFileSink),
+		"file":         textEntry(filesink.Default, filesink.New),
+		"redis":        textEntry(redis.Default, redis.New),
 		"remote_write": sinkEntry(remotewrite.Default, newRemoteWrite),
 		"statsd":       sinkEntry(statsd.Default, newStatsd),
 	}
@@ -53,9 +57,16 @@ func sinkEntry[C any](def func() C, build func(C, sinkDeps) (outlet, error)) fun
 	}
 }
 
+// textEntry is the same for a sink of kept records.
+func textEntry[C selecting, S textSink](def func() C, build func(C, deliver.Deps) (S, error)) func(*config.Node, environment) (sinkPart, config.Mistakes) {
+	return sinkEntry(def, func(c C, d sinkDeps) (outlet, error) { return newTextOutlet(c, d, build) })
+}
+
 // sinkDeps is what a sink gets of the world.
 type sinkDeps struct {
 	name   string
+	node   string
+	log    *slog.Logger
 	ledger *ledger.Component
 	rules  []*rule
 	state  *journal.Journal
