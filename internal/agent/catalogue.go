@@ -9,6 +9,7 @@ import (
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/journal"
 	"github.com/weirlog/weir/internal/ledger"
+	execsink "github.com/weirlog/weir/internal/sink/exec"
 	filesink "github.com/weirlog/weir/internal/sink/file"
 	"github.com/weirlog/weir/internal/sink/redis"
 	"github.com/weirlog/weir/internal/sink/remotewrite"
@@ -28,6 +29,7 @@ var (
 		"statsd": statsdEntry,
 	}
 	sinkTypes = map[string]func(*config.Node, environment) (sinkPart, config.Mistakes){
+		"exec":         textEntry(execsink.Default, execsink.New),
 		"file":         textEntry(filesink.Default, filesink.New),
 		"redis":        textEntry(redis.Default, redis.New),
 		"remote_write": sinkEntry(remotewrite.Default, newRemoteWrite),
