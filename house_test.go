@@ -35,7 +35,7 @@ var layers = []layer{
 	{"deliver", "record match config codec/* ledger flow logql"},
 	{"tsdb", "metric"},
 	{"source/*", "record metric retry config codec/* follow dockerapi ledger flow logfile"},
-	{"stage/*", "record metric match config codec/* ledger flow child deliver"},
+	{"stage/*", "record metric retry match config codec/* ledger flow child deliver"},
 	{"sink/*", "record metric retry match config codec/* ledger flow child deliver tsdb /statsd"},
 	{"web console", "record config metric match codec/* ledger archive logql"},
 	{"agent", "record metric disk retry match config codec/* follow dockerapi ledger flow logfile archive journal reader logql task child deliver tsdb source/* stage/* sink/* web console"},

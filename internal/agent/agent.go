@@ -268,6 +268,14 @@ func (a *Agent) forgetComponents(old, next *generation) {
 	for _, s := range next.sinks {
 		kept[s.ledger] = true
 	}
+	for _, p := range next.plugins {
+		kept[p.ledger] = true
+	}
+	for _, p := range old.plugins {
+		if !kept[p.ledger] {
+			a.ledger.Remove(p.ledger)
+		}
+	}
 	for _, s := range old.sources {
 		if !kept[s.ledger] {
 			a.ledger.Remove(s.ledger)

@@ -17,6 +17,7 @@ import (
 	"github.com/weirlog/weir/internal/source/docker"
 	"github.com/weirlog/weir/internal/source/file"
 	"github.com/weirlog/weir/internal/source/push"
+	execstage "github.com/weirlog/weir/internal/stage/exec"
 	"github.com/weirlog/weir/internal/tsdb"
 )
 
@@ -27,6 +28,9 @@ var (
 		"file":   sourceEntry(file.Default, nil, file.New),
 		"push":   sourceEntry(push.Default, nil, newPush),
 		"statsd": statsdEntry,
+	}
+	pluginTypes = map[string]func(*config.Node) (pluginPart, config.Mistakes){
+		"exec": pluginEntry(execstage.Default, execstage.New),
 	}
 	sinkTypes = map[string]func(*config.Node, environment) (sinkPart, config.Mistakes){
 		"exec":         textEntry(execsink.Default, execsink.New),
@@ -62,6 +66,15 @@ func sinkEntry[C any](def func() C, build func(C, sinkDeps) (outlet, error)) fun
 // textEntry is the same for a sink of kept records.
 func textEntry[C selecting, S textSink](def func() C, build func(C, deliver.Deps) (S, error)) func(*config.Node, environment) (sinkPart, config.Mistakes) {
 	return sinkEntry(def, func(c C, d sinkDeps) (outlet, error) { return newTextOutlet(c, d, build) })
+}
+
+// pluginEntry is the same for a plugin of rules. Its settings have the key type.
+func pluginEntry[C any, P flow.Plugin](def func() C, build func(C, flow.PluginDeps) (P, error)) func(*config.Node) (pluginPart, config.Mistakes) {
+	return func(n *config.Node) (pluginPart, config.Mistakes) {
+		c := def()
+		mistakes := config.Decode(n, &c)
+		return pluginPart{settings: c, build: func(d flow.PluginDeps) (flow.Plugin, error) { return build(c, d) }}, mistakes
+	}
 }
 
 // sinkDeps is what a sink gets of the world.

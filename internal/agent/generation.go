@@ -18,6 +18,7 @@ type generation struct {
 	rules   []*rule
 	sources []*source
 	sinks   []*sink
+	plugins []plugin
 
 	stop     context.CancelFunc // ends the sources
 	stopSink context.CancelCauseFunc
@@ -59,6 +60,9 @@ func (a *Agent) build(cfg Config) (*generation, error) {
 	if g.rules, err = compileRules(cfg.Rules, a.registry); err != nil {
 		return nil, err
 	}
+	if err := a.addPlugins(g); err != nil {
+		return nil, err
+	}
 	parts, err := cfg.components()
 	if err != nil {
 		return nil, err
@@ -92,7 +96,7 @@ func (a *Agent) addSource(g *generation, p sourcePart, mapping *level.Mapping) e
 	s := &source{name: p.name, typ: p.typ, ledger: c, ready: make(chan struct{})}
 	s.lines = &lines{
 		source: p.name, journal: a.journal, rules: g.rules, mapping: mapping,
-		tally: a.tallies.of(p.name), filtered: a.tallies.filters(p.name), open: map[*line]bool{},
+		tally: a.tallies.of(p.name), filtered: a.tallies.filters(p.name), dropped: a.tallies.filtered.Series(p.name, "plugin").ID(), open: map[*line]bool{},
 		takers: g.takers, settled: func() {
 			s.settled.Do(func() {
 				a.journal.Store("settled/"+p.name, []byte{1})
@@ -185,4 +189,5 @@ func (g *generation) stopSinks(cause error) {
 		g.stopSink(cause)
 	}
 	g.draining.Wait()
+	g.closePlugins()
 }

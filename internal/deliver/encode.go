@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/weirlog/weir/internal/codec/jsontext"
 	"github.com/weirlog/weir/internal/codec/kept"
 	"github.com/weirlog/weir/internal/record"
 )
@@ -24,6 +25,8 @@ type Encoder struct {
 	at     int    // the field to look at next
 	second int64
 	digits []byte // of the second
+	plain  []byte
+	raw    []byte
 }
 
 // Begin prepares for the records of b, which have to be appended in their order. Some may be
@@ -56,8 +59,12 @@ func (e *Encoder) Append(dst []byte, b *record.Batch, i int) []byte {
 	dst = append(dst, `","level":"`...)
 	dst = append(dst, r.Level.String()...)
 	dst = append(dst, `","body":"`...)
-	body := b.Bytes(r.Body)
+	body := e.plainText(b, r, r.Body)
+	valid := utf8.Valid(body)
 	dst = kept.Escape(dst, body)
+	if !valid {
+		e.raw = base64.StdEncoding.AppendEncode(e.raw[:0], body)
+	}
 	dst = append(dst, e.stream...)
 	if b.First > 0 {
 		dst = strconv.AppendUint(append(dst, `,"seq":`...), b.First+uint64(i), 10)
@@ -76,32 +83,55 @@ func (e *Encoder) Append(dst []byte, b *record.Batch, i int) []byte {
 	}
 	dst = append(dst, e.labels...)
 	dst = e.appendFields(dst, b, i)
-	if !utf8.Valid(body) {
-		dst = base64.StdEncoding.AppendEncode(append(dst, `,"raw":"`...), body)
-		dst = append(dst, '"')
+	if !valid {
+		dst = append(append(append(dst, `,"raw":"`...), e.raw...), '"')
 	}
 	return append(dst, '}')
 }
 
+// plainText returns a part of a record without escapes, valid until the next call.
+func (e *Encoder) plainText(b *record.Batch, r *record.Record, span record.Span) []byte {
+	if r.Flags&record.Escaped == 0 {
+		return b.Bytes(span)
+	}
+	e.plain = jsontext.Unescape(e.plain[:0], b.Bytes(span))
+	return e.plain
+}
+
+// appendFields appends the fields that rules have extracted and those that came with the record.
 func (e *Encoder) appendFields(dst []byte, b *record.Batch, i int) []byte {
 	for e.at < len(b.Fields) && b.Fields[e.at].Record < i {
 		e.at++
 	}
-	opened := false
-	for ; e.at < len(b.Fields) && b.Fields[e.at].Record == i; e.at++ {
-		if opened {
-			dst = append(dst, ',')
-		} else {
-			dst = append(dst, `,"fields":{`...)
-			opened = true
+	const opening = `,"fields":{`
+	r, from := &b.Records[i], len(dst)
+	dst = append(dst, opening...)
+	for k, name := range b.Slots {
+		if span := b.Values[i*len(b.Slots)+k]; span.Len > 0 {
+			dst = append(member(dst, []byte(name), e.plainText(b, r, span)), ',')
 		}
+	}
+	for ; e.at < len(b.Fields) && b.Fields[e.at].Record == i; e.at++ {
 		f := &b.Fields[e.at]
-		dst = member(dst, b.Bytes(f.Name), b.Bytes(f.Value))
+		if name := b.Bytes(f.Name); !extracted(b, i, name) {
+			dst = append(member(dst, name, e.plainText(b, r, f.Value)), ',')
+		}
 	}
-	if opened {
-		dst = append(dst, '}')
+	if len(dst) == from+len(opening) {
+		return dst[:from]
 	}
+	dst[len(dst)-1] = '}' // for the last comma
 	return dst
+}
+
+// extracted tells whether rules have extracted a field of that name.
+func extracted(b *record.Batch, i int, name []byte) bool {
+	for k := range b.Slots {
+		if b.Slots[k] == string(name) && b.Values[i*len(b.Slots)+k].Len > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // appendTime appends a time in UTC with nine digits of the second.

@@ -37,6 +37,8 @@ const (
 	// pace is the least time between two looks, so that a busy node brings batches and not
 	// single records.
 	pace = 200 * time.Millisecond
+	// finalTime is how long it may take to bring what is left at the end.
+	finalTime = 2 * time.Second
 )
 
 // StatePrefix is what the keys of all states begin with.
@@ -98,7 +100,11 @@ func Key(name string) string { return StatePrefix + name }
 // Run reads until ctx ends, then once more what is there by then, unless ctx ends for a
 // reload.
 func (r *Reader) Run(ctx context.Context) error {
-	if err := r.begin(ctx); err != nil {
+	// What is under way when ctx ends is finished: begun again it would come twice.
+	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(finalTime, abandon) })()
+	if err := r.begin(work); err != nil {
 		return err
 	}
 	backoff := retry.Backoff{Min: pace, Max: 10 * time.Second}
@@ -107,7 +113,7 @@ func (r *Reader) Run(ctx context.Context) error {
 		if err != nil {
 			break
 		}
-		if err := r.pass(ctx); err != nil {
+		if err := r.pass(work); err != nil {
 			if ctx.Err() != nil {
 				break
 			}
@@ -132,9 +138,7 @@ func (r *Reader) Run(ctx context.Context) error {
 	if errors.Is(context.Cause(ctx), flow.ErrReload) {
 		return nil
 	}
-	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	return r.pass(final)
+	return r.pass(work)
 }
 
 // begin tells a sink that never ran, or not with this selector, where the streams stand that
