@@ -53,6 +53,7 @@ var modules = []module{
 	{"github.com/prometheus/prometheus", "internal/tsdb", "the time series database and PromQL"},
 	{"github.com/redis/go-redis/v9", "internal/sink/redis", "Redis' protocol, with its ways of signing in"},
 	{"github.com/spf13/cobra", "cmd/weir", "commands, flags, help and completion"},
+	{"go.mongodb.org/mongo-driver/v2", "internal/sink/mongodb", "MongoDB's protocol, with its ways of signing in and of finding the primary"},
 	{"github.com/rogpeppe/go-internal", inTests, "script tests of the command"},
 }
 

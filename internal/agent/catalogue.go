@@ -11,6 +11,7 @@ import (
 	"github.com/weirlog/weir/internal/ledger"
 	execsink "github.com/weirlog/weir/internal/sink/exec"
 	filesink "github.com/weirlog/weir/internal/sink/file"
+	"github.com/weirlog/weir/internal/sink/mongodb"
 	"github.com/weirlog/weir/internal/sink/redis"
 	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/sink/statsd"
@@ -35,6 +36,7 @@ var (
 	sinkTypes = map[string]func(*config.Node, environment) (sinkPart, config.Mistakes){
 		"exec":         textEntry(execsink.Default, execsink.New),
 		"file":         textEntry(filesink.Default, filesink.New),
+		"mongodb":      textEntry(mongodb.Default, mongodb.New),
 		"redis":        textEntry(redis.Default, redis.New),
 		"remote_write": sinkEntry(remotewrite.Default, newRemoteWrite),
 		"statsd":       sinkEntry(statsd.Default, newStatsd),
