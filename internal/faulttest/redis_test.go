@@ -38,7 +38,7 @@ sinks: {central: {type: redis, url: "redis://%s", key: "logs:{stream}", max_len:
 	during(span(time.Minute), 20*time.Millisecond, func() { lines.Write(50) })
 	w.Kill() // while the server is away
 	w.Again()
-	server = realtest.StartRedis(t, address, dir)
+	realtest.StartRedis(t, address, dir)
 	for range 3 {
 		lines.Write(2000)
 		arrived(redisInt(t, address, "XLEN", key) + 1)

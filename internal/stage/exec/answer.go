@@ -42,7 +42,7 @@ func (s *stage) answer(b *record.Batch, k int, line []byte) error {
 		s.nonsense(b, i, line)
 		return nil
 	}
-	if want := s.first + uint64(k); a.ID != nil && *a.ID != want {
+	if want := s.ids[k]; a.ID != nil && *a.ID != want {
 		return errOutOfStep(*a.ID, want)
 	}
 	if !s.take(b, i, &a) {

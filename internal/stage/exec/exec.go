@@ -116,8 +116,8 @@ type stage struct {
 	encoder deliver.Encoder
 	text    []byte
 	record  []byte
-	asked   []int // records of the batch
-	first   uint64
+	asked   []int          // records of the batch
+	ids     []uint64       // and their ids, which stages of other lines take from in between
 	fields  []record.Field // what the program says of fields, in the order of records
 	plain   []byte
 }
@@ -130,7 +130,7 @@ func (s *stage) ask(ctx context.Context, b *record.Batch) error {
 	s.fields = s.fields[:0]
 	s.encoder.Begin(b)
 	for i := 0; i < len(b.Records); {
-		s.text, s.asked = s.text[:0], s.asked[:0]
+		s.text, s.asked, s.ids = s.text[:0], s.asked[:0], s.ids[:0]
 		for ; i < len(b.Records) && len(s.asked) < s.plugin.config.Batch && len(s.text) < maxText; i++ {
 			if s.line.Sees(&b.Records[i]) {
 				s.asked = append(s.asked, i)
@@ -154,9 +154,7 @@ func (s *stage) append(b *record.Batch, i int) {
 	s.text = strconv.AppendUint(append(s.text, `{"id":`...), id, 10)
 	s.record = s.encoder.Append(s.record[:0], b, i)
 	s.text = append(append(append(s.text, ','), s.record[1:]...), '\n')
-	if len(s.asked) == 1 {
-		s.first = id
-	}
+	s.ids = append(s.ids, id)
 }
 
 // exchange asks about the records of s.asked, and sees to those that get no answer.
@@ -196,7 +194,7 @@ func (s *stage) exchange(ctx context.Context, b *record.Batch) error {
 // again makes the question new, for the program may have answered a part of it.
 func (s *stage) again(b *record.Batch) {
 	all := s.asked
-	s.text, s.asked = s.text[:0], nil
+	s.text, s.asked, s.ids = s.text[:0], nil, s.ids[:0]
 	for len(s.fields) > 0 && s.fields[len(s.fields)-1].Record >= all[0] {
 		s.fields = s.fields[:len(s.fields)-1]
 	}

@@ -254,6 +254,9 @@ func TestTogether(t *testing.T) {
 			}))
 			var err error
 			for range 50 {
+				if err != nil {
+					break
+				}
 				err = errors.Join(err, line.Write(t.Context(), batch("drop", "a", "change")))
 			}
 			ended <- err
@@ -285,7 +288,7 @@ func FuzzAnswer(f *testing.F) {
 		if escaped {
 			b.Records[0].Flags |= record.Escaped
 		}
-		s := &stage{plugin: p, line: flow.PluginLine{Rule: 1}, asked: []int{0, 1}, first: 1}
+		s := &stage{plugin: p, line: flow.PluginLine{Rule: 1}, asked: []int{0, 1}, ids: []uint64{1, 2}}
 		_ = s.answer(b, 0, line)
 		_ = s.answer(b, 1, line)
 		s.setFields(b)
