@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"text/template"
+	"time"
 
 	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/deliver"
@@ -23,6 +24,10 @@ type Config struct {
 	// MaxFiles is how many rotated files stay. When it is lowered the surplus is removed, at
 	// the start and at the next rotation. Default 10; 0 never rotates, and removes nothing.
 	MaxFiles int `yaml:"max_files"`
+	// MaxAge is how long a rotated file stays after the last line that was written to it. It
+	// is looked at once a minute, while there is anything to write. Default 0s: as long as
+	// there are not too many.
+	MaxAge time.Duration `yaml:"max_age"`
 	// Compress packs rotated files with gzip from the second on, <name>.log.2.gz, so that
 	// whoever follows the first can finish it. Default false.
 	Compress bool `yaml:"compress"`
@@ -52,11 +57,17 @@ func (c Config) Validate() error {
 	if c.MaxFiles < 0 || c.MaxFiles > maxFiles {
 		problem("max_files", "use 0 to "+strconv.Itoa(maxFiles))
 	}
+	if c.MaxAge != 0 && c.MaxAge < minAge {
+		problem("max_age", "use 1m or more, or 0s for no bound by age")
+	}
 	if _, err := c.template(); err != nil {
 		problem("template", err.Error())
 	}
 	return config.Join(append(problems, c.Selection.Validate())...)
 }
+
+// minAge is the least max_age.
+const minAge = time.Minute
 
 // maxFiles bounds how many rotated files are looked for.
 const maxFiles = 1000

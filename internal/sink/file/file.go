@@ -45,6 +45,7 @@ type Sink struct {
 	names    map[string]string  // the stream that has a name
 	enough   int                // with so many outputs some may be superfluous
 	clock    uint64             // counts uses, for closing the file that was not used for longest
+	looked   time.Time          // for files that are old
 	open     int
 	line     []byte
 	entry    entry
@@ -239,6 +240,9 @@ func (s *Sink) Flush(context.Context) error {
 	}
 	s.closeUnused()
 	s.forget()
+	if err := s.removeOld(time.Now()); err != nil {
+		return fmt.Errorf("remove old files: %w", err)
+	}
 	return nil
 }
 
