@@ -82,20 +82,15 @@ type Sink struct {
 	deps    Deps
 	target  Target
 	timeout time.Duration
-	cursors map[string]*cursor
-	enough  int // with so many cursors some may be superfluous
+	cursors map[string]uint64 // the record after the last that was delivered, by stream
+	enough  int               // with so many cursors some may be superfluous
 }
 
 var _ flow.TextSink = (*Sink)(nil)
 
-type cursor struct {
-	next  uint64 // the record after the last that was delivered
-	dirty bool   // not stored
-}
-
 // New returns a sink whose target may take so long for a batch.
 func New(d Deps, t Target, timeout time.Duration) *Sink {
-	return &Sink{deps: d, target: t, timeout: timeout, cursors: map[string]*cursor{}, enough: minCursors}
+	return &Sink{deps: d, target: t, timeout: timeout, cursors: map[string]uint64{}, enough: minCursors}
 }
 
 // StatePrefix is what the keys of all cursors begin with, IdentityPrefix what those of
@@ -113,25 +108,13 @@ func (s *Sink) key(stream string) string { return Prefix(s.deps.Name) + stream }
 
 // Next implements flow.TextSink.
 func (s *Sink) Next(stream string) (next uint64, ok bool) {
-	c := s.cursor(stream)
-	if c == nil {
-		return 0, false
+	if next, ok = s.cursors[stream]; ok {
+		return next, true
 	}
-	return c.next, true
-}
-
-// cursor returns the cursor of a stream that the sink knows, else nil.
-func (s *Sink) cursor(stream string) *cursor {
-	if c := s.cursors[stream]; c != nil {
-		return c
+	if next, ok = parseCursor(s.deps.State.Load(s.key(stream))); ok {
+		s.cursors[stream] = next
 	}
-	next, ok := parseCursor(s.deps.State.Load(s.key(stream)))
-	if !ok {
-		return nil
-	}
-	c := &cursor{next: next}
-	s.cursors[stream] = c
-	return c
+	return next, ok
 }
 
 // Write implements flow.Sink. The records of a batch are delivered together or not at all.
@@ -147,12 +130,10 @@ func (s *Sink) Write(ctx context.Context, b *record.Batch) error {
 			return err
 		}
 	}
-	c := s.cursor(b.Stream.ID)
-	if c == nil {
-		c = new(cursor)
-		s.cursors[b.Stream.ID] = c
-	}
-	c.next, c.dirty = b.First+uint64(len(b.Records)), true
+	// At once, and not when it is flushed: of a long backlog little is sent again after a crash.
+	next := b.First + uint64(len(b.Records))
+	s.cursors[b.Stream.ID] = next
+	s.deps.State.Store(s.key(b.Stream.ID), appendCursor(nil, next))
 	return nil
 }
 
@@ -177,14 +158,9 @@ func (s *Sink) send(ctx context.Context, b *record.Batch, chosen int) error {
 	return nil
 }
 
-// Flush implements flow.TextSink: cursors are stored, and durable with the next commit.
+// Flush implements flow.TextSink. Targets have what they have taken, and cursors are durable
+// with the next commit.
 func (s *Sink) Flush(context.Context) error {
-	for stream, c := range s.cursors {
-		if c.dirty {
-			s.deps.State.Store(s.key(stream), appendCursor(nil, c.next))
-			c.dirty = false
-		}
-	}
 	s.forget()
 	return nil
 }
@@ -198,7 +174,7 @@ func (s *Sink) forget() {
 		return
 	}
 	for _, stream := range s.deps.Streams { // of earlier runs
-		s.cursor(stream)
+		s.Next(stream)
 	}
 	s.deps.Streams = nil
 	for stream := range s.cursors {

@@ -39,9 +39,11 @@ sinks: {central: {type: redis, url: "redis://%s", key: "logs:{stream}", max_len:
 	w.Kill() // while the server is away
 	w.Again()
 	realtest.StartRedis(t, address, dir)
-	for range 3 {
+	refused := 0.0
+	for range 4 {
 		lines.Write(2000)
 		arrived(redisInt(t, address, "XLEN", key) + 1)
+		refused += already(t, w)
 		w.Kill() // between what was sent and what was noted of it, as chance has it
 		w.Again()
 	}
@@ -66,7 +68,17 @@ sinks: {central: {type: redis, url: "redis://%s", key: "logs:{stream}", max_len:
 			t.Errorf("line %d is there %d times", n, times)
 		}
 	}
-	t.Logf("%d lines, %d starts of weir", lines.Written(), w.Starts)
+	t.Logf("%d lines, %d starts of weir, %g records came again and were refused", lines.Written(), w.Starts, refused+already(t, w))
+}
+
+// already returns how many records the server had when weir sent them.
+func already(t *testing.T, w *faulttest.Weir) float64 {
+	t.Helper()
+	m, err := w.Metrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m[`weir_component_events_total{machine="web-1",component="sink/central",event="had it already"}`]
 }
 
 // redisAsk returns the answer to a command.
