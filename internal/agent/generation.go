@@ -118,7 +118,7 @@ func (a *Agent) addSource(g *generation, p sourcePart, mapping *level.Mapping) e
 func (a *Agent) addSink(g *generation, p sinkPart) error {
 	c := a.ledger.Component("sink", p.name, p.typ)
 	out, err := p.build(sinkDeps{
-		name: p.name, ledger: c, rules: g.rules, state: a.journal,
+		name: p.name, ledger: c, rules: g.rules, state: a.journal, registry: a.registry, statsd: g.cfg.parts.statsdSources(),
 		history: a.history, interval: a.historyInterval, version: a.opts.Version,
 	})
 	if err != nil {

@@ -93,6 +93,7 @@ type Registry struct {
 	restored map[string]*Series // durable series that no family has claimed yet
 	gone     uint64             // durable series that were forgotten
 	hooks    []func()           // append-only, see OnCollect
+	origins  map[*Family]string // see SetOrigin; nil while nobody asks
 }
 
 // New returns an empty registry whose series all carry the constant labels.
@@ -239,6 +240,7 @@ func (r *Registry) Forget(name string) {
 		return
 	}
 	delete(r.families, name)
+	delete(r.origins, f)
 	r.order = slices.DeleteFunc(r.order, func(o *Family) bool { return o == f })
 	r.retypeLocked(name)
 	for _, s := range f.series {

@@ -31,12 +31,12 @@ func StartStatsD(t testing.TB) *StatsD {
 }
 
 // StartStatsDTo is StartStatsD for a server that flushes every so often, to a Graphite
-// server at a loopback address.
-func StartStatsDTo(t testing.TB, graphite string, every time.Duration) *StatsD {
+// server at a loopback address, with more settings of its own.
+func StartStatsDTo(t testing.TB, graphite string, every time.Duration, more ...string) *StatsD {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(graphite)
-	return startStatsD(t, fmt.Sprintf(`backends: ["./backends/graphite"], graphiteHost: %q, graphitePort: %s, flushInterval: %d`,
-		host, port, every/time.Millisecond))
+	return startStatsD(t, strings.Join(append([]string{fmt.Sprintf(`backends: ["./backends/graphite"], graphiteHost: %q, graphitePort: %s, flushInterval: %d`,
+		host, port, every/time.Millisecond)}, more...), ", "))
 }
 
 func startStatsD(t testing.TB, flushing string) *StatsD {

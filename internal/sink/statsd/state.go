@@ -3,6 +3,7 @@ package statsd
 import (
 	"encoding/binary"
 	"errors"
+	"maps"
 	"math"
 	"strings"
 
@@ -21,8 +22,10 @@ type State interface {
 
 // saved is the stored state of one export.
 type saved struct {
-	start  int64                 // when the window began that was not cut yet, in Unix nanoseconds
-	points map[string]savedPoint // by pointID
+	start   int64                 // when the window began that was not cut yet, in Unix nanoseconds
+	stamp   int64                 // see export
+	points  map[string]savedPoint // by pointID
+	origins map[string]string     // of a feed: what families are called
 }
 
 type savedPoint struct {
@@ -32,7 +35,10 @@ type savedPoint struct {
 	pending     bool
 }
 
-const stateVersion = 2 // 1 had seconds of creation
+const (
+	stateVersion = 3
+	stateBefore  = 2 // had neither stamp nor origins; 1 had seconds of creation
+)
 
 // pointID names a number of an export over restarts.
 func pointID(s *metric.Series, part part) string {
@@ -42,13 +48,36 @@ func pointID(s *metric.Series, part part) string {
 	return string([]byte{'v', byte(part)}) + strings.Join(s.Values(), "\xff")
 }
 
-func appendState(dst []byte, start int64, points []*point) []byte {
+// appendState appends the state that a shard of e has; an Export has one.
+func (e *export) appendState(dst []byte, shard int) []byte {
+	var names [][2]string
+	points := e.order
+	if e.feed != nil {
+		names, points = e.feed.namesOf(shard), nil
+		for _, p := range e.order {
+			if int(p.shard) == shard && !p.part.isLevel() {
+				points = append(points, p)
+			}
+		}
+	}
+	return appendState(dst, saved{start: e.start, stamp: e.stamp}, names, points)
+}
+
+func appendState(dst []byte, head saved, names [][2]string, points []*point) []byte {
+	text := func(s string) {
+		dst = append(binary.AppendUvarint(dst, uint64(len(s))), s...)
+	}
 	dst = append(dst, stateVersion)
-	dst = binary.AppendVarint(dst, start)
+	dst = binary.AppendVarint(dst, head.start)
+	dst = binary.AppendVarint(dst, head.stamp)
+	dst = binary.AppendUvarint(dst, uint64(len(names)))
+	for _, n := range names {
+		text(n[0])
+		text(n[1])
+	}
 	dst = binary.AppendUvarint(dst, uint64(len(points)))
 	for _, p := range points {
-		dst = binary.AppendUvarint(dst, uint64(len(p.id)))
-		dst = append(dst, p.id...)
+		text(p.id)
 		flags := byte(0)
 		if p.pending {
 			flags = 1
@@ -66,10 +95,18 @@ func appendState(dst []byte, start int64, points []*point) []byte {
 func parseState(b []byte) (saved, error) {
 	errState := errors.New("state of a StatsD sink is damaged")
 	r := packed.Reader{Rest: b}
-	if r.Byte() != stateVersion {
+	version := r.Byte()
+	if version != stateVersion && version != stateBefore {
 		return saved{}, errState
 	}
-	s := saved{start: r.Varint(), points: map[string]savedPoint{}}
+	s := saved{start: r.Varint(), points: map[string]savedPoint{}, origins: map[string]string{}}
+	if version == stateVersion {
+		s.stamp = r.Varint()
+		for n := r.Count(); n > 0 && !r.Failed(); n-- {
+			family := r.Text()
+			s.origins[family] = r.Text()
+		}
+	}
 	for n := r.Count(); n > 0 && !r.Failed(); n-- {
 		id, flags := r.Text(), r.Byte()
 		p := savedPoint{created: r.Varint(), silent: r.Uvarint(), base: math.Float64frombits(r.Fixed64()), bound: math.Float64frombits(r.Fixed64())}
@@ -80,4 +117,38 @@ func parseState(b []byte) (saved, error) {
 		return saved{}, errState
 	}
 	return s, nil
+}
+
+// load returns what was stored of e. A state that is damaged is as one that was never stored,
+// which damaged tells.
+func (e *export) load(from State) (all saved, damaged bool) {
+	all = saved{points: map[string]savedPoint{}, origins: map[string]string{}}
+	for i, key := range e.keys {
+		b := from.Load(key)
+		if len(b) == 0 && i > 0 {
+			continue
+		}
+		one, err := parseState(b)
+		if err != nil {
+			return all, true
+		}
+		if i == 0 { // it is stored with each window
+			all.start, all.stamp = one.start, one.stamp
+		}
+		maps.Copy(all.points, one.points)
+		maps.Copy(all.origins, one.origins)
+	}
+	return all, false
+}
+
+// save stores the states of e that have changed.
+func (e *export) save(to State, buf []byte) []byte {
+	for i, key := range e.keys {
+		if e.dirty[i] {
+			e.dirty[i] = false
+			buf = e.appendState(buf[:0], i)
+			to.Store(key, buf)
+		}
+	}
+	return buf
 }

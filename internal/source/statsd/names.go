@@ -113,6 +113,7 @@ func (n *names) restoredSets() (all []*target) {
 type wanted struct {
 	desc   metric.Desc
 	base   string            // name without a suffix
+	origin string            // name and type on the wire, where somebody sends them on
 	labels map[string]string // beside the tags
 	honor  bool              // tags replace labels
 	scale  float64
@@ -135,6 +136,7 @@ func (n *names) target(p *wire.Parser) (t *target, scale float64, f fate) {
 	if err != nil {
 		return nil, 0, nameTaken
 	}
+	family.SetOrigin(x.origin)
 	labels := x.labelsOf(family, p.Tags, "")
 	if full && family.Find(labels...) == nil {
 		return nil, 0, tooMany
@@ -197,6 +199,9 @@ func (n *names) wants(p *wire.Parser) (x wanted, f fate) {
 			x.labels = map[string]string{}
 		}
 		x.labels[n.cfg.OriginLabel] = id
+	}
+	if n.reg.KeepsOrigins() {
+		x.origin = string(raw) + "|" + p.Type.Letters()
 	}
 	x.base = metricName(raw)
 	x.desc = n.desc(x.base, p.Type, natural)
@@ -285,6 +290,7 @@ func (n *names) summary(x wanted, tags wire.Tags) *summary {
 	if err != nil {
 		return nil
 	}
+	f.SetOrigin(x.origin)
 	labels := x.labelsOf(f, tags, statLabel)
 	m := &summary{}
 	for _, stat := range n.stats {
