@@ -56,10 +56,12 @@ type point struct {
 	now     float64 // the value when last gathered
 	bound   float64 // the value at the last boundary of windows
 	base    float64 // the value up to which all was sent, or given up
-	silent  uint64  // how many windows in a row brought nothing
-	changed int64   // of a level that was sent or waits for it: when the series had changed, Unix seconds
-	pending bool    // bound-base waits to be sent
-	round   uint64  // of the last gathering that saw the series
+	sent    float64 // if parted: the value up to which a part of the window was sent that has not ended
+	parted  bool
+	silent  uint64 // how many windows in a row brought nothing
+	changed int64  // of a level that was sent or waits for it: when the series had changed, Unix seconds
+	pending bool   // bound-base waits to be sent
+	round   uint64 // of the last gathering that saw the series
 }
 
 type pointKey struct {
@@ -72,10 +74,15 @@ func compareText(a, b *point) int {
 	return cmp.Or(strings.Compare(a.text.name, b.text.name), strings.Compare(a.text.tags, b.text.tags), cmp.Compare(a.part, b.part), strings.Compare(a.stat, b.stat))
 }
 
-// missed returns how many records stand between the baseline and v. The sum of a
-// histogram is about records that its count has counted already.
-func (p *point) missed(v float64) float64 {
-	if n := v - p.base; p.part != sum && n > 0 {
+// give says that what stands between the baseline and v is not sent any more, and returns how
+// many records that are. The sum of a histogram is about records that its count has counted already.
+func (p *point) give(v float64) float64 {
+	from := p.base
+	if p.parted {
+		from = p.sent
+	}
+	p.base, p.parted = v, false
+	if n := v - from; p.part != sum && n > 0 {
 		return n
 	}
 	return 0

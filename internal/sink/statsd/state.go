@@ -33,6 +33,8 @@ type savedPoint struct {
 	base, bound float64 // see point
 	silent      uint64  // see point
 	pending     bool
+	sent        float64 // see point
+	parted      bool
 }
 
 const (
@@ -80,13 +82,19 @@ func appendState(dst []byte, head saved, names [][2]string, points []*point) []b
 		text(p.id)
 		flags := byte(0)
 		if p.pending {
-			flags = 1
+			flags |= 1
+		}
+		if p.parted {
+			flags |= 2
 		}
 		dst = append(dst, flags)
 		dst = binary.AppendVarint(dst, p.series.Created().UnixMilli())
 		dst = binary.AppendUvarint(dst, p.silent)
 		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(p.base))
 		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(p.bound))
+		if p.parted {
+			dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(p.sent))
+		}
 	}
 	return dst
 }
@@ -110,7 +118,10 @@ func parseState(b []byte) (saved, error) {
 	for n := r.Count(); n > 0 && !r.Failed(); n-- {
 		id, flags := r.Text(), r.Byte()
 		p := savedPoint{created: r.Varint(), silent: r.Uvarint(), base: math.Float64frombits(r.Fixed64()), bound: math.Float64frombits(r.Fixed64())}
-		p.pending = flags&1 != 0
+		p.pending, p.parted = flags&1 != 0, flags&2 != 0
+		if p.parted {
+			p.sent = math.Float64frombits(r.Fixed64())
+		}
 		s.points[id] = p
 	}
 	if r.Failed() || len(r.Rest) > 0 {

@@ -103,7 +103,7 @@ func (e *export) add(s *metric.Series, part part, of *origin) *point {
 		p.text = e.format.text(name, p)
 	}
 	if old, ok := e.old.points[p.id]; ok && old.created == s.Created().UnixMilli() {
-		p.base, p.bound, p.silent, p.pending = old.base, old.bound, old.silent, old.pending
+		p.base, p.bound, p.silent, p.pending, p.sent, p.parted = old.base, old.bound, old.silent, old.pending, old.sent, old.parted
 	}
 	e.points[pointKey{s, part}] = p
 	e.order = append(e.order, p)
@@ -143,9 +143,7 @@ func (e *export) resume(old saved, now time.Time) (missed float64) {
 	e.start, e.stamp = old.start, old.stamp
 	if e.stamped && old.stamp > time.Unix(0, old.start).Unix() { // weir stopped, and could not send what it had
 		for _, p := range e.order {
-			if p.pending {
-				p.pending, p.bound = false, p.base
-			}
+			p.pending = false
 		}
 	}
 	windows := (now.UnixNano() - old.start) / int64(e.Window) // negative: the clock was set back
@@ -157,11 +155,8 @@ func (e *export) resume(old saved, now time.Time) (missed float64) {
 		for _, p := range e.order {
 			p.silent += uint64(windows)
 			if !e.carries && !p.part.isLevel() {
-				if !p.pending {
-					p.base = p.bound // also what was sent of a window that had not ended
-				}
-				missed += p.missed(p.now)
-				p.base, p.bound, p.pending = p.now, p.now, false
+				missed += p.give(p.now)
+				p.bound, p.pending = p.now, false
 			}
 		}
 	}
@@ -197,8 +192,7 @@ func (e *export) cut(partial bool) (missed float64) {
 // cutSum ends the window of a number that grows.
 func (e *export) cutSum(p *point, partial bool) (missed float64) {
 	if p.pending && !e.carries && !e.broken {
-		missed = p.missed(p.bound)
-		p.base = p.bound
+		missed = p.give(p.bound)
 		e.dirty[p.shard] = true
 	}
 	switch {
@@ -239,13 +233,13 @@ func (e *export) settle(points []*point) {
 			continue
 		}
 		p.pending = false
-		if !p.part.isLevel() {
-			if !e.broken || !e.stamped {
-				e.dirty[p.shard] = e.dirty[p.shard] || p.base != p.bound
-				p.base = p.bound
-			} else {
-				e.dirty[p.shard] = true
-			}
+		switch {
+		case p.part.isLevel():
+		case e.broken && e.stamped:
+			p.sent, p.parted, e.dirty[p.shard] = p.bound, true, true
+		default:
+			e.dirty[p.shard] = e.dirty[p.shard] || p.base != p.bound || p.parted
+			p.base, p.parted = p.bound, false
 		}
 	}
 	if e.feed == nil {

@@ -352,7 +352,7 @@ func FuzzState(f *testing.F) {
 		}
 		var points []*point
 		for id, p := range got.points {
-			points = append(points, &point{series: s, id: id, base: p.base, bound: p.bound, silent: p.silent, pending: p.pending})
+			points = append(points, &point{series: s, id: id, base: p.base, bound: p.bound, silent: p.silent, pending: p.pending, sent: p.sent, parted: p.parted})
 		}
 		var names [][2]string
 		for family, text := range got.origins {
