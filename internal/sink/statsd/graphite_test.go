@@ -231,10 +231,10 @@ func TestFedKinds(t *testing.T) {
 	for kind, want := range map[string]string{
 		"dogstatsd": `hits:3|c|#env:a=b_c_d|level:-2|g|rt.count:2|c|rt.sum:1500|c|rt.upper_90:1000|g|who.count:4|g`,
 		"plain":     `hits.env.a=b_c_d:3|c|level:-2|g|level:0|g|rt.count:2|c|rt.sum:1500|c|rt.upper_90:1000|g|who.count:4|g`,
-		"legacy": `stats.gauges.level -2|stats.hits;env=a=b_cd 0.3|stats.sets.who.count 4|stats.timers.rt.count 2|stats.timers.rt.upper_90 1000|` +
-			`stats_counts.hits;env=a=b_cd 3`,
-		"new":       `s.c.hits.count.x;env=a=b_cd 3|s.c.hits.rate.x;env=a=b_cd 0.3|s.gauges.level.x -2|s.sets.who.count.x 4|s.timers.rt.count.x 2|s.timers.rt.upper_90.x 1000`,
-		"path":      `stats.gauges.level -2|stats.hits.env.a=b_cd 0.3|stats.sets.who.count 4|stats.timers.rt.count 2|stats.timers.rt.upper_90 1000|stats_counts.hits.env.a=b_cd 3`,
+		"legacy": `stats.gauges.level -2|stats.hits;env=a=bcd 0.3|stats.sets.who.count 4|stats.timers.rt.count 2|stats.timers.rt.upper_90 1000|` +
+			`stats_counts.hits;env=a=bcd 3`,
+		"new":       `s.c.hits.count.x;env=a=bcd 3|s.c.hits.rate.x;env=a=bcd 0.3|s.gauges.level.x -2|s.sets.who.count.x 4|s.timers.rt.count.x 2|s.timers.rt.upper_90.x 1000`,
+		"path":      `stats.gauges.level -2|stats.hits.env.a=bcd 0.3|stats.sets.who.count 4|stats.timers.rt.count 2|stats.timers.rt.upper_90 1000|stats_counts.hits.env.a=bcd 3`,
 		"histogram": `stats.timers.rt.count 2|stats.timers.rt.count_ps 0.2|stats.timers.rt.mean 750|stats.timers.rt.sum 1500`,
 	} {
 		inTime(t, func(t *testing.T, w *world, srv *server) { fedKind(t, w, srv, [2]string{kind, want}) })
