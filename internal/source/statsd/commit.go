@@ -16,6 +16,7 @@ type counts struct {
 	lines, counted, bad, dropped, values, packets, bytes *metric.Family
 	kernel, expired                                      *metric.Family
 	senderLines, senderBad                               *metric.Family
+	relayed, relayDropped                                *metric.Family
 }
 
 func newCounts(d flow.Deps) (c *counts, err error) {
@@ -46,7 +47,10 @@ func newCounts(d flow.Deps) (c *counts, err error) {
 		kernel:      durable("weir_statsd_kernel_dropped_packets_total", "Datagrams that the kernel dropped because the socket's receive buffer was full.", "listener"),
 		expired:     durable("weir_statsd_expired_series_total", "Series that went for want of lines."),
 		senderLines: volatile("weir_statsd_sender_lines_total", "Lines received, by the sender's address."),
-		senderBad:   volatile("weir_statsd_sender_bad_lines_total", "Bad lines, by the sender's address."),
+		relayed:     family(metric.Desc{Name: "weir_statsd_relayed_lines_total", Help: "Lines passed on as they came.", Labels: []string{"to"}}),
+		relayDropped: family(metric.Desc{Name: "weir_statsd_relay_dropped_lines_total", Help: "Lines that were to be passed on and were not.",
+			Labels: []string{"to", "reason"}}),
+		senderBad: volatile("weir_statsd_sender_bad_lines_total", "Bad lines, by the sender's address."),
 	}
 	return c, err
 }

@@ -167,6 +167,7 @@ func (s *socket) take(n int) {
 		rest := w.linesUpTo(p, maxDatagram)
 		w.end(cutPacket, rest)
 	}
+	w.passOn()
 }
 
 // sender returns who sent datagram i, the zero Addr if it has no address.

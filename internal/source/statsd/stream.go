@@ -174,6 +174,7 @@ func (s *stream) took(n int) bool {
 	w := s.worker
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	defer w.passOn()
 	w.from(s.from)
 	w.tally.packets++
 	w.tally.bytes += uint64(n)
@@ -272,6 +273,7 @@ func (s *stream) finish(whole bool) {
 	w := s.worker
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	defer w.passOn()
 	w.from(s.from)
 	switch {
 	case len(s.buf) == 0 || s.skipping:

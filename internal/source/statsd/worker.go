@@ -83,6 +83,7 @@ type worker struct {
 	sender  *sender // of the present lines
 	events  events
 	sample  sample
+	passing bundle // for the relays
 	key     []byte // scratch
 }
 
@@ -177,13 +178,16 @@ func (w *worker) line(line []byte) {
 	if len(line) == 0 {
 		return
 	}
-	f := counted
+	f, values := counted, w.tally.samples
 	if line[0] == '_' && w.parser.Dialect == wire.DogStatsD && (wire.IsEvent(line) || wire.IsCheck(line)) {
 		f = w.events.add(line)
 	} else {
 		f = w.metrics(line)
 	}
 	w.end(f, line)
+	if !f.isBad() || w.tally.samples > values {
+		w.pass(line)
+	}
 }
 
 // end counts a line with its fate.
