@@ -196,3 +196,15 @@ func packageVersion(module string) string {
 	}
 	return p.Version
 }
+
+// Modules returns the folder of npm's modules that `make test` put into tmp/<folder>, or skips
+// the test. It notes the use of one of them.
+func Modules(t testing.TB, folder, module string) string {
+	t.Helper()
+	dir := filepath.Join(moduleRoot(), "tmp", folder, "node_modules")
+	if _, err := os.Stat(filepath.Join(dir, module)); err != nil {
+		Skip(t, "npm's "+module, "not installed (make test does it)")
+	}
+	Used(t, module+" "+packageVersion(filepath.Join(dir, module)))
+	return dir
+}
