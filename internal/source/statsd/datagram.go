@@ -106,7 +106,8 @@ func (s *socket) newDrops() (n uint64) {
 	return n
 }
 
-// read takes datagrams until ctx ends, and then those that are there already.
+// read takes datagrams until ctx ends, and then those that are there already, unless somebody
+// reads on.
 func (s *socket) read(ctx context.Context) error {
 	for ctx.Err() == nil {
 		var n int
@@ -126,7 +127,7 @@ func (s *socket) read(ctx context.Context) error {
 		}
 		s.take(n)
 	}
-	for end := time.Now().Add(drainTime); time.Now().Before(end); {
+	for end := time.Now().Add(drainTime); !reloads(ctx) && time.Now().Before(end); {
 		n := 0
 		_ = s.raw.Control(func(fd uintptr) { n, _ = s.receive(fd) })
 		if n == 0 {
