@@ -64,7 +64,8 @@ type Agent struct {
 	tallies         tallies
 	batches         *flow.Pool
 
-	handover flow.Handover // what sources leave open over a reload
+	handover   flow.Handover   // what sources leave open over a reload
+	containers flow.Containers // where they are, as sources say
 
 	changing sync.Mutex                                        // held while a generation is started, replaced or drained
 	feed     func() (context.Context, context.CancelCauseFunc) // made by Run: what sources end with; guarded by changing

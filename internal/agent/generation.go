@@ -106,7 +106,7 @@ func (a *Agent) addSource(g *generation, p sourcePart, mapping *level.Mapping) e
 	var err error
 	s.Source, err = p.build(flow.Deps{
 		Name: p.name, Log: a.opts.Log.With("source", p.name), Ledger: c, Metrics: a.registry, State: sourceState{a.journal, p.name}, Batches: a.batches, Sync: a.journal.Sync, Hurry: a.journal.Archive().Hurry,
-		Handover: &a.handover, Once: a.opts.Once, Own: ownDirs(a.dataDir, g.cfg.parts.sinks), First: len(a.journal.Load("settled/"+p.name)) == 0,
+		Handover: &a.handover, Containers: &a.containers, Once: a.opts.Once, Own: ownDirs(a.dataDir, g.cfg.parts.sinks), First: len(a.journal.Load("settled/"+p.name)) == 0,
 	})
 	if err != nil {
 		return err

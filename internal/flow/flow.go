@@ -121,6 +121,8 @@ type Deps struct {
 	Batches *Pool
 	// Handover has what the source of this name left open when the configuration was loaded again.
 	Handover *Handover
+	// Containers knows at which addresses containers are.
+	Containers *Containers
 	// Once asks a source to read what exists to its end, from its beginning, and return.
 	Once bool
 	// Sync waits until what was written before is durable. It is for a source whose sender

@@ -46,6 +46,8 @@ type Source struct {
 	counts *counts
 
 	summaries summaries
+	proc      string // where the kernel tells of processes
+	times     times
 
 	listeners []*listener
 	relays    []*relay
@@ -68,7 +70,7 @@ func New(cfg Config, deps flow.Deps) (*Source, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Source{cfg: cfg, deps: deps, sets: sets{active: map[*target]bool{}}, problems: map[string]string{}}
+	s := &Source{cfg: cfg, proc: "/proc", deps: deps, sets: sets{active: map[*target]bool{}}, problems: map[string]string{}}
 	s.summaries.stats = newStats(cfg.Percentiles)
 	s.names = newNames(&s.cfg, deps.Metrics, deps.Name)
 	var err error
@@ -227,7 +229,9 @@ func (s *Source) problem(part string, err error, remedy string) {
 func (s *Source) expire(now time.Time) {
 	for _, l := range s.listeners {
 		for _, w := range l.workers {
-			s.names.release(w.expire(s.cfg.Expiry), now)
+			gone := w.expire(s.cfg.Expiry)
+			s.names.release(gone, now)
+			s.times.forget(gone)
 		}
 	}
 	if s.cfg.Expiry > 0 {

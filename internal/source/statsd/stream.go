@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -129,7 +128,7 @@ func wait(ctx context.Context, d time.Duration) bool {
 type stream struct {
 	worker   *worker
 	conn     net.Conn
-	from     netip.Addr
+	from     whence
 	buf      []byte    // what was read and is no whole line yet
 	begun    time.Time // when that began to come in; zero: it has not
 	read     bool      // something was
@@ -140,8 +139,15 @@ type stream struct {
 
 func newStream(w *worker, conn net.Conn) *stream {
 	s := (&stream{conn: conn}).on(w)
-	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		s.from = a.AddrPort().Addr().Unmap()
+	switch c := conn.(type) {
+	case *net.TCPConn:
+		if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+			s.from.addr = a.AddrPort().Addr().Unmap()
+		}
+	case *net.UnixConn:
+		if w.source.cfg.OriginLabel != "" {
+			s.from.pid = peerOf(c)
+		}
 	}
 	return s
 }
