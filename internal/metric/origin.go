@@ -23,16 +23,18 @@ func (f *Family) SetOrigin(name string) {
 	if name == "" {
 		return
 	}
-	f.reg.mu.Lock()
-	defer f.reg.mu.Unlock()
-	if f.reg.origins != nil && f.reg.origins[f] == "" && f.reg.families[f.desc.Name] == f {
-		f.reg.origins[f] = name
+	r := f.shape.reg
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.origins != nil && r.origins[f] == "" && !f.gone {
+		r.origins[f] = name
 	}
 }
 
 // Origin returns what SetOrigin was told; empty if nothing was, or nobody kept it.
 func (f *Family) Origin() string {
-	f.reg.mu.RLock()
-	defer f.reg.mu.RUnlock()
-	return f.reg.origins[f]
+	r := f.shape.reg
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.origins[f]
 }

@@ -50,7 +50,7 @@ type origin struct {
 
 // fit makes p a number of the family.
 func (o *origin) fit(p *point) {
-	p.id = o.family.Desc().Name + "\x00" + p.id
+	p.id = o.family.Name() + "\x00" + p.id
 	p.shard = o.shard
 	p.kind = 'c'
 	switch {
@@ -114,7 +114,7 @@ func (e *export) wantsStat(s *metric.Series) bool {
 
 // origin returns what a family is called, now that this is asked, or was when weir stopped.
 func (e *export) origin(family *metric.Family, parts []part) *origin {
-	name := family.Desc().Name
+	name := family.Name()
 	o := e.feed.origins[name]
 	if o == nil || o.family != family {
 		h := fnv.New32a()

@@ -57,7 +57,7 @@ func (o *own) gather() {
 	for _, f := range o.feeds {
 		for _, family := range f.Registry.Owned("statsd") {
 			for i := range o.counts {
-				if family.Desc().Name != o.counts[i].family {
+				if family.Name() != o.counts[i].family {
 					continue
 				}
 				family.Each(func(s *metric.Series) bool {
