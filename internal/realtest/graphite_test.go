@@ -108,14 +108,21 @@ func TestGraphiteAsEtsys(t *testing.T) {
 	for _, legacy := range []bool{true, false} {
 		t.Run(fmt.Sprintf("legacy %v", legacy), func(t *testing.T) {
 			t.Parallel()
-			graphiteAsEtsys(t, legacy)
+			for range 3 {
+				if graphiteAsEtsys(t, legacy) {
+					return
+				}
+			}
+			t.Error("the lines came in two windows, three times")
 		})
 	}
 }
 
 const graphiteWindow = 5 * time.Second
 
-func graphiteAsEtsys(t *testing.T, legacy bool) {
+// graphiteAsEtsys returns false where a busy machine let the lines come in two windows of a server: what a timer comes
+// to in each cannot be compared.
+func graphiteAsEtsys(t *testing.T, legacy bool) bool {
 	theirs, ours := listenCarbon(t), listenCarbon(t)
 	server := realtest.StartStatsDTo(t, theirs.address, graphiteWindow, fmt.Sprintf("graphite: {legacyNamespace: %v}, percentThreshold: [90, 99.5, -10]", legacy))
 	address := faulttest.FreeAddress(t)
@@ -156,6 +163,9 @@ sinks: {graphite: {address: 'tcp://%s', window: 5s, legacy_namespace: %v}}
 	faulttest.WaitFor(t, "statsd's second and third flush", func() bool { return flushes(theirs) >= 3 })
 	sent := flushes(ours)
 	faulttest.WaitFor(t, "weir to end the window, and to tell of the interval in it", func() bool { return flushes(ours) >= sent+3 })
+	if theirs.windows("stats.timers.a2.count") != 1 || ours.windows("stats.timers.a2.count") != 1 {
+		return false
+	}
 	if m, err := weir.Metrics(); err != nil || faulttest.Sum(m, `weir_component_dropped_total{machine="n",component="sink/graphite"`) != 0 {
 		t.Errorf("weir dropped some of it: %v", err)
 	}
@@ -180,6 +190,19 @@ sinks: {graphite: {address: 'tcp://%s', window: 5s, legacy_namespace: %v}}
 		t.Errorf("%d numbers were compared; no lines: %q", compared, ours.bad)
 	}
 	t.Logf("%d numbers", compared)
+	return true
+}
+
+// windows returns in how many windows a name was more than nothing.
+func (c *carbon) windows(name string) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, v := range c.lines[name] {
+		if v > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // hasSuffix tells whether c got a name that ends so, or with a counter's suffix behind it.

@@ -139,8 +139,11 @@ func (e *export) origin(family *metric.Family, parts []part) *origin {
 	return o
 }
 
-// namesOf returns the origins that a state has, by family.
+// namesOf returns the origins that a state has, by family; an Export, whose feed is nil, has none.
 func (f *feed) namesOf(shard int) [][2]string {
+	if f == nil {
+		return nil
+	}
 	var all [][2]string
 	for name, o := range f.origins {
 		if int(o.shard) == shard && o.text != "" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/weirlog/weir/internal/codec/packed"
@@ -50,19 +51,18 @@ func pointID(s *metric.Series, part part) string {
 	return string([]byte{'v', byte(part)}) + strings.Join(s.Values(), "\xff")
 }
 
-// appendState appends the state that a shard of e has; an Export has one.
-func (e *export) appendState(dst []byte, shard int) []byte {
-	var names [][2]string
-	points := e.order
-	if e.feed != nil {
-		names, points = e.feed.namesOf(shard), nil
-		for _, p := range e.order {
-			if int(p.shard) == shard && !p.part.isLevel() {
-				points = append(points, p)
-			}
+// shards returns the points of each state; an Export has one. What is a level is in none.
+func (e *export) shards() [][]*point {
+	if e.feed == nil {
+		return [][]*point{e.order}
+	}
+	all := make([][]*point, len(e.keys))
+	for _, p := range e.order {
+		if e.dirty[p.shard] && !p.part.isLevel() {
+			all[p.shard] = append(all[p.shard], p)
 		}
 	}
-	return appendState(dst, saved{start: e.start, stamp: e.stamp}, names, points)
+	return all
 }
 
 func appendState(dst []byte, head saved, names [][2]string, points []*point) []byte {
@@ -154,10 +154,14 @@ func (e *export) load(from State) (all saved, damaged bool) {
 
 // save stores the states of e that have changed.
 func (e *export) save(to State, buf []byte) []byte {
+	if !slices.Contains(e.dirty, true) {
+		return buf
+	}
+	points := e.shards()
 	for i, key := range e.keys {
 		if e.dirty[i] {
 			e.dirty[i] = false
-			buf = e.appendState(buf[:0], i)
+			buf = appendState(buf[:0], saved{start: e.start, stamp: e.stamp}, e.feed.namesOf(i), points[i])
 			to.Store(key, buf)
 		}
 	}
