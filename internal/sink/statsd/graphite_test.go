@@ -432,3 +432,39 @@ func FuzzGraphite(f *testing.F) {
 		}
 	})
 }
+
+// TestGraphiteMissedGauge: Graphite gets a gauge of every window, and one that it did not get in time is counted;
+// a StatsD server gets the newest value once it is back.
+func TestGraphiteMissedGauge(t *testing.T) {
+	for kind, want := range map[string]int{"graphite": 2, "feed": 0} {
+		inTime(t, func(t *testing.T, w *world, srv *server) {
+			stop := run(w.fed(srv, kind))
+			f := w.family(metric.Desc{Name: "level", Kind: metric.Gauge, Owner: statusDesc.Owner, Free: true, Durable: true})
+			f.SetOrigin("level|g")
+			w.reg.Apply([]record.Delta{{Series: f.Series().ID(), Cell: record.SetCell, Add: 5}})
+			srv.stop()
+			time.Sleep(28 * time.Second) // three windows end, of which the last can still be sent
+			w.reg.Apply([]record.Delta{{Series: f.Series().ID(), Cell: record.SetCell, Add: 6}})
+			srv.start()
+			time.Sleep(12 * time.Second)
+			stop()
+			var got []string
+			for _, piece := range srv.take() {
+				for line := range strings.Lines(piece) {
+					if strings.Contains(line, "level") {
+						got = append(got, strings.TrimSpace(line))
+					}
+				}
+			}
+			if w.missed() != float64(want) {
+				t.Errorf("%s: %v values are missed, want %d; sent %q", kind, w.missed(), want, got)
+			}
+			if kind == "feed" && !slices.Equal(got, []string{"level:6|g"}) && !slices.Equal(got, []string{"level:5|g", "level:6|g"}) {
+				t.Errorf("sent %q", got)
+			}
+			if kind == "graphite" && (len(got) != 2 || !strings.HasPrefix(got[0], "stats.gauges.level 5 ") || !strings.HasPrefix(got[1], "stats.gauges.level 6 ")) {
+				t.Errorf("sent %q", got)
+			}
+		})
+	}
+}
