@@ -92,7 +92,7 @@ func TestFields(t *testing.T) {
 	w.answers(t, `{"fields":[{"label":"msg","type":"string","cardinality":20,"parsers":["logfmt"]},{"label":"ts","type":"int","cardinality":20,"parsers":["logfmt"]},`+
 		`{"label":"detected_level","type":"string","cardinality":1,"parsers":null},{"label":"level","type":"string","cardinality":1,"parsers":["logfmt"]}],"limit":1000}`,
 		"detected_fields", within(`query={app="web"}`)...)
-	w.answers(t, `{"fields":[{"label":"dur","type":"duration","cardinality":5,"parsers":["json"]},{"label":"msg","type":"string","cardinality":5,"parsers":["json"]}],"limit":2}`,
+	w.answers(t, `{"fields":[{"label":"dur","type":"duration","cardinality":5,"parsers":["json"],"jsonPath":["dur"]},{"label":"msg","type":"string","cardinality":5,"parsers":["json"],"jsonPath":["msg"]}],"limit":2}`,
 		"detected_fields", within(`query={app="shop"}`, "line_limit=5", "limit=2")...)
 	w.answers(t, `{"fields":[],"limit":1000}`, "detected_fields", within(`query={app="none"}`)...)
 	w.answers(t, `{"values":["200","300","400"],"limit":1000}`, "detected_field/status/values", within(`query={app="shop"}`)...)
