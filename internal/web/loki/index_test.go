@@ -113,6 +113,13 @@ func TestProbes(t *testing.T) {
 		!strings.Contains(body, `"pattern_ingester_enabled":false`) {
 		t.Error(body)
 	}
+	for name, want := range map[string]string{"rules": `{"groups":[]}`, "alerts": `{"alerts":[]}`} {
+		rec := httptest.NewRecorder()
+		w.ServeHTTP(rec, httptest.NewRequest("GET", "/prometheus/api/v1/"+name+"?limit_alerts=16", nil))
+		if want = `{"status":"success","data":` + want + `,"errorType":"","error":""}`; rec.Code != http.StatusOK || rec.Body.String() != want {
+			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
+		}
+	}
 }
 
 // TestGrafana makes requests in the forms of Grafana's Loki data source and its Logs
