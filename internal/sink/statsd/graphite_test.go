@@ -468,3 +468,32 @@ func TestGraphiteMissedGauge(t *testing.T) {
 		})
 	}
 }
+
+// TestLevelThatIsNotSet: a gauge that was made, and is set with the next commit, is not sent as 0 before.
+func TestLevelThatIsNotSet(t *testing.T) {
+	for _, kind := range []string{"graphite", "feed"} {
+		inTime(t, func(t *testing.T, w *world, srv *server) {
+			stop := run(w.fed(srv, kind))
+			f := w.family(metric.Desc{Name: "level", Kind: metric.Gauge, Owner: statusDesc.Owner, Free: true, Durable: true})
+			f.SetOrigin("level|g")
+			take := func() (n int) {
+				for _, piece := range srv.take() {
+					n += strings.Count(piece, "level")
+				}
+				return n
+			}
+			time.Sleep(6500 * time.Millisecond)
+			zero, five := f.Series("is", "0"), f.Series("is", "5")
+			time.Sleep(time.Second) // :10 has passed
+			if n := take(); n != 0 {
+				t.Errorf("%s: %d lines of gauges that nobody has set", kind, n)
+			}
+			w.reg.Apply([]record.Delta{{Series: zero.ID(), Cell: record.SetCell}, {Series: five.ID(), Cell: record.SetCell, Add: 5}})
+			time.Sleep(10 * time.Second)
+			if n := take(); n != 2 {
+				t.Errorf("%s: %d lines of two gauges", kind, n)
+			}
+			stop()
+		})
+	}
+}

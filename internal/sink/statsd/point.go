@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/weirlog/weir/internal/metric"
 )
@@ -110,6 +111,16 @@ func matesOf(points []*point) (n float64) {
 		}
 	}
 	return n
+}
+
+// setTime is within which a gauge has the value for which it was made: the next commit sets it.
+const setTime = 5 * time.Second
+
+// unset tells whether a level has only been made so far, which is as 0. A source sets its numbers about
+// intervals when the first one ends, gauges with its next commit.
+func (p *point) unset() bool {
+	made := p.series.Created()
+	return p.now == 0 && p.series.Changed().Unix() == made.Unix() && (p.part != level || time.Since(made) < setTime)
 }
 
 // absent tells whether v is no number that could be sent.

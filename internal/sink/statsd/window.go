@@ -211,6 +211,8 @@ func (e *export) cutSum(p *point, partial bool) (missed float64) {
 // without one when it was set, since who reads it keeps it.
 func (e *export) cutLevel(p *point, partial bool) (missed float64) {
 	switch changed := p.series.Changed().Unix(); {
+	case p.unset():
+		return 0
 	case e.stamped:
 		if p.pending {
 			missed = 1
