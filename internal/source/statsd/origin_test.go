@@ -32,6 +32,7 @@ func TestOriginOfSender(t *testing.T) {
 		w.send(i, "hits:1|c\nsaid:1|c|c:other\n_e{1,1}:a|b\n")
 	}
 	w.lines(12)
+	w.until(func() bool { return len(w.records) >= 4 }) // they are written after the numbers
 	w.agrees()
 	w.has(`hits_total{container="`+byAddress+`"} 2`, `hits_total{container="`+byProcess+`"} 2`, `said_total{container="other"} 4`)
 	w.mu.Lock()
