@@ -462,17 +462,10 @@ func (l *commitLog) snapshot(j *Journal) (*change, error) {
 	for _, d := range l.unsynced {
 		i, ok := slices.BinarySearchFunc(c.series, d.Series, func(s metric.Durable, id uint32) int { return cmp.Compare(s.ID, id) })
 		if ok {
-			changeCell(c.series[i], d)
+			c.series[i].Change(d)
 		}
 	}
 	return c, nil
-}
-
-// changeCell makes the change d of s, unless s has no such cell.
-func changeCell(s metric.Durable, d record.Delta) {
-	if i, _ := d.Target(); uint64(i) < uint64(len(s.Cells)) {
-		s.Cells[i] = d.Change(s.Cells[i])
-	}
 }
 
 // note tells the ledger how the disk fares, and returns err.

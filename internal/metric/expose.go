@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Format is a text format of the numbers.
+// Format is one in which the numbers are shown.
 type Format uint8
 
 // The formats.
@@ -15,12 +15,18 @@ const (
 	Text Format = iota
 	// OpenMetrics is OpenMetrics 1.0.0.
 	OpenMetrics
+	// Proto is Prometheus' protobuf format, delimited: the one that has the buckets of native
+	// histograms.
+	Proto
 )
 
 // ContentType returns the format's media type.
 func (f Format) ContentType() string {
-	if f == OpenMetrics {
+	switch f {
+	case OpenMetrics:
 		return "application/openmetrics-text; version=1.0.0; charset=utf-8"
+	case Proto:
+		return protoMedia + "; proto=" + protoMessage + "; encoding=" + protoEncoding
 	}
 	return "text/plain; version=0.0.4; charset=utf-8"
 }
@@ -28,9 +34,17 @@ func (f Format) ContentType() string {
 // counterSuffix ends the names of counters; in OpenMetrics their families lack it.
 const counterSuffix = "_total"
 
-// AppendText collects, appends the whole registry in a format to dst and returns it. A
-// family without series is left out. Cells of durable series are those of one commit
-// throughout.
+// Append collects, appends the whole registry in a format to dst and returns it. A family
+// without series is left out. Cells of durable series are those of one commit throughout.
+func (r *Registry) Append(dst []byte, format Format) []byte {
+	if format == Proto {
+		return r.appendProto(dst)
+	}
+	return r.AppendText(dst, format)
+}
+
+// AppendText is Append for the text formats. They show of a native histogram how many values
+// there were and their sum.
 func (r *Registry) AppendText(dst []byte, format Format) []byte {
 	r.Collect()
 	r.mu.RLock()
@@ -80,9 +94,14 @@ func (s *Series) append(dst []byte, format Format) []byte {
 	if s.text != "" {
 		open = s.text[:len(s.text)-1]
 	}
-	count := 0.0
+	count, sparse := 0.0, s.native() != nil
+	if sparse {
+		count = s.Count()
+	}
 	for i, le := range s.family.buckets[format] {
-		count += s.Cell(i)
+		if !sparse {
+			count += s.Cell(i)
+		}
 		dst = append(append(append(dst, name...), "_bucket"...), open...)
 		if s.text != "" {
 			dst = append(dst, ',')
@@ -91,7 +110,7 @@ func (s *Series) append(dst []byte, format Format) []byte {
 		dst = append(AppendValue(dst, count), '\n')
 	}
 	dst = append(append(append(dst, name...), "_sum"...), s.text...)
-	dst = append(AppendValue(append(dst, ' '), s.Cell(len(s.cells)-1)), '\n')
+	dst = append(AppendValue(append(dst, ' '), s.Sum()), '\n')
 	dst = append(append(append(dst, name...), "_count"...), s.text...)
 	return append(AppendValue(append(dst, ' '), count), '\n')
 }

@@ -56,7 +56,8 @@ const maxDurableID = 1 << 24
 const OverflowLabel = "overflow"
 
 // Desc describes a family. Two calls that agree in name, kind, labels, buckets, owner and
-// durability get the same family; the help, bound and idle time of the first stay.
+// durability get the same family; the help and idle time of the first stay, the bounds are
+// those of the last.
 type Desc struct {
 	// Name is the full name on the wire, with its unit and, for a counter, "_total".
 	Name string
@@ -69,6 +70,8 @@ type Desc struct {
 	Free bool
 	// Buckets are a histogram's upper limits, ascending, without +Inf.
 	Buckets []float64
+	// Native makes a histogram a native one, which has no Buckets.
+	Native *Native
 	// Owner is the rule or component that the family belongs to. For a durable family
 	// it includes a digest of the rule: a changed rule starts new series.
 	Owner string
@@ -119,12 +122,15 @@ type Family struct {
 	series   map[string]*Series // by joined label values; guarded by reg.mu
 	sorted   []*Series          // in order of label values, kept for exposition
 	overflow *Series
-	max      atomic.Int64  // bound on series
-	overflew atomic.Uint64 // additions that went to the overflow series
+	max      atomic.Int64 // bound on series
+	// maxBuckets bounds a native histogram's buckets.
+	maxBuckets atomic.Int64
+	overflew   atomic.Uint64 // additions that went to the overflow series
 }
 
 // Series is one set of label values of a family, and its cells: one for a counter or a
 // gauge; for a histogram a count for each bucket (not cumulative), one for +Inf, and the sum.
+// Those of a native histogram are in native.go; ReadNative has what they come to.
 type Series struct {
 	family  *Family
 	id      uint32 // durable number; 0 when volatile
@@ -132,6 +138,7 @@ type Series struct {
 	values  []string
 	text    string          // all labels as the text formats have them, with braces; may be ""
 	cells   []atomic.Uint64 // float64 bits
+	extra   atomic.Pointer[extra]
 	created time.Time
 	changed atomic.Int64 // Unix seconds of the last change
 }
@@ -152,14 +159,14 @@ func (r *Registry) Family(d Desc) (*Family, error) {
 		if !f.desc.same(d) {
 			return nil, fmt.Errorf("metric %s is already defined by %s with labels %v", d.Name, f.desc.Owner, f.desc.Labels)
 		}
-		f.max.Store(int64(d.MaxSeries)) // a reload may have changed it
+		f.bound(d) // a reload may have changed it
 		return f, nil
 	}
 	if other := r.clashLocked(d); other != "" {
 		return nil, fmt.Errorf("metric %s: the histogram and %s would share a name on the wire", d.Name, other)
 	}
 	f := &Family{desc: d, reg: r, prefix: keyPrefix(d), series: map[string]*Series{}}
-	f.max.Store(int64(d.MaxSeries))
+	f.bound(d)
 	if d.Kind == Histogram {
 		f.buckets = bucketLabels(d.Buckets)
 	}
@@ -174,7 +181,7 @@ func (r *Registry) Family(d Desc) (*Family, error) {
 // same tells whether d and o describe one family.
 func (d Desc) same(o Desc) bool {
 	return d.Kind == o.Kind && d.Free == o.Free && d.Owner == o.Owner && d.Durable == o.Durable &&
-		slices.Equal(d.Labels, o.Labels) && slices.Equal(d.Buckets, o.Buckets)
+		slices.Equal(d.Labels, o.Labels) && slices.Equal(d.Buckets, o.Buckets) && d.Native.same(o.Native)
 }
 
 // check returns what the text formats cannot express about d.
@@ -196,6 +203,9 @@ func (d Desc) check(constant record.Labels) error {
 		case constant.Get(l) != "":
 			return fmt.Errorf("label name %q of %s is already a label of every series", l, d.Name)
 		}
+	}
+	if err := d.checkNative(); err != nil {
+		return err
 	}
 	for i, limit := range d.Buckets {
 		if d.Kind != Histogram || math.IsNaN(limit) || math.IsInf(limit, 0) || i > 0 && limit <= d.Buckets[i-1] {
@@ -391,6 +401,9 @@ func (f *Family) overflowLocked() *Series {
 func (f *Family) newSeriesLocked(values []string) *Series {
 	s := &Series{family: f, values: values, text: f.labelText(values), cells: make([]atomic.Uint64, f.cellCount()), created: time.Now()}
 	s.changed.Store(s.created.Unix())
+	if f.desc.Native != nil {
+		s.makeSparse()
+	}
 	if f.desc.Durable && f.reg.families[f.desc.Name] == f { // a forgotten family is not stored
 		s.id = uint32(len(f.reg.durable))
 		f.reg.durable = append(f.reg.durable, s)
@@ -413,7 +426,10 @@ func (s *Series) Labels() record.Labels {
 }
 
 func (f *Family) cellCount() int {
-	if f.desc.Kind == Histogram {
+	switch {
+	case f.desc.Native != nil:
+		return nativeBuckets
+	case f.desc.Kind == Histogram:
 		return len(f.desc.Buckets) + 2
 	}
 	return 1
@@ -444,6 +460,11 @@ func (s *Series) Set(v float64) {
 // Observe counts v in a volatile histogram: in the first bucket whose limit it does not
 // pass, and in the sum.
 func (s *Series) Observe(v float64) {
+	if n := s.native(); n != nil {
+		s.observeNative(n, v)
+		s.changed.Store(time.Now().Unix())
+		return
+	}
 	limits := s.family.desc.Buckets
 	i, _ := slices.BinarySearch(limits, v)
 	s.addCell(i, 1)
@@ -454,7 +475,7 @@ func (s *Series) Observe(v float64) {
 // Value returns the counter's or gauge's value; for a histogram the count of its first bucket.
 func (s *Series) Value() float64 { return s.Cell(0) }
 
-// Cells returns how many cells s has.
+// Cells returns how many cells s has, buckets of a native histogram left out.
 func (s *Series) Cells() int { return len(s.cells) }
 
 // Cell returns the value of one cell.

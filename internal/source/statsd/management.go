@@ -170,7 +170,7 @@ func (c *console) values(typ wire.Type) string {
 					if behind := s.key[s.head:]; behind != "" {
 						name += "#" + behind
 					}
-					found[name] = count(s.target.series)
+					found[name] = s.target.series.Count()
 				}
 			}
 			w.mu.Unlock()
@@ -186,18 +186,6 @@ func (c *console) values(typ wire.Type) string {
 		b.Write(metric.AppendValue(nil, found[name]))
 	}
 	return b.String() + "\n}\n" + end
-}
-
-// count returns the value of a series, or how many a histogram has seen.
-func count(s *metric.Series) float64 {
-	if s.Cells() == 1 {
-		return s.Value()
-	}
-	sum := 0.0
-	for i := range s.Cells() - 1 {
-		sum += s.Cell(i)
-	}
-	return sum
 }
 
 // remove retires the series of names, which may end in .* for all that begin so.
