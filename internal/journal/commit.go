@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -38,7 +39,9 @@ type commitLog struct {
 	// unsynced are the deltas that were taken from pending and are not in the registry, in
 	// the order in which recovery would add them: in another one the rounding of sums, and
 	// so what is shown, could differ from what comes back.
-	unsynced  []record.Delta
+	unsynced []record.Delta
+	// exemplars are those that the registry has not got yet.
+	exemplars map[cell]metric.Exemplar
 	written   bool            // something was written since the last sync
 	marked    bool            // a mark was written since the last commit
 	series    map[uint32]bool // those that the current file defines
@@ -57,6 +60,7 @@ type commitLog struct {
 // open recovers j's state and begins a new generation.
 func (l *commitLog) open(j *Journal) error {
 	l.series = map[uint32]bool{}
+	l.exemplars = map[cell]metric.Exemplar{}
 	l.described = map[*archive.Stream]bool{}
 	best, err := l.recover(j)
 	if err != nil {
@@ -418,6 +422,10 @@ func (l *commitLog) raise(j *Journal) {
 	if len(l.unsynced) > 0 {
 		j.opts.Registry.Apply(l.unsynced)
 		l.unsynced = l.unsynced[:0]
+	}
+	if len(l.exemplars) > 0 {
+		j.opts.Registry.Exemplify(maps.Values(l.exemplars))
+		clear(l.exemplars)
 	}
 	l.archive.Show()
 	l.archive.Tidy()

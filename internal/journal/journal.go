@@ -29,6 +29,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -98,16 +99,18 @@ type Journal struct {
 	nextNum uint32
 	dirty   []*input
 	deltas  sums
-	states  map[string][]byte
-	changed map[string]bool // states to write
-	unshown []*input        // written and not synced
-	streams map[*archive.Stream]*pending
-	texts   []*pending    // those with text
-	waiting int           // bytes of text in texts
-	spares  []kept.Text   // memory for texts to come
-	spare   int           // how much of it
-	taken   chan struct{} // closed and replaced when texts are taken
-	closed  bool
+	// exemplars are the latest of each cell.
+	exemplars map[cell]metric.Exemplar
+	states    map[string][]byte
+	changed   map[string]bool // states to write
+	unshown   []*input        // written and not synced
+	streams   map[*archive.Stream]*pending
+	texts     []*pending    // those with text
+	waiting   int           // bytes of text in texts
+	spares    []kept.Text   // memory for texts to come
+	spare     int           // how much of it
+	taken     chan struct{} // closed and replaced when texts are taken
+	closed    bool
 
 	commit commitLog // used by one goroutine at a time: Open, then Run, then Close
 }
@@ -147,7 +150,7 @@ func Open(o Options) (*Journal, error) {
 		opts: o, lock: lock, wake: make(chan chan error), crowded: make(chan struct{}, 1),
 		streams: map[*archive.Stream]*pending{}, taken: make(chan struct{}),
 		ended: make(chan struct{}), inputs: map[string]*input{}, nextNum: 1,
-		deltas: sums{}, states: map[string][]byte{}, changed: map[string]bool{},
+		deltas: sums{}, exemplars: map[cell]metric.Exemplar{}, states: map[string][]byte{}, changed: map[string]bool{},
 	}
 	if err := j.commit.open(j); err != nil {
 		return nil, errors.Join(disk.Explain(err), j.commit.close(), lock.Close())
@@ -279,6 +282,11 @@ func (w *Writer) accept(b *record.Batch, t writtenText) error {
 	j.markLocked(w.input)
 	for _, d := range b.Deltas {
 		j.deltas.add(d)
+	}
+	for _, e := range b.Exemplars {
+		j.exemplars[cell{e.Series, e.Cell}] = metric.Exemplar{
+			Series: e.Series, Cell: e.Cell, Value: e.Value, Time: e.Time / int64(time.Millisecond), Labels: string(b.Bytes(e.Labels)),
+		}
 	}
 	switch {
 	case t.keep:
@@ -414,6 +422,8 @@ func (j *Journal) takeLocked(c *change) {
 	j.takeTextsLocked(c)
 	c.deltas = j.deltas.appendTo(c.deltas)
 	clear(j.deltas)
+	maps.Copy(j.commit.exemplars, j.exemplars)
+	clear(j.exemplars)
 	for key := range j.changed {
 		c.states = append(c.states, stateDef{key, c.keep(j.states[key])})
 	}

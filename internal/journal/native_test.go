@@ -68,3 +68,50 @@ func TestNativeComesBack(t *testing.T) {
 		t.Errorf("%v values", s.Count())
 	}
 }
+
+// TestExemplarsFollowTheCommit: an exemplar is shown once the commit of what it stands for is
+// synced, the latest of each cell, and is gone after a crash.
+func TestExemplarsFollowTheCommit(t *testing.T) {
+	var fs disk.Faulty
+	w := open(t, &fs)
+	s := w.lines.Series("a")
+	write := func(id string, ms int64) {
+		t.Helper()
+		b := &record.Batch{Deltas: []record.Delta{{Series: s.ID(), Add: 1}}}
+		labels := b.Append([]byte("trace_id" + record.LabelEnd + id + record.LabelEnd))
+		b.Exemplars = append(b.Exemplars, record.Exemplar{Series: s.ID(), Value: 1, Time: ms * 1e6, Labels: labels})
+		if err := w.journal.Input(inputOf("a")).Write(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		clear(b.Arena) // the batch is used again
+	}
+	shown := func() string {
+		all := ""
+		for _, e := range w.lines.Series("a").Exemplars() {
+			for name, value := range e.AllLabels() {
+				all += fmt.Sprint(name, "=", value, "@", e.Time)
+			}
+		}
+		return all
+	}
+	write("one", 1)
+	w.write()
+	write("two", 2)
+	fs.FailWith(func(op string) error {
+		if op == "sync" {
+			return fmt.Errorf("the disk fails")
+		}
+		return nil
+	})
+	if err := w.sync(); err == nil || shown() != "" {
+		t.Errorf("before the sync: %v, %q", err, shown())
+	}
+	fs.FailWith(nil)
+	if err := w.sync(); err != nil || shown() != "trace_id=two@2" || s.Value() != 2 {
+		t.Errorf("%v, %q, %v", err, shown(), s.Value())
+	}
+	fs.Crash(func(int, int) int { return 0 })
+	if w = open(t, &fs); shown() != "" || w.lines.Series("a").Value() != 2 {
+		t.Errorf("after a crash: %q", shown())
+	}
+}

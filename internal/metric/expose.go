@@ -87,8 +87,11 @@ func (f *Family) appendHead(dst []byte, format Format) []byte {
 func (s *Series) append(dst []byte, format Format) []byte {
 	name := s.family.desc.Name
 	if s.family.desc.Kind != Histogram {
-		dst = append(append(dst, name...), s.text...)
-		return append(AppendValue(append(dst, ' '), s.Cell(0)), '\n')
+		dst = AppendValue(append(append(append(dst, name...), s.text...), ' '), s.Cell(0))
+		if s.family.desc.Kind == Counter && !s.family.untyped {
+			dst = s.appendExemplar(dst, 0, format)
+		}
+		return append(dst, '\n')
 	}
 	open := "{" // of the labels before le
 	if s.text != "" {
@@ -107,7 +110,7 @@ func (s *Series) append(dst []byte, format Format) []byte {
 			dst = append(dst, ',')
 		}
 		dst = append(append(dst, le...), "} "...)
-		dst = append(AppendValue(dst, count), '\n')
+		dst = append(s.appendExemplar(AppendValue(dst, count), i, format), '\n')
 	}
 	dst = append(append(append(dst, name...), "_sum"...), s.text...)
 	dst = append(AppendValue(append(dst, ' '), s.Sum()), '\n')

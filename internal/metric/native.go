@@ -365,5 +365,6 @@ func (s *Series) widest(cell uint32) uint32 {
 
 // extra is what few series have.
 type extra struct {
-	sparse *sparse // of a native histogram
+	sparse    *sparse    // of a native histogram
+	exemplars []Exemplar // guarded by Registry.mu
 }

@@ -74,6 +74,7 @@ func (s *Series) appendProto(dst []byte, scratch *native.Histogram) []byte {
 	case Counter:
 		dst, value = protobuf.Open(dst, metricCounter)
 		dst = protobuf.AppendFloat(dst, valueValue, s.Value())
+		dst = s.appendProtoExemplar(dst, counterExemplar, 0)
 		dst = s.appendCreated(dst, counterCreated)
 	default:
 		dst, value = protobuf.Open(dst, metricHistogram)
@@ -140,8 +141,9 @@ func (s *Series) appendProtoNative(dst []byte, h *native.Histogram) []byte {
 	dst = protobuf.AppendFloat(dst, histogramSum, h.Sum)
 	dst, at := protobuf.Open(dst, histogramBucket)
 	dst = appendProtoCount(dst, bucketCount, bucketCountFloat, h.Count)
-	dst = protobuf.Close(protobuf.AppendFloat(dst, bucketBound, math.Inf(1)), at)
-	return native.Append(dst, native.Exposition, h)
+	dst = s.appendProtoExemplar(protobuf.AppendFloat(dst, bucketBound, math.Inf(1)), bucketExemplar, 0) // older readers look here
+	dst = native.Append(protobuf.Close(dst, at), native.Exposition, h)
+	return s.appendProtoExemplars(dst)
 }
 
 func (s *Series) appendProtoBuckets(dst []byte) []byte {
@@ -158,7 +160,8 @@ func (s *Series) appendProtoBuckets(dst []byte) []byte {
 		var at int
 		dst, at = protobuf.Open(dst, histogramBucket)
 		dst = appendProtoCount(dst, bucketCount, bucketCountFloat, count)
-		dst = protobuf.Close(protobuf.AppendFloat(dst, bucketBound, limit), at)
+		dst = s.appendProtoExemplar(protobuf.AppendFloat(dst, bucketBound, limit), bucketExemplar, i)
+		dst = protobuf.Close(dst, at)
 	}
 	return dst
 }

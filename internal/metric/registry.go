@@ -95,7 +95,9 @@ type Registry struct {
 	durable  []*Series          // by durable number; nil where one was dropped
 	restored map[string]*Series // durable series that no family has claimed yet
 	gone     uint64             // durable series that were forgotten
-	hooks    []func()           // append-only, see OnCollect
+	// exemplified is how many exemplars there were.
+	exemplified uint64
+	hooks       []func() // append-only, see OnCollect
 }
 
 // New returns an empty registry whose series all carry the constant labels.

@@ -25,8 +25,9 @@ type feed struct {
 	shot   []seen    // the series of this round
 	values []float64 // of their samples
 	// natives are the native histograms of this round.
-	natives []native.Histogram
-	failed  bool // the last round was not written, so what the database knows is in doubt
+	natives   []native.Histogram
+	exemplars []shotExemplar
+	failed    bool // the last round was not written, so what the database knows is in doubt
 }
 
 // seen is a series of the registry, and where its values begin, or its native histogram is.
@@ -42,6 +43,8 @@ type tracked struct {
 	labels []labels.Labels
 	refs   []storage.SeriesRef
 	round  uint64 // in which it was last seen
+	// exemplified is the number of the newest exemplar that was added.
+	exemplified uint64
 }
 
 // errClock keeps samples of the past out: the database has newer ones already.
@@ -102,9 +105,10 @@ func (d *DB) shut() {
 // shoot copies the numbers out of the registry, which must not wait for a disk.
 func (d *DB) shoot() {
 	f := &d.feed
-	f.shot, f.values, f.natives = f.shot[:0], f.values[:0], f.natives[:0]
+	f.shot, f.values, f.natives, f.exemplars = f.shot[:0], f.values[:0], f.natives[:0], f.exemplars[:0]
 	d.o.Registry.Collect()
 	d.o.Registry.Each(func(family *metric.Family, s *metric.Series) bool {
+		f.shootExemplars(s)
 		if f.shootNative(s) {
 			return true
 		}
@@ -139,6 +143,9 @@ func (d *DB) write(ctx context.Context, ts int64) error {
 	fresh, dropped, err := d.append(app, ts)
 	if err == nil {
 		err = d.end(app, ts, fresh)
+	}
+	if err == nil {
+		d.appendExemplars(app, ts)
 	}
 	if err != nil {
 		return errors.Join(err, app.Rollback())

@@ -241,3 +241,113 @@ func (w *world) ends(t *testing.T, prefix string) string {
 	_, samples, _ := strings.Cut(all[0], "}")
 	return samples
 }
+
+// TestExemplars come into the history with the round after their commit, each once, and are
+// there after a kill. Who reads round by round gets them with that round, however old they are.
+func TestExemplars(t *testing.T) {
+	dir := t.TempDir()
+	w := newWorld(t, dir)
+	w.db.o.Exemplars, w.db.arrivals.most = 100, 100
+	w.open()
+	add := func(s *metric.Series, cell uint32, seconds int) {
+		e := metric.Exemplar{Series: s.ID(), Cell: cell, Value: 2, Time: start.Add(time.Duration(seconds) * time.Second).UnixMilli(), Labels: fmt.Sprintf("trace_id\xfft%d\xff", seconds)}
+		w.reg.Exemplify(slices.Values([]metric.Exemplar{e}))
+	}
+	hits := w.family(metric.Desc{Name: "hits_total", Durable: true}).Series()
+	size := w.family(metric.Desc{Name: "size", Kind: metric.Histogram, Buckets: []float64{1, 5}, Durable: true}).Series()
+	f := w.family(metric.Desc{Name: "fine", Kind: metric.Histogram, Native: metric.NativeFactor(1.1), Durable: true})
+	fine, n := f.Series(), f.Desc().Native
+	add(hits, 0, 1)
+	add(size, 1, 2)
+	add(fine, n.CellOf(3), 7)
+	add(fine, n.CellOf(30), 3)
+	w.take(15)
+	w.take(30)
+	add(hits, 0, 16)
+	add(hits, 0, 40)
+	add(size, 2, 17)
+	w.take(45)
+	add(size, 1, 1) // older than the one before of its bucket
+	w.take(60)
+	want := []string{
+		`{__name__="fine", machine="web-1"} t3 t7`,
+		`{__name__="hits_total", machine="web-1"} t1 t40`,
+		`{__name__="size_bucket", le="+Inf", machine="web-1"} t17`,
+		`{__name__="size_bucket", le="5.0", machine="web-1"} t2`,
+	}
+	check := func(db *DB) {
+		t.Helper()
+		q, err := db.ExemplarQuerier(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := q.Select(math.MinInt64, math.MaxInt64, []*labels.Matcher{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range found {
+			line := r.SeriesLabels.String()
+			for _, e := range r.Exemplars {
+				line += " " + e.Labels.Get("trace_id")
+			}
+			got = append(got, line)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q\nwant %q", got, want)
+		}
+	}
+	check(w.db)
+	if w.health.dropped["exemplar"] != 1 {
+		t.Errorf("%v", w.health.dropped)
+	}
+	brought := func(db *DB, from, until int) (all []string) {
+		t.Helper()
+		ms := func(seconds int) int64 { return start.Add(time.Duration(seconds) * time.Second).UnixMilli() }
+		if err := db.Read(t.Context(), ms(from), ms(until), func(s *Series) {
+			for _, e := range s.Exemplars {
+				all = append(all, s.Name()+" "+e.Labels[0].Value)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	if got := brought(w.db, 16, 45); !slices.Equal(got, []string{"hits_total t40", "size_bucket t17"}) {
+		t.Errorf("%q", got)
+	}
+	if got := brought(w.db, 0, 15); len(got) != 4 {
+		t.Errorf("%q", got)
+	}
+	killed := newWorld(t, killed(t, dir))
+	killed.db.o.Exemplars, killed.db.arrivals.most = 100, 100
+	killed.open()
+	check(killed.db)
+	if got := brought(killed.db, 16, 45); !slices.Equal(got, []string{"hits_total t40", "size_bucket t17"}) {
+		t.Errorf("after a kill %q", got)
+	}
+	if _, err := (&DB{}).ExemplarQuerier(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestArrivals keeps the latest.
+func TestArrivals(t *testing.T) {
+	a := arrivals{most: 3}
+	set := labels.FromStrings("a", "b")
+	for i := range int64(8) {
+		a.add(arrival{at: i, series: set, exemplar: exemplar.Exemplar{Ts: i}})
+	}
+	got := a.between(0, 100)[set.Hash()]
+	if len(got) != 3 || got[0].Time != 5 || got[2].Time != 7 {
+		t.Errorf("%+v", got)
+	}
+	if got := a.between(6, 6)[set.Hash()]; len(got) != 1 || got[0].Time != 6 {
+		t.Errorf("%+v", got)
+	}
+	a = arrivals{}
+	a.add(arrival{})
+	if a.between(0, 1) != nil {
+		t.Error("kept without room")
+	}
+}

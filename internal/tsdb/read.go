@@ -35,6 +35,8 @@ type Series struct {
 	Labels     []Label // sorted by name
 	Samples    []Sample
 	Histograms []Histogram
+	// Exemplars came with the rounds of these samples; they may be older.
+	Exemplars []Exemplar
 	// Created is when a counter of the present registry began, in Unix milliseconds; else 0.
 	Created int64
 }
@@ -93,6 +95,7 @@ func (d *DB) Read(ctx context.Context, from, until int64, visit func(*Series)) e
 		return err
 	}
 	defer q.Close()
+	exemplars := d.arrivals.between(from, until)
 	var s Series
 	var it chunkenc.Iterator
 	set := q.Select(ctx, true, nil, labels.MustNewMatcher(labels.MatchEqual, "", "")) // all there are
@@ -111,7 +114,10 @@ func (d *DB) Read(ctx context.Context, from, until int64, visit func(*Series)) e
 		}
 		s.Labels = s.Labels[:0]
 		at.Labels().Range(func(l labels.Label) { s.Labels = append(s.Labels, Label(l)) })
-		s.Created = d.begun.of(at.Labels())
+		s.Created, s.Exemplars = d.begun.of(at.Labels()), nil
+		if len(exemplars) > 0 {
+			s.Exemplars = exemplars[at.Labels().Hash()]
+		}
 		visit(&s)
 	}
 	if err := set.Err(); err != nil {

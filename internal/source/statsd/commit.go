@@ -153,6 +153,13 @@ func (s *slot) take(dst []record.Delta) []record.Delta {
 		return dst
 	}
 	id := s.target.series.ID()
+	if s.native != nil {
+		dst = s.native.AppendTo(dst, s.target.series)
+		desc := s.target.series.Family().Desc()
+		dst = append(dst, record.Delta{Series: id, Cell: desc.SumCell(), Add: s.sum * s.scale})
+		s.sum = 0
+		return dst
+	}
 	if s.set {
 		s.set = false
 		dst = append(dst, record.Delta{Series: id, Cell: record.SetCell, Add: s.level})

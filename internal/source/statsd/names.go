@@ -26,8 +26,9 @@ type target struct {
 
 // timer is what a histogram's target has.
 type timer struct {
-	limits  []float64 // buckets
-	summary *summary  // where percentiles are asked for
+	limits  []float64      // buckets
+	native  *metric.Native // nil: those are
+	summary *summary       // where percentiles are asked for
 }
 
 // names gives lines the series that they are counted in.
@@ -88,12 +89,40 @@ func (n *names) fits(d metric.Desc) bool {
 	if d.Owner == n.timers && len(n.stats) == 0 {
 		return false
 	}
-	if d.Kind != metric.Histogram || slices.Equal(d.Buckets, n.cfg.Buckets) {
+	if d.Kind != metric.Histogram || sameBuckets(d, n.buckets(nil)) {
 		return true
 	}
-	return slices.ContainsFunc(n.rules, func(r rule) bool {
-		return slices.Equal(d.Buckets, slices.Concat(r.Buckets, r.HistogramOptions.Buckets))
-	})
+	return slices.ContainsFunc(n.rules, func(r rule) bool { return sameBuckets(d, n.buckets(r.Mapping)) })
+}
+
+// sameBuckets tells whether two histograms have the same buckets.
+func sameBuckets(a, b metric.Desc) bool {
+	if a.Native == nil || b.Native == nil {
+		return a.Native == b.Native && slices.Equal(a.Buckets, b.Buckets)
+	}
+	return a.Native.Schema == b.Native.Schema
+}
+
+// buckets returns what buckets a histogram has that a mapping is about: its own, or those of
+// the source.
+func (n *names) buckets(m *Mapping) (d metric.Desc) {
+	if m != nil {
+		if o := &m.HistogramOptions; o.NativeHistogramBucketFactor != 0 {
+			d.Native = metric.NativeFactor(o.NativeHistogramBucketFactor)
+			d.Native.MaxBuckets = o.NativeHistogramMaxBuckets
+			return d
+		}
+		if d.Buckets = slices.Concat(m.Buckets, m.HistogramOptions.Buckets); len(d.Buckets) > 0 {
+			return d
+		}
+	}
+	if own := n.cfg.Native; own != nil {
+		d.Native = metric.NativeFactor(own.Factor)
+		d.Native.MaxBuckets = own.MaxBuckets
+		return d
+	}
+	d.Buckets = n.cfg.Buckets
+	return d
 }
 
 // restoredSets returns the targets of sets that were there before the start: what was counted
@@ -148,7 +177,7 @@ func (n *names) target(p *wire.Parser) (t *target, scale float64, f fate) {
 		n.targets[s] = t
 	}
 	if t.users++; t.users == 1 && x.desc.Kind == metric.Histogram { // no worker reads it yet
-		t.timer = &timer{limits: x.desc.Buckets}
+		t.timer = &timer{limits: x.desc.Buckets, native: x.desc.Native}
 		if len(n.stats) > 0 && !s.IsOverflow() {
 			t.timer.summary = n.summary(x, p.Tags)
 		}
@@ -167,7 +196,8 @@ func (n *names) wants(p *wire.Parser) (x wanted, f fate) {
 	if len(raw) == 0 {
 		return x, noName
 	}
-	natural, help, buckets := true, "", n.cfg.Buckets
+	natural, help := true, ""
+	var mapping *Mapping
 	x.scale = 1
 	if r, groups := find(n.rules, p.Name, p.Type); r != nil {
 		if r.Action == "drop" {
@@ -176,16 +206,13 @@ func (n *names) wants(p *wire.Parser) (x wanted, f fate) {
 		if name = r.expand(r.Name, p.Name, groups); name == "" {
 			return x, noName
 		}
-		natural, help, x.honor = r.natural, r.Help, r.HonorLabels
+		natural, help, x.honor, mapping = r.natural, r.Help, r.HonorLabels, r.Mapping
 		x.labels = map[string]string{}
 		for label, value := range r.Labels {
 			x.labels[label] = r.expand(value, p.Name, groups)
 		}
 		if r.Scale != 0 {
 			x.scale = r.Scale
-		}
-		if own := slices.Concat(r.Buckets, r.HistogramOptions.Buckets); len(own) > 0 {
-			buckets = own
 		}
 		raw = []byte(name)
 	}
@@ -201,7 +228,8 @@ func (n *names) wants(p *wire.Parser) (x wanted, f fate) {
 	x.base = metricName(raw)
 	x.desc = n.desc(x.base, p.Type, natural)
 	if x.desc.Kind == metric.Histogram {
-		x.desc.Buckets = buckets
+		has := n.buckets(mapping)
+		x.desc.Buckets, x.desc.Native = has.Buckets, has.Native
 	}
 	if x.desc.Help = help; help == "" {
 		x.desc.Help = "StatsD " + p.Type.String() + " " + strings.ToValidUTF8(string(raw), "\uFFFD") + "."

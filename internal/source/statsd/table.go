@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	wire "github.com/weirlog/weir/internal/codec/statsd"
+	"github.com/weirlog/weir/internal/metric"
 )
 
 // table finds what the values of a series are added up in, by the bytes that stand for the
@@ -26,12 +27,13 @@ type place struct{ hash, slot uint32 }
 type slot struct {
 	key     string // name as it stands in the line, then the tags behind the metric
 	target  *target
-	cells   []float64 // of a histogram: what its series gets
-	scale   float64   // of values, to the unit of the series
-	sum     float64   // of a counter, or what is added to a gauge
-	level   float64   // what a gauge is set to, before sum
-	head    uint32    // bytes of key that are the name
-	used    uint32    // tick of the last value
+	cells   []float64     // of a histogram: what its series gets
+	native  *metric.Tally // of a native histogram, whose sum is sum
+	scale   float64       // of values, to the unit of the series
+	sum     float64       // of a counter, or what is added to a gauge
+	level   float64       // what a gauge is set to, before sum
+	head    uint32        // bytes of key that are the name
+	used    uint32        // tick of the last value
 	typ     wire.Type
 	fate    fate // what becomes of its lines
 	touched bool

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	wire "github.com/weirlog/weir/internal/codec/statsd"
+	"github.com/weirlog/weir/internal/metric"
 )
 
 // fate is what became of a line: counted, bad for one of the codec's reasons, or dropped.
@@ -249,7 +250,11 @@ func (w *worker) admit(head, behind []byte) int {
 	s := &w.table.slots[n]
 	s.target, s.scale, s.fate = w.source.names.target(&w.parser)
 	if t := s.target; t != nil && t.timer != nil {
-		s.cells = make([]float64, len(t.timer.limits)+2)
+		if t.timer.native != nil {
+			s.native = new(metric.Tally)
+		} else {
+			s.cells = make([]float64, len(t.timer.limits)+2)
+		}
 	}
 	return n
 }
@@ -281,6 +286,11 @@ func (s *slot) value(w *worker) fate {
 // client's unit until it is taken: most sums are exact there.
 func (s *slot) observe(v, times float64) {
 	limits, scaled := s.target.timer.limits, v*s.scale
+	if s.native != nil {
+		s.native.Add(s.target.timer.native.CellOf(scaled), times)
+		s.sum += v * times
+		return
+	}
 	i := 0
 	for i < len(limits) && scaled > limits[i] {
 		i++
