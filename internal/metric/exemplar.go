@@ -86,7 +86,8 @@ func (s *Series) exemplify(e Exemplar) {
 	}
 }
 
-// exemplifyNative keeps the latest in the order of their times. Buckets may have become wider
+// exemplifyNative keeps the latest in the order of their times, at the same time of their values,
+// in which databases take them. Buckets may have become wider
 // since the cells of the others were said.
 func (s *Series) exemplifyNative(x *extra, e Exemplar) {
 	bucket := s.widest(e.Cell)
@@ -95,7 +96,7 @@ func (s *Series) exemplifyNative(x *extra, e Exemplar) {
 		x.exemplars = slices.Delete(x.exemplars, 0, 1)
 	}
 	i, _ := slices.BinarySearchFunc(x.exemplars, e, func(a, b Exemplar) int {
-		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Number, b.Number))
+		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Value, b.Value))
 	})
 	x.exemplars = slices.Insert(x.exemplars, i, e)
 }
