@@ -161,19 +161,21 @@ func (a *arrivals) between(from, until int64) map[uint64][]Exemplar {
 
 // recall makes what the database has of before a start arrivals of the exemplars' own times.
 // The caller has the database open.
-func (d *DB) recall(ctx context.Context) error {
+func (d *DB) recall(ctx context.Context) {
 	if d.arrivals.most == 0 || len(d.arrivals.all) > 0 {
-		return nil
+		return
 	}
 	q, err := d.db.ExemplarQuerier(ctx)
-	if err != nil {
-		return err
+	var found []exemplar.QueryResult
+	if err == nil {
+		found, err = q.Select(math.MinInt64, math.MaxInt64, []*labels.Matcher{})
 	}
-	found, err := q.Select(math.MinInt64, math.MaxInt64, []*labels.Matcher{})
+	if err != nil {
+		d.o.Log.Warn("read the exemplars of before the start", "error", err)
+	}
 	for _, r := range found {
 		for _, e := range r.Exemplars {
 			d.arrivals.add(arrival{at: e.Ts, series: r.SeriesLabels, exemplar: e})
 		}
 	}
-	return err
 }

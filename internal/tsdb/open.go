@@ -73,8 +73,9 @@ func (d *DB) open(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.db = db
-	d.rounds.set(d.written())
-	return d.recall(ctx)
+	d.rounds.resume(d.written())
+	d.recall(ctx)
+	return nil
 }
 
 // openAll opens all there is, without blocks that cannot be.

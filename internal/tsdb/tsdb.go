@@ -101,7 +101,7 @@ func New(o Options) (*DB, error) {
 	if o.Interval == 0 {
 		o.Interval = DefaultInterval
 	}
-	d := &DB{o: o, now: time.Now, settled: clockSettled, doubts: make(chan error, 1), rounds: rounds{newest: noRound, changed: make(chan struct{})}, begun: begun{at: map[uint64]int64{}}}
+	d := &DB{o: o, now: time.Now, settled: clockSettled, doubts: make(chan error, 1), rounds: rounds{newest: noRound, resumed: noRound, changed: make(chan struct{})}, begun: begun{at: map[uint64]int64{}}}
 	d.arrivals.most = o.Exemplars
 	d.feed.known = map[*metric.Series]*tracked{}
 	var err error
