@@ -65,56 +65,52 @@ func (r *Registry) Exemplify(all iter.Seq[Exemplar]) {
 
 // exemplify keeps e. The registry is locked.
 func (s *Series) exemplify(e Exemplar) {
-	x := s.extra.Load()
-	if x == nil {
-		x = new(extra)
-		s.extra.Store(x)
-	}
-	if x.sparse != nil {
-		s.exemplifyNative(x, e)
-		return
-	}
-	buckets := uint32(max(len(s.cells)-1, 1)) // the sum has none
-	if e.Cell >= buckets {
-		return
-	}
-	i, found := slices.BinarySearchFunc(x.exemplars, e.Cell, func(e Exemplar, cell uint32) int { return cmp.Compare(e.Cell, cell) })
-	if found {
-		x.exemplars[i] = e
+	r := s.family.shape.reg
+	all := slices.Clone(r.exemplars[s])
+	if s.native() != nil {
+		all = s.exemplifyNative(all, e)
 	} else {
-		x.exemplars = slices.Insert(x.exemplars, i, e)
+		buckets := uint32(max(s.Cells()-1, 1)) // the sum has none
+		if e.Cell >= buckets {
+			return
+		}
+		i, found := slices.BinarySearchFunc(all, e.Cell, func(e Exemplar, cell uint32) int { return cmp.Compare(e.Cell, cell) })
+		if found {
+			all[i] = e
+		} else {
+			all = slices.Insert(all, i, e)
+		}
 	}
+	if r.exemplars == nil {
+		r.exemplars = map[*Series][]Exemplar{}
+	}
+	r.exemplars[s] = all
 }
 
 // exemplifyNative keeps the latest in the order of their times, at the same time of their values,
-// in which databases take them. Buckets may have become wider
-// since the cells of the others were said.
-func (s *Series) exemplifyNative(x *extra, e Exemplar) {
+// in which databases take them. Buckets may have become wider since the cells of the others were
+// said.
+func (s *Series) exemplifyNative(all []Exemplar, e Exemplar) []Exemplar {
 	bucket := s.widest(e.Cell)
-	x.exemplars = slices.DeleteFunc(x.exemplars, func(o Exemplar) bool { return s.widest(o.Cell) == bucket })
-	if len(x.exemplars) == maxNativeExemplars {
-		x.exemplars = slices.Delete(x.exemplars, 0, 1)
+	all = slices.DeleteFunc(all, func(o Exemplar) bool { return s.widest(o.Cell) == bucket })
+	if len(all) == maxNativeExemplars {
+		all = slices.Delete(all, 0, 1)
 	}
-	i, _ := slices.BinarySearchFunc(x.exemplars, e, func(a, b Exemplar) int {
+	i, _ := slices.BinarySearchFunc(all, e, func(a, b Exemplar) int {
 		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Value, b.Value))
 	})
-	x.exemplars = slices.Insert(x.exemplars, i, e)
+	return slices.Insert(all, i, e)
 }
 
 // Exemplars returns the exemplars of s: of a native histogram in the order of their times, else
-// of their cells. They belong to the registry, and may be read in a visit of Each alone.
-func (s *Series) Exemplars() []Exemplar {
-	if x := s.extra.Load(); x != nil {
-		return x.exemplars
-	}
-	return nil
-}
+// of their cells. It is for a visit of Each; what it returns stays as it is.
+func (s *Series) Exemplars() []Exemplar { return s.family.shape.reg.exemplars[s] }
 
 // exemplarOf returns the exemplar of a bucket or counter, nil if there is none; of a native
 // histogram the latest.
-func (s *Series) exemplarOf(cell int) *Exemplar {
-	all := s.Exemplars()
-	if len(all) > 0 && s.native() != nil {
+func (t *shown) exemplarOf(cell int) *Exemplar {
+	all := t.exemplars
+	if len(all) > 0 && t.native != nil {
 		return &all[len(all)-1]
 	}
 	for i := range all {
@@ -126,11 +122,11 @@ func (s *Series) exemplarOf(cell int) *Exemplar {
 }
 
 // appendExemplar appends what OpenMetrics has of an exemplar behind a value.
-func (s *Series) appendExemplar(dst []byte, cell int, format Format) []byte {
+func (t *shown) appendExemplar(dst []byte, cell int, format Format) []byte {
 	if format != OpenMetrics {
 		return dst
 	}
-	e := s.exemplarOf(cell)
+	e := t.exemplarOf(cell)
 	if e == nil {
 		return dst
 	}
@@ -150,8 +146,8 @@ func (s *Series) appendExemplar(dst []byte, cell int, format Format) []byte {
 }
 
 // appendProtoExemplar appends the exemplar of a bucket or counter, if there is one.
-func (s *Series) appendProtoExemplar(dst []byte, field uint32, cell int) []byte {
-	if e := s.exemplarOf(cell); e != nil {
+func (t *shown) appendProtoExemplar(dst []byte, field uint32, cell int) []byte {
+	if e := t.exemplarOf(cell); e != nil {
 		dst = e.appendProto(dst, field)
 	}
 	return dst
@@ -167,10 +163,9 @@ func (e *Exemplar) appendProto(dst []byte, field uint32) []byte {
 }
 
 // appendProtoExemplars appends those of a native histogram.
-func (s *Series) appendProtoExemplars(dst []byte) []byte {
-	all := s.Exemplars()
-	for i := range all {
-		dst = all[i].appendProto(dst, histogramExemplar)
+func (t *shown) appendProtoExemplars(dst []byte) []byte {
+	for i := range t.exemplars {
+		dst = t.exemplars[i].appendProto(dst, histogramExemplar)
 	}
 	return dst
 }

@@ -34,7 +34,7 @@ func TestExemplars(t *testing.T) {
 		example(hits, 0, 1, 1500), example(hits, 0, 1, 2001), example(size, 1, 1.5, 3000), example(size, 3, 9, 1), example(size, 77, 9, 1),
 		example(fine, n.CellOf(3), 3, 4000), example(plain, 0, 1, 1), {Series: 99}, {Series: 0},
 	}))
-	body := string(r.Append(nil, OpenMetrics))
+	body := string(r.AppendText(nil, OpenMetrics))
 	for _, want := range []string{
 		`hits_total 2 # {trace_id="t2001",span_id="\"s\""} 1 2.001` + "\n",
 		`size_bucket{le="2.0"} 1 # {trace_id="t3000",span_id="\"s\""} 1.5 3.000` + "\n",
@@ -45,7 +45,7 @@ func TestExemplars(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, body)
 		}
 	}
-	if strings.Contains(string(r.Append(nil, Text)), "#  {") || strings.Contains(string(r.Append(nil, Text)), "trace_id") {
+	if strings.Contains(string(r.AppendText(nil, Text)), "#  {") || strings.Contains(string(r.AppendText(nil, Text)), "trace_id") {
 		t.Error("the text format has exemplars")
 	}
 	fine.Family().Retire(fine)

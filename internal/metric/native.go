@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/weirlog/weir/internal/codec/native"
 	"github.com/weirlog/weir/internal/record"
@@ -41,8 +40,30 @@ func (n *Native) same(o *Native) bool {
 	return n.Schema == o.Schema
 }
 
+// fill sets the bounds that d leaves to defaults.
+func (d *Desc) fill() {
+	if d.MaxSeries == 0 {
+		d.MaxSeries = DefaultMaxSeries
+	}
+	if d.Native != nil {
+		d.Native = &Native{Schema: d.Native.Schema, MaxBuckets: cmp.Or(d.Native.MaxBuckets, DefaultMaxBuckets)}
+	}
+}
+
+// setMaxBuckets sets the bound that d says for all native histograms of a shape.
+func (s *shape) setMaxBuckets(d *Desc) {
+	if d.Native != nil {
+		s.maxBuckets.Store(int64(d.Native.MaxBuckets))
+	}
+}
+
+// sameBound tells whether both have the same bound, or none.
+func (n *Native) sameBound(o *Native) bool {
+	return n == nil || o == nil || n.MaxBuckets == o.MaxBuckets
+}
+
 // checkNative returns what a histogram cannot be.
-func (d Desc) checkNative() error {
+func (d *Desc) checkNative() error {
 	switch {
 	case d.Native == nil:
 		return nil
@@ -52,14 +73,6 @@ func (d Desc) checkNative() error {
 		return fmt.Errorf("%s: a native histogram has a schema from %d to %d", d.Name, native.MinSchema, native.MaxSchema)
 	}
 	return nil
-}
-
-// bound sets the bounds that d says.
-func (f *Family) bound(d Desc) {
-	f.max.Store(int64(d.MaxSeries))
-	if d.Native != nil {
-		f.maxBuckets.Store(int64(cmp.Or(d.Native.MaxBuckets, DefaultMaxBuckets)))
-	}
 }
 
 // The cells of a native histogram. Those of buckets have numbers from nativeBuckets on, which
@@ -130,10 +143,10 @@ type side struct {
 
 // native returns the buckets of a native histogram; nil: s is none.
 func (s *Series) native() *sparse {
-	if e := s.extra.Load(); e != nil {
-		return e.sparse
+	if s.detail == nil {
+		return nil
 	}
-	return nil
+	return s.detail.sparse
 }
 
 // changeNative makes the change d of a native histogram, and tells whether it has such a cell.
@@ -146,7 +159,7 @@ func (s *Series) changeNative(n *sparse, d record.Delta) bool {
 func (s *Series) changeNativeLocked(n *sparse, d record.Delta) bool {
 	cell, _ := d.Target()
 	if cell < nativeBuckets {
-		c := &s.cells[cell]
+		c := s.cell(int(cell))
 		c.Store(math.Float64bits(d.Change(math.Float64frombits(c.Load()))))
 		return true
 	}
@@ -176,13 +189,13 @@ func (s *Series) halved() uint8 { return uint8(s.Cell(nativeHalved)) }
 
 // widenLocked makes the buckets of s wider until there are no more than there may be.
 func (s *Series) widenLocked(n *sparse) {
-	halved, most := s.halved(), int(s.family.maxBuckets.Load())
-	for len(n.sides[0].index)+len(n.sides[1].index) > most && int(s.family.desc.Native.Schema)-int(halved) > native.MinSchema {
+	halved, most := s.halved(), int(s.family.shape.maxBuckets.Load())
+	for len(n.sides[0].index)+len(n.sides[1].index) > most && int(s.family.shape.desc.Native.Schema)-int(halved) > native.MinSchema {
 		halved++
 		n.sides[0].widen()
 		n.sides[1].widen()
 	}
-	s.cells[nativeHalved].Store(math.Float64bits(float64(halved)))
+	s.cell(nativeHalved).Store(math.Float64bits(float64(halved)))
 }
 
 // widen puts buckets together that are one when all are twice as wide.
@@ -204,7 +217,7 @@ func (b *side) widen() {
 func (s *Series) observeNative(n *sparse, v float64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s.changeNativeLocked(n, record.Delta{Cell: s.family.desc.Native.CellOf(v), Add: 1})
+	s.changeNativeLocked(n, record.Delta{Cell: s.family.shape.desc.Native.CellOf(v), Add: 1})
 	s.changeNativeLocked(n, record.Delta{Cell: nativeSum, Add: v})
 }
 
@@ -218,7 +231,7 @@ func (s *Series) ReadNative(h *native.Histogram) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	h.Reset()
-	h.Schema, h.Threshold = int32(s.family.desc.Native.Schema)-int32(s.halved()), native.ZeroThreshold
+	h.Schema, h.Threshold = int32(s.family.shape.desc.Native.Schema)-int32(s.halved()), native.ZeroThreshold
 	h.Zero, h.Sum = s.Cell(nativeZero), s.Cell(nativeSum)
 	h.Count = s.countNativeLocked(n)
 	n.sides[0].read(&h.Positive)
@@ -251,29 +264,36 @@ func (s *Series) Count() float64 {
 		defer n.mu.Unlock()
 		return s.countNativeLocked(n)
 	}
-	if len(s.cells) == 1 {
+	if s.Cells() == 1 {
 		return s.Value()
 	}
 	count := 0.0
-	for i := range len(s.cells) - 1 {
+	for i := range s.Cells() - 1 {
 		count += s.Cell(i)
 	}
 	return count
 }
 
 // Sum returns the sum of what a histogram has seen; of another series its value.
-func (s *Series) Sum() float64 { return s.Cell(len(s.cells) - 1) }
+func (s *Series) Sum() float64 { return s.Cell(s.Cells() - 1) }
 
-// storedNative returns the cells of s as Durable has them.
-func (s *Series) storedNative(n *sparse) []float64 {
+// AppendCells appends the cells of s as Durable has them.
+func (s *Series) AppendCells(dst []float64) []float64 {
+	n := s.native()
+	if n == nil {
+		for i := range s.Cells() {
+			dst = append(dst, s.Cell(i))
+		}
+		return dst
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	type pair struct {
 		cell  uint32
 		value float64
 	}
-	var pairs []pair
-	for cell := range uint32(nativeBuckets) {
+	pairs := []pair{{nativeZero, s.Cell(nativeZero)}} // there is always one
+	for cell := uint32(1); cell < nativeBuckets; cell++ {
 		if v := s.Cell(int(cell)); v != 0 {
 			pairs = append(pairs, pair{cell, v})
 		}
@@ -284,46 +304,42 @@ func (s *Series) storedNative(n *sparse) []float64 {
 		}
 	}
 	slices.SortFunc(pairs, func(a, b pair) int { return int(a.cell) - int(b.cell) })
-	cells := make([]float64, 0, 2*len(pairs))
 	for _, p := range pairs {
-		cells = append(cells, float64(p.cell), p.value)
+		dst = append(dst, float64(p.cell), p.value)
 	}
-	return cells
+	return dst
 }
 
-// errPairs means that the cells of a stored native histogram are not what storedNative makes.
+// errPairs means that the cells of a stored native histogram are not what AppendCells makes.
 var errPairs = errors.New("its cells are no pairs of a number and a value")
 
-// makeSparse gives s the cells of a native histogram.
-func (s *Series) makeSparse() *sparse {
-	e := &extra{sparse: new(sparse)}
-	s.cells = make([]atomic.Uint64, nativeBuckets)
-	s.extra.Store(e)
-	return e.sparse
-}
-
-// adoptNative turns the pairs that s was restored with into the cells of a native histogram.
-func (s *Series) adoptNative(f *Family) error {
-	pairs := s.cells
-	if len(pairs)%2 != 0 {
-		return errPairs
-	}
-	n := s.makeSparse()
-	s.family = f // which knows how many buckets there may be; whoever fails drops s
-	for i := 0; i < len(pairs); i += 2 {
-		cell, value := math.Float64frombits(pairs[i].Load()), math.Float64frombits(pairs[i+1].Load())
+// checkPairs returns whether the cells that old was restored with are those of a native
+// histogram of f.
+func (f *Family) checkPairs(old *Series) error {
+	most := float64(f.shape.desc.Native.Schema) - native.MinSchema
+	for i := 0; i < old.Cells(); i += 2 {
+		if i+1 == old.Cells() {
+			return errPairs
+		}
+		cell, value := old.Cell(i), old.Cell(i+1)
 		if !(cell >= 0 && cell < record.SetCell && cell == math.Trunc(cell)) {
 			return errPairs
 		}
-		most := float64(f.desc.Native.Schema) - native.MinSchema
 		if cell == nativeHalved && !(value >= 0 && value <= most && value == math.Trunc(value)) {
 			return errPairs
 		}
-		if !s.changeNative(n, record.Delta{Cell: uint32(cell), Add: value}) {
+		if _, _, ok := cellBucket(uint32(cell)); cell >= nativeBuckets && !ok {
 			return errPairs
 		}
 	}
 	return nil
+}
+
+// takePairs adds the cells that old was restored with to s.
+func (s *Series) takePairs(n *sparse, old *Series) {
+	for i := 0; i < old.Cells(); i += 2 {
+		s.changeNative(n, record.Delta{Cell: uint32(old.Cell(i)), Add: old.Cell(i + 1)})
+	}
 }
 
 // Tally adds up what a native histogram gets between two commits. The zero value is ready and
@@ -361,10 +377,4 @@ func (s *Series) widest(cell uint32) uint32 {
 	}
 	index, negative, _ := cellBucket(cell)
 	return bucketCell(native.Last(native.Halve(index, halved), halved), negative)
-}
-
-// extra is what few series have.
-type extra struct {
-	sparse    *sparse    // of a native histogram
-	exemplars []Exemplar // guarded by Registry.mu
 }

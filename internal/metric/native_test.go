@@ -229,7 +229,7 @@ func TestNativeRestored(t *testing.T) {
 // TestNativeDamaged refuses stored cells that nothing has made.
 func TestNativeDamaged(t *testing.T) {
 	d := Desc{Native: &Native{Schema: 3}, Durable: true}
-	key := keyPrefix(Desc{Name: "rt_seconds", Kind: Histogram, Native: d.Native}) + "\xff"
+	key := "rt_seconds" + keyTail(&Desc{Kind: Histogram, Native: d.Native}) + separator
 	for _, cells := range [][]float64{{1}, {-1, 1}, {0.5, 1}, {math.NaN(), 1}, {2, 8}, {2, 0.5}, {2, -1}, {1 << 40, 1}, {float64(bucketCell(maxNativeIndex, false)), 1}} {
 		r := New()
 		f := nativeFamily(t, r, d)
@@ -254,10 +254,10 @@ func TestNativeText(t *testing.T) {
 		`rt_seconds_bucket{machine="m",path="/a",le="+Inf"} 2` + "\n" +
 		`rt_seconds_sum{machine="m",path="/a"} 2.5` + "\n" +
 		`rt_seconds_count{machine="m",path="/a"} 2` + "\n"
-	if got := string(r.Append(nil, Text)); got != want {
+	if got := string(r.AppendText(nil, Text)); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
-	if got := string(r.Append(nil, OpenMetrics)); got != want+"# EOF\n" {
+	if got := string(r.AppendText(nil, OpenMetrics)); got != want+"# EOF\n" {
 		t.Errorf("%s", got)
 	}
 }
@@ -282,9 +282,9 @@ func TestProtoAllocates(t *testing.T) {
 			fine.Series(path).Observe(float64(k))
 		}
 	}
-	body := r.Append(nil, Proto)
+	body := r.AppendText(nil, Proto)
 	most := 10.0 // for the memory of one histogram, which is used again
-	if n := testing.AllocsPerRun(5, func() { body = r.Append(body[:0], Proto) }); n > most {
+	if n := testing.AllocsPerRun(5, func() { body = r.AppendText(body[:0], Proto) }); n > most {
 		t.Errorf("%v allocations for %d series", n, 900)
 	}
 }

@@ -2,6 +2,7 @@ package metric
 
 import (
 	"math"
+	"strings"
 
 	"github.com/weirlog/weir/internal/codec/native"
 	"github.com/weirlog/weir/internal/codec/protobuf"
@@ -34,75 +35,76 @@ const (
 // protoType returns the kind as the format numbers it.
 func (k Kind) protoType() uint64 { return [...]uint64{protoCounter, protoGauge, protoHistogram}[k] }
 
-// appendProto is Append for the protobuf format. Names are those of the text format: a
-// counter's family has its suffix.
-func (r *Registry) appendProto(dst []byte) []byte {
-	r.Collect()
-	var scratch native.Histogram
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for _, f := range r.order {
-		if len(f.sorted) == 0 && f.overflow == nil {
-			continue
+// appendProto appends the next family in the protobuf format. Names are those of the text
+// format: a counter's has its suffix.
+func (t *shot) appendProto(dst []byte) []byte {
+	f := t.series[t.next].family
+	dst, at := protobuf.Begin(dst)
+	dst = protobuf.AppendText(dst, familyName, f.Name())
+	d := &f.shape.desc
+	if subject := f.Subject(); d.Help != "" || subject != "" {
+		var help int
+		dst, help = protobuf.Open(dst, familyHelp)
+		dst = append(dst, d.Help...)
+		if subject != "" {
+			dst = append(append(append(dst, ' '), subject...), '.')
 		}
-		var at int
-		dst, at = protobuf.Begin(dst)
-		dst = protobuf.AppendText(dst, familyName, f.desc.Name)
-		if f.desc.Help != "" {
-			dst = protobuf.AppendText(dst, familyHelp, f.desc.Help)
-		}
-		dst = protobuf.AppendNumber(dst, familyType, f.desc.Kind.protoType())
-		for _, s := range f.sorted {
-			dst = s.appendProto(dst, &scratch)
-		}
-		if f.overflow != nil {
-			dst = f.overflow.appendProto(dst, &scratch)
-		}
-		dst = protobuf.Close(dst, at)
+		dst = protobuf.Close(dst, help)
 	}
-	return dst
+	dst = protobuf.AppendNumber(dst, familyType, d.Kind.protoType())
+	for t.next < len(t.series) && t.series[t.next].family == f {
+		s := t.take()
+		dst = s.appendProto(dst)
+	}
+	return protobuf.Close(dst, at)
 }
 
-func (s *Series) appendProto(dst []byte, scratch *native.Histogram) []byte {
+func (t *shown) appendProto(dst []byte) []byte {
 	dst, at := protobuf.Open(dst, familyMetric)
-	dst = s.appendProtoLabels(dst)
+	dst = t.series.appendProtoLabels(dst)
 	var value int
-	switch s.family.desc.Kind {
+	switch t.series.family.shape.desc.Kind {
 	case Gauge:
 		dst, value = protobuf.Open(dst, metricGauge)
-		dst = protobuf.AppendFloat(dst, valueValue, s.Value())
+		dst = protobuf.AppendFloat(dst, valueValue, t.cells[0])
 	case Counter:
 		dst, value = protobuf.Open(dst, metricCounter)
-		dst = protobuf.AppendFloat(dst, valueValue, s.Value())
-		dst = s.appendProtoExemplar(dst, counterExemplar, 0)
-		dst = s.appendCreated(dst, counterCreated)
+		dst = protobuf.AppendFloat(dst, valueValue, t.cells[0])
+		dst = t.appendProtoExemplar(dst, counterExemplar, 0)
+		dst = t.series.appendCreated(dst, counterCreated)
 	default:
 		dst, value = protobuf.Open(dst, metricHistogram)
-		if s.ReadNative(scratch) {
-			dst = s.appendProtoNative(dst, scratch)
+		if t.native != nil {
+			dst = t.appendProtoNative(dst)
 		} else {
-			dst = s.appendProtoBuckets(dst)
+			dst = t.appendProtoBuckets(dst)
 		}
-		dst = s.appendCreated(dst, histogramCreated)
+		dst = t.series.appendCreated(dst, histogramCreated)
 	}
 	return protobuf.Close(protobuf.Close(dst, value), at)
 }
 
 // appendProtoLabels leaves out empty labels, which are absent ones.
 func (s *Series) appendProtoLabels(dst []byte) []byte {
-	for _, l := range s.family.reg.constant {
+	d, joined := &s.family.shape.desc, s.key()
+	for _, l := range s.family.shape.reg.constant {
 		dst = appendProtoLabel(dst, metricLabel, l.Name, l.Value)
 	}
-	for i, v := range s.values {
-		switch {
-		case !s.family.desc.Free:
-			dst = appendProtoLabel(dst, metricLabel, s.family.desc.Labels[i], v)
-		case i%2 == 1:
-			dst = appendProtoLabel(dst, metricLabel, s.values[i-1], v)
-		}
-	}
-	if s.IsOverflow() {
+	var name, value string
+	switch {
+	case joined == overflowKey:
 		dst = appendProtoLabel(dst, metricLabel, OverflowLabel, "true")
+	case d.Free:
+		for joined != "" {
+			name, joined, _ = strings.Cut(joined, separator)
+			value, joined, _ = strings.Cut(joined, separator)
+			dst = appendProtoLabel(dst, metricLabel, name, value)
+		}
+	default:
+		for _, name = range d.Labels {
+			value, joined, _ = strings.Cut(joined, separator)
+			dst = appendProtoLabel(dst, metricLabel, name, value)
+		}
 	}
 	return dst
 }
@@ -117,7 +119,7 @@ func appendProtoLabel(dst []byte, field uint32, name, value string) []byte {
 
 // appendCreated appends when counting began.
 func (s *Series) appendCreated(dst []byte, field uint32) []byte {
-	return appendProtoTime(dst, field, s.created.UnixMilli())
+	return appendProtoTime(dst, field, s.Created().UnixMilli())
 }
 
 // appendProtoTime appends a google.protobuf.Timestamp of Unix milliseconds.
@@ -133,7 +135,8 @@ func appendProtoTime(dst []byte, field uint32, ms int64) []byte {
 
 // appendProtoNative appends a native histogram, and beside its buckets one that has
 // everything, as the text formats have it.
-func (s *Series) appendProtoNative(dst []byte, h *native.Histogram) []byte {
+func (t *shown) appendProtoNative(dst []byte) []byte {
+	h := t.native
 	dst = appendProtoCount(dst, histogramCount, histogramCountFloat, h.Count)
 	if !h.Whole() { // then the buckets are floats as well
 		dst = protobuf.AppendFloat(dst, histogramCountFloat, h.Count)
@@ -141,18 +144,22 @@ func (s *Series) appendProtoNative(dst []byte, h *native.Histogram) []byte {
 	dst = protobuf.AppendFloat(dst, histogramSum, h.Sum)
 	dst, at := protobuf.Open(dst, histogramBucket)
 	dst = appendProtoCount(dst, bucketCount, bucketCountFloat, h.Count)
-	dst = s.appendProtoExemplar(protobuf.AppendFloat(dst, bucketBound, math.Inf(1)), bucketExemplar, 0) // older readers look here
+	dst = t.appendProtoExemplar(protobuf.AppendFloat(dst, bucketBound, math.Inf(1)), bucketExemplar, 0) // older readers look here
 	dst = native.Append(protobuf.Close(dst, at), native.Exposition, h)
-	return s.appendProtoExemplars(dst)
+	return t.appendProtoExemplars(dst)
 }
 
-func (s *Series) appendProtoBuckets(dst []byte) []byte {
-	dst = appendProtoCount(dst, histogramCount, histogramCountFloat, s.Count())
-	dst = protobuf.AppendFloat(dst, histogramSum, s.Sum())
-	limits := s.family.desc.Buckets
+func (t *shown) appendProtoBuckets(dst []byte) []byte {
+	total := 0.0
+	for _, n := range t.cells[:len(t.cells)-1] {
+		total += n
+	}
+	dst = appendProtoCount(dst, histogramCount, histogramCountFloat, total)
+	dst = protobuf.AppendFloat(dst, histogramSum, t.cells[len(t.cells)-1])
+	limits := t.series.family.shape.desc.Buckets
 	count := 0.0
 	for i := range len(limits) + 1 {
-		count += s.Cell(i)
+		count += t.cells[i]
 		limit := math.Inf(1)
 		if i < len(limits) {
 			limit = limits[i]
@@ -160,7 +167,7 @@ func (s *Series) appendProtoBuckets(dst []byte) []byte {
 		var at int
 		dst, at = protobuf.Open(dst, histogramBucket)
 		dst = appendProtoCount(dst, bucketCount, bucketCountFloat, count)
-		dst = s.appendProtoExemplar(protobuf.AppendFloat(dst, bucketBound, limit), bucketExemplar, i)
+		dst = t.appendProtoExemplar(protobuf.AppendFloat(dst, bucketBound, limit), bucketExemplar, i)
 		dst = protobuf.Close(dst, at)
 	}
 	return dst

@@ -95,7 +95,7 @@ type scraped struct {
 
 func scrape(t *testing.T, r *metric.Registry, f metric.Format) scraped {
 	t.Helper()
-	p, err := textparse.New(r.Append(nil, f), f.ContentType(), labels.NewSymbolTable(), textparse.ParserOptions{})
+	p, err := textparse.New(r.AppendText(nil, f), f.ContentType(), labels.NewSymbolTable(), textparse.ParserOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func (h *handler) scrape(w http.ResponseWriter, r *http.Request) error {
 		body = new([]byte)
 	}
 	format := metric.Negotiate(strings.Join(r.Header.Values("Accept"), ","))
-	*body = h.Metrics.Append((*body)[:0], format)
+	*body = h.Metrics.AppendText((*body)[:0], format)
 	w.Header().Set("Vary", "Accept, Accept-Encoding")
 	err := h.send(w, r, format.ContentType(), *body)
 	if cap(*body) <= maxPooledBody {

@@ -76,8 +76,8 @@ func (c Config) Validate() error {
 
 // Metrics is where the numbers are.
 type Metrics interface {
-	// Append appends all of them to dst.
-	Append(dst []byte, format metric.Format) []byte
+	// AppendText appends all of them to dst.
+	AppendText(dst []byte, format metric.Format) []byte
 }
 
 // Status is where the rest is.
