@@ -73,13 +73,19 @@ func traced(t *testing.T, path string, from, n int) (sum float64) {
 // Prometheus that scrapes it and one that takes remote write all have the same count, sum,
 // quantiles and exemplars.
 func TestNativeOverKills(t *testing.T) {
+	for name, newest := range map[string]bool{"v1": false, "v2": true} {
+		t.Run(name, func(t *testing.T) { nativeOverKills(t, name, newest) })
+	}
+}
+
+func nativeOverKills(t *testing.T, protocol string, newest bool) {
 	const features = "native-histograms,exemplar-storage"
 	address := freePort(t)
-	receiver := realtest.StartPrometheus(t, realtest.PrometheusConfig{Address: address, Receive: true, Features: features})
+	receiver := realtest.StartPrometheus(t, realtest.PrometheusConfig{Address: address, Receive: true, Features: features, Newest: newest})
 	path := filepath.Join(t.TempDir(), "app.log")
 	w := faulttest.Start(t, faulttest.Options{Config: fmt.Sprintf(`history: {interval: 1s}
 sources: {app: {type: file, paths: [%q], start: beginning, format: docker}}
-sinks: {central: {type: remote_write, url: "http://%s/api/v1/write", send_exemplars: true, start: beginning}}
+sinks: {central: {type: remote_write, url: "http://%s/api/v1/write", protocol: %s, send_exemplars: true, start: beginning}}
 rules:
   - match: '{source="app"}'
     parse: {json: {}}
@@ -87,7 +93,7 @@ rules:
       - {name: rt, histogram: rt, unit: seconds, native: {}, exemplar: [trace_id]}
       - {name: classic, histogram: rt, unit: seconds, buckets: [0.25, 0.5], exemplar: [trace_id]}
       - {name: hits, exemplar: [trace_id]}
-`, path, address)})
+`, path, address, protocol)})
 	scraper := realtest.StartPrometheus(t, realtest.PrometheusConfig{Scrape: w.Address(), Features: features})
 	ours := "http://" + w.Address()
 	sum, bases := 0.0, []string{ours, scraper.URL, receiver.URL}
