@@ -311,13 +311,13 @@ func (a *Agent) forgetChanged(old, next Config) {
 	shapes := map[string]string{}
 	for _, r := range next.Rules {
 		for _, c := range r.Count {
-			shapes[c.MetricName()] = fmt.Sprint(c.Buckets)
+			shapes[c.MetricName()] = c.Shape()
 		}
 	}
 	for _, r := range old.Rules {
 		for _, c := range r.Count {
 			name := c.MetricName()
-			if owners[name] != was[name] || shapes[name] != fmt.Sprint(c.Buckets) {
+			if owners[name] != was[name] || shapes[name] != c.Shape() {
 				a.registry.Forget(name)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/weirlog/weir/internal/faulttest"
@@ -157,4 +158,40 @@ rules:
 	if problems := dropped(t, ours); problems != "" {
 		t.Error(problems)
 	}
+}
+
+// TestNativeReload: another factor begins the histogram anew, another bound of buckets does not.
+func TestNativeReload(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	config := func(native string) string {
+		return fmt.Sprintf(`history: none
+sources: {app: {type: file, paths: [%q], start: beginning, format: docker}}
+rules:
+  - match: '{source="app"}'
+    parse: {json: {}}
+    count: [{name: rt, histogram: rt, unit: seconds, native: %s}]
+`, path, native)
+	}
+	w := faulttest.Start(t, faulttest.Options{Config: config("{}")})
+	counted := func(n float64) {
+		t.Helper()
+		faulttest.WaitFor(t, fmt.Sprintf("a count of %v", n), func() bool {
+			all, err := w.Metrics()
+			return err == nil && faulttest.Sum(all, "rt_seconds_count") == n
+		})
+	}
+	traced(t, path, 0, 100)
+	counted(100)
+	w.SetConfig(config("{max_buckets: 20}"))
+	w.Signal(syscall.SIGHUP)
+	traced(t, path, 100, 100)
+	counted(200)
+	w.SetConfig(config("{factor: 2}"))
+	w.Signal(syscall.SIGHUP)
+	counted(0)
+	traced(t, path, 200, 30)
+	counted(30)
+	w.Kill()
+	w.Again()
+	counted(30)
 }

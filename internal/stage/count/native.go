@@ -2,6 +2,7 @@ package count
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/metric"
@@ -54,4 +55,12 @@ func (n *Native) problem(c *Config) error {
 		return errors.New("its buckets come by themselves; leave out either buckets or native")
 	}
 	return nil
+}
+
+// Shape returns which buckets a histogram has: where that is another, its series are others.
+func (c Config) Shape() string {
+	if n := c.Native.desc(); n != nil {
+		return fmt.Sprint("native ", n.Schema)
+	}
+	return fmt.Sprint(c.Buckets)
 }
