@@ -46,6 +46,8 @@ type shot struct {
 	untyped []*Family // those that are, in order
 	// natives are the native histograms among the series, exemplified those with exemplars.
 	natives     []native.Histogram
+	counts      []float64 // of their buckets
+	spans       []native.Span
 	exemplified []exemplified
 
 	// Where the text has come to.
@@ -72,8 +74,8 @@ type shown struct {
 // maxSpareShot is for how many series a shot's memory is kept for the next exposition.
 const maxSpareShot = 16 << 10
 
-// maxSpareNatives is the same for native histograms.
-const maxSpareNatives = 1 << 10
+// maxSpareCounts is for how many buckets of native histograms it is kept.
+const maxSpareCounts = 128 << 10
 
 // shoot collects and returns what there is, until it is given to free.
 func (r *Registry) shoot() *shot {
@@ -116,10 +118,8 @@ func (t *shot) add(s *Series) {
 
 // addMore adds what few series have.
 func (t *shot) addMore(s *Series) {
-	if s.native() != nil {
-		n := len(t.natives)
-		t.natives = slices.Grow(t.natives, 1)[:n+1] // with the memory that it had
-		s.ReadNative(&t.natives[n])
+	if n := s.native(); n != nil {
+		t.addNative(s, n)
 	}
 	if r := s.family.shape.reg; len(r.exemplars) > 0 {
 		if all := r.exemplars[s]; len(all) > 0 {
@@ -130,13 +130,17 @@ func (t *shot) addMore(s *Series) {
 
 // free gives t back, without what would keep series from being freed.
 func (r *Registry) free(t *shot) {
-	if cap(t.values) > maxSpareShot || cap(t.natives) > maxSpareNatives {
+	if cap(t.values) > maxSpareShot || cap(t.counts) > maxSpareCounts {
 		return
 	}
 	clear(t.series)
 	clear(t.untyped)
 	clear(t.exemplified)
-	*t = shot{series: t.series[:0], values: t.values[:0], untyped: t.untyped[:0], natives: t.natives[:0], exemplified: t.exemplified[:0]}
+	clear(t.natives) // they may have memory of before there was more
+	*t = shot{
+		series: t.series[:0], values: t.values[:0], untyped: t.untyped[:0],
+		natives: t.natives[:0], counts: t.counts[:0], spans: t.spans[:0], exemplified: t.exemplified[:0],
+	}
 	r.spare.Store(t)
 }
 

@@ -231,12 +231,35 @@ func (s *Series) ReadNative(h *native.Histogram) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	h.Reset()
+	s.readLocked(n, h)
+	return true
+}
+
+// readLocked puts what s has into h, which is empty.
+func (s *Series) readLocked(n *sparse, h *native.Histogram) {
 	h.Schema, h.Threshold = int32(s.family.shape.desc.Native.Schema)-int32(s.halved()), native.ZeroThreshold
 	h.Zero, h.Sum = s.Cell(nativeZero), s.Cell(nativeSum)
 	h.Count = s.countNativeLocked(n)
 	n.sides[0].read(&h.Positive)
 	n.sides[1].read(&h.Negative)
-	return true
+}
+
+// addNative adds the native histogram of s, in memory that all of them share.
+func (t *shot) addNative(s *Series, n *sparse) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	t.natives = append(t.natives, native.Histogram{Positive: t.room(&n.sides[0]), Negative: t.room(&n.sides[1])})
+	s.readLocked(n, &t.natives[len(t.natives)-1])
+}
+
+// room returns memory for buckets. When there is no more, what was given stays where it is.
+func (t *shot) room(b *side) native.Buckets {
+	n := len(b.index)
+	counts, spans := len(t.counts), len(t.spans)
+	moreCounts, moreSpans := counts+n*(native.MaxEmpty+1), spans+n
+	t.counts = slices.Grow(t.counts, moreCounts-counts)[:moreCounts]
+	t.spans = slices.Grow(t.spans, n)[:moreSpans]
+	return native.Buckets{Spans: t.spans[spans:spans:moreSpans], Counts: t.counts[counts:counts:moreCounts]}
 }
 
 func (b *side) read(into *native.Buckets) {

@@ -98,8 +98,9 @@ type Buckets struct {
 	Counts []float64 // not cumulative
 }
 
-// maxEmpty is how many empty buckets are written out, since a new span takes as much room.
-const maxEmpty = 2
+// MaxEmpty is how many empty buckets Add writes out before one, since a new span takes as much
+// room.
+const MaxEmpty = 2
 
 // Add appends a bucket, which is behind all that are there. last is the one before.
 func (b *Buckets) Add(index, last int32, count float64) {
@@ -107,7 +108,7 @@ func (b *Buckets) Add(index, last int32, count float64) {
 	switch gap := index - last - 1; {
 	case n == 0:
 		b.Spans = append(b.Spans, Span{Offset: index, Length: 1})
-	case gap > maxEmpty:
+	case gap > MaxEmpty:
 		b.Spans = append(b.Spans, Span{Offset: gap, Length: 1})
 	default:
 		for range gap {
