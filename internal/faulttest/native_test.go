@@ -95,7 +95,7 @@ rules:
       - {name: classic, histogram: rt, unit: seconds, buckets: [0.25, 0.5], exemplar: [trace_id]}
       - {name: hits, exemplar: [trace_id]}
 `, path, address, protocol)})
-	scraper := realtest.StartPrometheus(t, realtest.PrometheusConfig{Scrape: w.Address(), Features: features})
+	scraper := realtest.StartPrometheus(t, realtest.PrometheusConfig{Scrape: w.Address(), Features: features, Newest: newest})
 	ours := "http://" + w.Address()
 	sum, bases := 0.0, []string{ours, scraper.URL, receiver.URL}
 	value := func(base, query string) float64 {

@@ -50,6 +50,9 @@ func StartPrometheus(t testing.TB, c PrometheusConfig) *Prometheus {
 		c.Dir = filepath.Join(dir, "data")
 	}
 	text := "global: {scrape_interval: 1s}\n"
+	if c.Newest && strings.Contains(c.Features, "native-histograms") { // there it is a setting
+		text = "global: {scrape_interval: 1s, scrape_native_histograms: true}\n"
+	}
 	if c.Scrape != "" {
 		text += fmt.Sprintf("scrape_configs: [{job_name: weir, static_configs: [{targets: [%q]}]}]\n", c.Scrape)
 	}
