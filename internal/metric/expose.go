@@ -106,8 +106,8 @@ func (r *Registry) AppendText(dst []byte, format Format) []byte {
 	return appendEnd(dst, format)
 }
 
-// WriteText is AppendText for who passes the text on: it writes pieces of it, of a few more bytes
-// than buf has room for, which hold until write returns. It ends at write's first error.
+// WriteText is AppendText for who passes the text on: it writes pieces of it, which hold until write
+// returns. All but the last are a series more than buf has room for, at most. It ends at write's first error.
 func (r *Registry) WriteText(write func([]byte) error, buf []byte, format Format) error {
 	t := r.shoot()
 	defer r.free(t)
