@@ -147,7 +147,7 @@ func Open(o Options) (*Journal, error) {
 		opts: o, lock: lock, wake: make(chan chan error), crowded: make(chan struct{}, 1),
 		streams: map[*archive.Stream]*pending{}, taken: make(chan struct{}),
 		ended: make(chan struct{}), inputs: map[string]*input{}, nextNum: 1,
-		deltas: sums{}, states: map[string][]byte{}, changed: map[string]bool{},
+		states: map[string][]byte{}, changed: map[string]bool{},
 	}
 	if err := j.commit.open(j); err != nil {
 		return nil, errors.Join(disk.Explain(err), j.commit.close(), lock.Close())
@@ -277,6 +277,7 @@ func (w *Writer) accept(b *record.Batch, t writtenText) error {
 	w.input.position.Source = append(w.input.position.Source[:0], b.Position.Source...)
 	w.input.position.Resume = b.Position.Resume
 	j.markLocked(w.input)
+	j.deltas.reserve(len(b.Deltas))
 	for _, d := range b.Deltas {
 		j.deltas.add(d)
 	}
@@ -391,7 +392,7 @@ func (j *Journal) Close() error {
 	return err
 }
 
-// takeLocked moves what is pending into c, as one change.
+// takeLocked moves what is pending into c, as one change, but for the deltas.
 func (j *Journal) takeLocked(c *change) {
 	for _, st := range j.dirty {
 		st.dirty = false
@@ -412,8 +413,6 @@ func (j *Journal) takeLocked(c *change) {
 	}
 	j.dirty = j.dirty[:0]
 	j.takeTextsLocked(c)
-	c.deltas = j.deltas.appendTo(c.deltas)
-	clear(j.deltas)
 	for key := range j.changed {
 		c.states = append(c.states, stateDef{key, c.keep(j.states[key])})
 	}
