@@ -45,6 +45,22 @@ func TestFrameInPieces(t *testing.T) {
 	}
 }
 
+// TestSumsTakeOver: what is taken over is changed by what comes then, in its order.
+func TestSumsTakeOver(t *testing.T) {
+	var s sums
+	list := []record.Delta{{Series: 1, Add: 1}, {Series: 1, Cell: record.SetCell, Add: 5}}
+	for i := range maxSpareSums {
+		list = append(list, record.Delta{Series: uint32(i + 2), Add: 1})
+	}
+	n := len(list)
+	s.addAll(&list)
+	s.addAll(&[]record.Delta{{Series: 1, Add: 2}, {Series: 2, Add: 2}, {Series: 1 << 20, Add: 3}})
+	all := s.moveTo(nil)
+	if len(list) != 0 || len(all) != n+1 || all[0].Add != 1 || all[1].Add != 7 || all[1].Cell != record.SetCell || all[2].Add != 3 || all[n].Add != 3 {
+		t.Errorf("%d are left; %d: %v ... %v", len(list), len(all), all[:3], all[len(all)-1])
+	}
+}
+
 // TestSums: deltas of one cell become one, in order, as they would have changed it one by one.
 func TestSums(t *testing.T) {
 	var s sums

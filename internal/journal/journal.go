@@ -277,10 +277,7 @@ func (w *Writer) accept(b *record.Batch, t writtenText) error {
 	w.input.position.Source = append(w.input.position.Source[:0], b.Position.Source...)
 	w.input.position.Resume = b.Position.Resume
 	j.markLocked(w.input)
-	j.deltas.reserve(len(b.Deltas))
-	for _, d := range b.Deltas {
-		j.deltas.add(d)
-	}
+	j.deltas.addAll(&b.Deltas)
 	switch {
 	case t.keep:
 		j.acceptLocked(w.keeping, t.text, 0)

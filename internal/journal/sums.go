@@ -8,14 +8,31 @@ const maxSpareSums = 16 << 10
 // sums are deltas added up, so that there are as many as cells, however often these change. The
 // zero sums are empty.
 type sums struct {
-	list  []record.Delta // one for each cell, in the order in which they came
+	list  []record.Delta // in the order in which they came; one for each cell, but where many were taken over at once
 	index []uint32       // places in list plus one; open addressing, a power of two, at most three quarters full
+}
+
+// addAll adds what list has. Where that is much, and there is nothing before it, it takes list over and
+// leaves another one: most sources write seldom enough for that.
+func (s *sums) addAll(list *[]record.Delta) {
+	if len(s.list) == 0 && len(*list) > maxSpareSums {
+		s.list, *list = *list, s.list
+		s.index = nil
+		return
+	}
+	for _, d := range *list {
+		s.add(d)
+	}
 }
 
 // add comes after all that were added before: what a cell was set to forgets those.
 func (s *sums) add(d record.Delta) {
 	if len(s.list)*4 >= len(s.index)*3 {
-		s.grow(max(64, 2*len(s.index)))
+		size := max(64, 2*len(s.index))
+		for len(s.list)*4 >= size*3 {
+			size *= 2
+		}
+		s.grow(size)
 	}
 	cell, set := d.Target()
 	i := s.find(d.Series, cell)
@@ -53,22 +70,7 @@ func (s *sums) grow(size int) {
 	}
 }
 
-// reserve makes room for n more.
-func (s *sums) reserve(n int) {
-	if n += len(s.list); n <= cap(s.list) {
-		return
-	}
-	s.list = append(make([]record.Delta, 0, n+n/8), s.list...)
-	size := max(64, len(s.index))
-	for n*4 > size*3 {
-		size *= 2
-	}
-	if size > len(s.index) {
-		s.grow(size)
-	}
-}
-
-// moveTo appends one delta for each cell to dst, and empties s. Where dst is empty they change places.
+// moveTo appends what there is to dst, and empties s. Where dst is empty they change places.
 func (s *sums) moveTo(dst []record.Delta) []record.Delta {
 	if len(dst) == 0 {
 		s.list, dst = dst, s.list

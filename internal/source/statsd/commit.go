@@ -108,14 +108,14 @@ func (s *Source) writeNumbers(ctx context.Context, line flow.Line) error {
 	if err != nil {
 		return err
 	}
-	if s.pending = s.pending[:0]; cap(s.pending) > maxSpareDeltas {
+	if s.pending = s.pending[:0]; cap(s.pending) > maxSpareDeltas { // unless the line has taken it over
 		s.pending = nil
 	}
 	return nil
 }
 
 // maxSpareDeltas is for how many deltas memory is kept between two commits.
-const maxSpareDeltas = 64 << 10
+const maxSpareDeltas = 16 << 10
 
 // writeEvents writes the records of w.
 func (s *Source) writeEvents(ctx context.Context, w *worker, line flow.Line) error {
