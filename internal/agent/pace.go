@@ -18,12 +18,14 @@ const (
 	// mostly buffers that it uses again, nothing is changed.
 	leanAbove = 24 << 20
 	// leanBytes is how much may be allocated then, and leanPercent the least share of what is in use.
-	leanBytes   = 8 << 20
-	leanPercent = 10
-	// gcShare bounds the processor time that being lean may cost, as a share of one processor, and
-	// gcSaved what may be saved up of it for a time in which much comes at once.
-	gcShare = 0.02
-	gcSaved = 1.0
+	leanBytes   = 4 << 20
+	leanPercent = 6
+	// gcShare bounds the processor time that collections may take while weir is lean, as a share of one
+	// processor. gcSaved is what may be saved up of it, in seconds, for a time in which much comes at
+	// once. Who has spent more allows four times as much garbage, and as much as usual from gcOwed on.
+	gcShare = 0.03
+	gcSaved = 3.0
+	gcOwed  = -1.0
 )
 
 // pacer has garbage collected earlier where much memory is in use. A weir with hundreds of thousands
@@ -90,12 +92,18 @@ func (r *round) collected() {
 // next returns the pace for so many bytes in use, when collections have taken so many processor seconds.
 func (p *pacer) next(live uint64, spent float64, now time.Time) int {
 	p.saved = min(p.saved+gcShare*now.Sub(p.last).Seconds(), gcSaved)
-	p.saved = max(p.saved-(spent-p.spent), -gcSaved)
+	if live >= leanAbove {
+		p.saved = max(p.saved-(spent-p.spent), 2*gcOwed)
+	}
 	p.spent, p.last = spent, now
-	if live < leanAbove || p.saved < 0 {
+	if live < leanAbove || p.saved < gcOwed {
 		return usualPercent
 	}
-	return int(max(leanPercent, min(leanBytes*100/live, usualPercent)))
+	lean := max(leanPercent, leanBytes*100/int(live))
+	if p.saved < 0 {
+		lean *= 4
+	}
+	return min(lean, usualPercent)
 }
 
 // heapNumbers returns how many bytes were in use after the last collection, the processor

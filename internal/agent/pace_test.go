@@ -18,13 +18,18 @@ func TestPace(t *testing.T) {
 		}
 	}
 	want(8<<20, time.Second, 0.01, 100)
-	want(32<<20, time.Second, 0.01, 25)
-	want(64<<20, time.Second, 0.01, 12)
-	want(1<<30, time.Second, 0.01, 10)
+	want(32<<20, time.Second, 0.01, 12)
+	want(64<<20, time.Second, 0.01, 6)
+	want(1<<30, time.Second, 0.01, 6)
+	for range 10 {
+		want(64<<20, time.Second/10, 0.3, 6) // much comes at once
+	}
 	for range 3 {
-		want(64<<20, time.Second/10, 0.3, 12) // much comes at once
+		want(64<<20, time.Second/10, 0.3, 24)
 	}
 	want(64<<20, time.Second/10, 0.3, 100)
 	want(64<<20, time.Second, 0.01, 100)
-	want(64<<20, time.Minute, 0.01, 12)
+	want(64<<20, 10*time.Second, 0.01, 24)
+	want(8<<20, 10*time.Second, 10, 100)
+	want(64<<20, time.Minute, 0.01, 6)
 }

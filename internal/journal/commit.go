@@ -407,14 +407,12 @@ func (l *commitLog) raise(j *Journal) {
 	if len(l.unsynced) > 0 {
 		j.opts.Registry.Apply(l.unsynced)
 		l.taken.deltas = nil // they are a part of these
-		if l.unsynced = l.unsynced[:0]; cap(l.unsynced) > maxSpareSums {
-			l.unsynced = nil
-		}
 	}
 	l.archive.Show()
 	l.archive.Tidy()
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	l.unsynced = j.deltas.keep(emptied(l.unsynced))
 	j.showLocked()
 }
 

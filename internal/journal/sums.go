@@ -2,8 +2,16 @@ package journal
 
 import "github.com/weirlog/weir/internal/record"
 
-// maxSpareSums is for how many sums memory is left to the next ones.
+// maxSpareSums is for how many sums memory is left to the next ones, whatever comes.
 const maxSpareSums = 16 << 10
+
+// emptied returns list without what it has. Its memory stays as long as much of it is used.
+func emptied(list []record.Delta) []record.Delta {
+	if cap(list) > maxSpareSums && len(list) < cap(list)/4 {
+		return nil
+	}
+	return list[:0]
+}
 
 // sums are deltas added up, so that there are as many as cells, however often these change. The
 // zero sums are empty.
@@ -70,16 +78,23 @@ func (s *sums) grow(size int) {
 	}
 }
 
+// keep leaves s the memory of a list that is not used any more, if that is more than it has.
+func (s *sums) keep(list []record.Delta) []record.Delta {
+	if len(s.list) == 0 && cap(s.list) < cap(list) {
+		s.list, list = list[:0], s.list
+	}
+	return list[:0]
+}
+
 // moveTo appends what there is to dst, and empties s. Where dst is empty they change places.
 func (s *sums) moveTo(dst []record.Delta) []record.Delta {
 	if len(dst) == 0 {
 		s.list, dst = dst, s.list
 	} else {
 		dst = append(dst, s.list...)
+		s.list = emptied(s.list)
 	}
-	if s.list = s.list[:0]; cap(s.list) > maxSpareSums {
-		s.list = nil
-	}
+	s.list = s.list[:0]
 	if clear(s.index); len(s.index) > 2*maxSpareSums {
 		s.index = nil
 	}

@@ -42,7 +42,7 @@ type shot struct {
 	family              *Family
 }
 
-// maxSpareShot is for how many series a shot's memory is kept for the next exposition.
+// maxSpareShot is for how many values a shot's memory is kept for the next exposition, however many that has.
 const maxSpareShot = 16 << 10
 
 // shoot collects and returns what there is, until it is given to free.
@@ -85,7 +85,7 @@ func (t *shot) add(s *Series) {
 
 // free gives t back, without what would keep series from being freed.
 func (r *Registry) free(t *shot) {
-	if cap(t.values) > maxSpareShot {
+	if cap(t.values) > maxSpareShot && len(t.values) < cap(t.values)/4 {
 		return
 	}
 	clear(t.series)

@@ -102,19 +102,21 @@ func (s *Source) writeNumbers(ctx context.Context, line flow.Line) error {
 		return err
 	}
 	defer s.deps.Batches.Put(b)
+	written := len(s.pending)
 	b.Deltas, s.pending = s.pending, b.Deltas // there may be hundreds of thousands
 	err = line.Write(ctx, b)
 	b.Deltas, s.pending = s.pending, b.Deltas
 	if err != nil {
 		return err
 	}
-	if s.pending = s.pending[:0]; cap(s.pending) > maxSpareDeltas { // unless the line has taken it over
+	if cap(s.pending) > maxSpareDeltas && written < cap(s.pending)/4 {
 		s.pending = nil
 	}
+	s.pending = s.pending[:0]
 	return nil
 }
 
-// maxSpareDeltas is for how many deltas memory is kept between two commits.
+// maxSpareDeltas is for how many deltas memory is kept between two commits, whatever they have.
 const maxSpareDeltas = 16 << 10
 
 // writeEvents writes the records of w.
