@@ -136,6 +136,8 @@ func (a *Agent) Close() error { return a.journal.Close() }
 // read its inputs to their end. Then what was read is committed and what was counted is
 // sent, within a bounded time.
 func (a *Agent) Run(ctx context.Context) error {
+	defer pace()()
+	settleHeap(a.registry)
 	background, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
 	committing := make(chan error, 1)

@@ -94,13 +94,12 @@ type Journal struct {
 	end   sync.Once
 	ended chan struct{} // closed when Run has returned
 
-	mu      sync.Mutex // guards what was accepted and is not written yet
-	inputs  map[string]*input
-	nextNum uint32
-	dirty   []*input
-	deltas  sums
-	// exemplars are the latest of each cell.
-	exemplars map[cell]metric.Exemplar
+	mu        sync.Mutex // guards what was accepted and is not written yet
+	inputs    map[string]*input
+	nextNum   uint32
+	dirty     []*input
+	deltas    sums
+	exemplars map[cell]metric.Exemplar // the latest of each cell
 	states    map[string][]byte
 	changed   map[string]bool // states to write
 	unshown   []*input        // written and not synced
@@ -129,6 +128,9 @@ type input struct {
 	waiting                  bool // written is ahead of shown, and the input in Journal.unshown
 }
 
+// cell is one of a durable series.
+type cell struct{ series, cell uint32 }
+
 // Progress is how much of an input was read since the process started.
 type Progress struct{ Records, Bytes, Gaps uint64 }
 
@@ -150,7 +152,7 @@ func Open(o Options) (*Journal, error) {
 		opts: o, lock: lock, wake: make(chan chan error), crowded: make(chan struct{}, 1),
 		streams: map[*archive.Stream]*pending{}, taken: make(chan struct{}),
 		ended: make(chan struct{}), inputs: map[string]*input{}, nextNum: 1,
-		deltas: sums{}, exemplars: map[cell]metric.Exemplar{}, states: map[string][]byte{}, changed: map[string]bool{},
+		exemplars: map[cell]metric.Exemplar{}, states: map[string][]byte{}, changed: map[string]bool{},
 	}
 	if err := j.commit.open(j); err != nil {
 		return nil, errors.Join(disk.Explain(err), j.commit.close(), lock.Close())
@@ -280,9 +282,7 @@ func (w *Writer) accept(b *record.Batch, t writtenText) error {
 	w.input.position.Source = append(w.input.position.Source[:0], b.Position.Source...)
 	w.input.position.Resume = b.Position.Resume
 	j.markLocked(w.input)
-	for _, d := range b.Deltas {
-		j.deltas.add(d)
-	}
+	j.deltas.addAll(&b.Deltas)
 	for _, e := range b.Exemplars {
 		j.exemplars[cell{e.Series, e.Cell}] = metric.Exemplar{
 			Series: e.Series, Cell: e.Cell, Value: e.Value, Time: e.Time / int64(time.Millisecond), Labels: string(b.Bytes(e.Labels)),
@@ -399,7 +399,7 @@ func (j *Journal) Close() error {
 	return err
 }
 
-// takeLocked moves what is pending into c, as one change.
+// takeLocked moves what is pending into c, as one change, but for the deltas.
 func (j *Journal) takeLocked(c *change) {
 	for _, st := range j.dirty {
 		st.dirty = false
@@ -420,8 +420,6 @@ func (j *Journal) takeLocked(c *change) {
 	}
 	j.dirty = j.dirty[:0]
 	j.takeTextsLocked(c)
-	c.deltas = j.deltas.appendTo(c.deltas)
-	clear(j.deltas)
 	maps.Copy(j.commit.exemplars, j.exemplars)
 	clear(j.exemplars)
 	for key := range j.changed {

@@ -71,7 +71,7 @@ type shown struct {
 	untyped   bool // OpenMetrics has no name for the type of its family
 }
 
-// maxSpareShot is for how many series a shot's memory is kept for the next exposition.
+// maxSpareShot is for how many values a shot's memory is kept for the next exposition, however many that has.
 const maxSpareShot = 16 << 10
 
 // maxSpareCounts is for how many buckets of native histograms it is kept.
@@ -128,9 +128,12 @@ func (t *shot) addMore(s *Series) {
 	}
 }
 
+// wasteful tells whether memory is more than may be spare, and little of it was used.
+func wasteful(room, used, spare int) bool { return room > spare && used < room/4 }
+
 // free gives t back, without what would keep series from being freed.
 func (r *Registry) free(t *shot) {
-	if cap(t.values) > maxSpareShot || cap(t.counts) > maxSpareCounts {
+	if wasteful(cap(t.values), len(t.values), maxSpareShot) || wasteful(cap(t.counts), len(t.counts), maxSpareCounts) {
 		return
 	}
 	clear(t.series)
@@ -157,8 +160,8 @@ func (r *Registry) AppendText(dst []byte, format Format) []byte {
 	return appendEnd(dst, format)
 }
 
-// WriteText is AppendText for who passes the text on: it writes pieces of it, of a few more bytes
-// than buf has room for, which hold until write returns. It ends at write's first error.
+// WriteText is AppendText for who passes the text on: it writes pieces of it, which hold until write
+// returns. All but the last are a series more than buf has room for, at most. It ends at write's first error.
 func (r *Registry) WriteText(write func([]byte) error, buf []byte, format Format) error {
 	t := r.shoot()
 	defer r.free(t)
