@@ -337,3 +337,34 @@ func FuzzDurableChange(f *testing.F) {
 		}
 	})
 }
+
+// TestPieces: written in pieces every format is what it is in one.
+func TestPieces(t *testing.T) {
+	r := New(record.Label{Name: "machine", Value: "m"})
+	fine := nativeFamily(t, r, Desc{Native: NativeFactor(1.1), Labels: []string{"path"}})
+	hits, err := r.Family(Desc{Name: "hits_total", Labels: []string{"path"}, Durable: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		path := fmt.Sprint("/", i)
+		fine.Series(path).Observe(float64(i))
+		e := Exemplar{Series: hits.Series(path).ID(), Time: int64(i), Labels: "trace_id\xfft\xff"}
+		r.Exemplify(slices.Values([]Exemplar{e}))
+	}
+	for _, format := range []Format{Text, OpenMetrics, Proto} {
+		var got []byte
+		pieces := 0
+		write := func(b []byte) error {
+			got = append(got, b...)
+			pieces++
+			return nil
+		}
+		if err := r.WriteText(write, make([]byte, 0, 64), format); err != nil || pieces < 3 {
+			t.Fatalf("%d pieces: %v", pieces, err)
+		}
+		if want := r.AppendText(nil, format); string(got) != string(want) {
+			t.Errorf("%s: %d bytes in %d pieces, %d in one", format.ContentType(), len(got), pieces, len(want))
+		}
+	}
+}
