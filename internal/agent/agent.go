@@ -139,6 +139,8 @@ func (a *Agent) Close() error { return a.journal.Close() }
 // read its inputs to their end. Then what was read is committed and what was counted is
 // sent, within a bounded time.
 func (a *Agent) Run(ctx context.Context) error {
+	defer pace()()
+	settleHeap(a.registry)
 	background, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
 	committing := make(chan error, 1)
@@ -315,13 +317,13 @@ func (a *Agent) forgetChanged(old, next Config) {
 	shapes := map[string]string{}
 	for _, r := range next.Rules {
 		for _, c := range r.Count {
-			shapes[c.MetricName()] = fmt.Sprint(c.Buckets)
+			shapes[c.MetricName()] = c.Shape()
 		}
 	}
 	for _, r := range old.Rules {
 		for _, c := range r.Count {
 			name := c.MetricName()
-			if owners[name] != was[name] || shapes[name] != fmt.Sprint(c.Buckets) {
+			if owners[name] != was[name] || shapes[name] != c.Shape() {
 				a.registry.Forget(name)
 			}
 		}

@@ -164,13 +164,19 @@ func (p *Pool) Get(ctx context.Context, s *record.Stream) (*record.Batch, error)
 }
 
 // maxPooledArena is the largest arena that goes back to the pool; a burst of long records
-// must not hold its memory for ever.
-const maxPooledArena = 1 << 20
+// must not hold its memory for ever. maxPooledDeltas is the same of deltas.
+const (
+	maxPooledArena  = 1 << 20
+	maxPooledDeltas = 16 << 10
+)
 
 // Put gives b back.
 func (p *Pool) Put(b *record.Batch) {
 	if cap(b.Arena) > maxPooledArena {
 		b.Arena = nil
+	}
+	if cap(b.Deltas) > maxPooledDeltas {
+		b.Deltas = nil
 	}
 	p.free <- b
 }

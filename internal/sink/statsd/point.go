@@ -25,13 +25,9 @@ const (
 func (p part) of(s *metric.Series) float64 {
 	switch p {
 	case count:
-		n := 0.0
-		for i := range s.Cells() - 1 {
-			n += s.Cell(i)
-		}
-		return n
+		return s.Count()
 	case sum:
-		return s.Cell(s.Cells() - 1)
+		return s.Sum()
 	}
 	return s.Value()
 }

@@ -2,6 +2,7 @@ package statsd
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/weirlog/weir/internal/flow"
@@ -107,13 +108,22 @@ func (s *Source) writeNumbers(ctx context.Context, line flow.Line) error {
 		return err
 	}
 	defer s.deps.Batches.Put(b)
-	b.Deltas = append(b.Deltas, s.pending...)
-	if err := line.Write(ctx, b); err != nil {
+	written := len(s.pending)
+	b.Deltas, s.pending = s.pending, b.Deltas // there may be hundreds of thousands
+	err = line.Write(ctx, b)
+	b.Deltas, s.pending = s.pending, b.Deltas
+	if err != nil {
 		return err
+	}
+	if cap(s.pending) > maxSpareDeltas && written < cap(s.pending)/4 {
+		s.pending = nil
 	}
 	s.pending = s.pending[:0]
 	return nil
 }
+
+// maxSpareDeltas is for how many deltas memory is kept between two commits, whatever they have.
+const maxSpareDeltas = 16 << 10
 
 // writeEvents writes the records of w.
 func (s *Source) writeEvents(ctx context.Context, w *worker, line flow.Line) error {
@@ -138,8 +148,9 @@ func (s *Source) writeEvents(ctx context.Context, w *worker, line flow.Line) err
 func (w *worker) take(dst []record.Delta) []record.Delta {
 	w.mu.Lock()
 	w.tick++
+	dst = slices.Grow(dst, len(w.table.touched))
 	for _, n := range w.table.touched {
-		dst = w.table.slots[n].take(dst)
+		dst = w.table.take(w.table.at(int(n)), dst)
 	}
 	w.table.touched = w.table.touched[:0]
 	w.showSenders()
@@ -153,30 +164,33 @@ func (w *worker) take(dst []record.Delta) []record.Delta {
 }
 
 // take appends what a slot has, which it has no longer.
-func (s *slot) take(dst []record.Delta) []record.Delta {
+func (t *table) take(s *slot, dst []record.Delta) []record.Delta {
 	s.touched = false
 	if s.fate != counted {
 		return dst
 	}
-	id := s.target.series.ID()
-	if s.set {
-		s.set = false
-		dst = append(dst, record.Delta{Series: id, Cell: record.SetCell, Add: s.level})
-	}
-	if s.sum != 0 {
+	id := s.series.ID()
+	switch {
+	case s.set:
+		dst = append(dst, record.Delta{Series: id, Cell: record.SetCell, Add: s.sum})
+	case s.sum != 0:
 		dst = append(dst, record.Delta{Series: id, Add: s.sum})
-		s.sum = 0
 	}
-	for i, v := range s.cells {
-		if i == len(s.cells)-1 {
-			v *= s.scale
+	s.sum, s.set = 0, false
+	if s.wide == 0 {
+		return dst
+	}
+	x := t.wides[s.wide]
+	for i, v := range x.cells {
+		if i == len(x.cells)-1 {
+			v *= x.scale
 		}
 		if v != 0 {
 			dst = append(dst, record.Delta{Series: id, Cell: uint32(i), Add: v})
-			s.cells[i] = 0
+			x.cells[i] = 0
 		}
 	}
-	return dst
+	return x.tally.AppendTo(dst, s.series)
 }
 
 // appendTally appends what became of lines, and shows one that was bad.
@@ -245,8 +259,8 @@ func (w *worker) showSenders() {
 // refusedFor is how long a slot stays whose lines are dropped: there may be room again.
 const refusedFor = 60
 
-// expire removes the slots that had no line for a time, zero is never, and returns their targets.
-func (w *worker) expire(idle time.Duration) (gone []*target) {
+// expire removes the slots that had no line for a time, zero is never, and returns their series.
+func (w *worker) expire(idle time.Duration) (gone []*metric.Series) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	limit := uint32(idle / commitInterval)
@@ -255,8 +269,8 @@ func (w *worker) expire(idle time.Duration) (gone []*target) {
 		if s.touched || unused < refusedFor && s.fate != counted || s.fate == counted && (limit == 0 || unused < limit) {
 			return false
 		}
-		if s.target != nil {
-			gone = append(gone, s.target)
+		if s.series != nil {
+			gone = append(gone, s.series)
 		}
 		return true
 	})

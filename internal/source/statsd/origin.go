@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/weirlog/weir/internal/codec/cgroup"
+	"github.com/weirlog/weir/internal/metric"
 )
 
 // controlBytes is room for what the kernel says of who sent a datagram.
@@ -68,15 +69,15 @@ func peerOf(c *net.UnixConn) (pid int32) {
 // times are the latest times that values of gauges had, where they had one.
 type times struct {
 	mu     sync.Mutex // guards latest
-	latest map[*target]int64
+	latest map[*metric.Series]int64
 }
 
 // newer notes the time of a value for t, and tells whether none is later.
-func (a *times) newer(t *target, at int64) bool {
+func (a *times) newer(t *metric.Series, at int64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.latest == nil {
-		a.latest = map[*target]int64{}
+		a.latest = map[*metric.Series]int64{}
 	}
 	if at < a.latest[t] {
 		return false
@@ -86,7 +87,7 @@ func (a *times) newer(t *target, at int64) bool {
 }
 
 // forget forgets those of targets.
-func (a *times) forget(targets []*target) {
+func (a *times) forget(targets []*metric.Series) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, t := range targets {

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
 	"github.com/weirlog/weir/internal/retry"
 )
@@ -70,7 +71,7 @@ func New(cfg Config, deps flow.Deps) (*Source, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Source{cfg: cfg, proc: "/proc", deps: deps, sets: sets{active: map[*target]bool{}}, problems: map[string]string{}}
+	s := &Source{cfg: cfg, proc: "/proc", deps: deps, sets: sets{active: map[*metric.Series]*set{}}, problems: map[string]string{}}
 	s.summaries.stats = newStats(cfg.Percentiles)
 	s.names = newNames(&s.cfg, deps.Metrics, deps.Name)
 	var err error

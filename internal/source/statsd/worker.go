@@ -248,7 +248,7 @@ func (w *worker) metrics(line []byte) (worst fate) {
 				}
 			}
 		}
-		s := &w.table.slots[n]
+		s := w.table.at(n)
 		f := s.fate
 		if f == counted {
 			if p.Time != 0 {
@@ -265,14 +265,17 @@ func (w *worker) metrics(line []byte) (worst fate) {
 
 // admit makes a slot for the present metric; there is none if there are too many.
 func (w *worker) admit(head, behind []byte) int {
-	if len(w.table.slots) >= 2*w.source.cfg.MaxSeries {
+	if w.table.n >= 2*w.source.cfg.MaxSeries {
 		return -1
 	}
-	n := w.table.add(head, behind, w.parser.Type)
-	s := &w.table.slots[n]
-	s.target, s.scale, s.fate = w.source.names.target(&w.parser)
-	if t := s.target; t != nil && t.timer != nil {
-		s.cells = make([]float64, len(t.timer.limits)+2)
+	x := w.source.names.find(&w.parser)
+	n := w.table.add(x.key(head, behind), len(head), w.parser.Type)
+	s := w.table.at(n)
+	s.series, s.fate = x.series, x.fate
+	if x.limits != nil {
+		w.table.widen(s, &wide{cells: make([]float64, x.series.Cells()), limits: x.limits, native: x.native, summary: x.summary, scale: x.scale})
+	} else if x.scale != 1 && x.series != nil {
+		w.table.widen(s, &wide{scale: x.scale})
 	}
 	return n
 }
@@ -280,37 +283,52 @@ func (w *worker) admit(head, behind []byte) int {
 // value takes the parser's present value.
 func (s *slot) value(w *worker) fate {
 	p := &w.parser
+	v := p.Value
 	switch s.typ {
 	case wire.Counter:
-		s.sum += p.Value * s.scale / p.Rate
+		s.sum += w.table.scaled(s, v) / p.Rate
 	case wire.Gauge:
-		if p.Time != 0 && !w.source.times.newer(s.target, p.Time) {
+		if p.Time != 0 && !w.source.times.newer(s.series, p.Time) {
 			return tooOld
 		}
-		if p.Delta {
-			s.sum += p.Value * s.scale
+		if v = w.table.scaled(s, v); p.Delta {
+			s.sum += v
 		} else {
-			s.level, s.set, s.sum = p.Value*s.scale, true, 0
+			s.sum, s.set = v, true
 		}
 	case wire.Set:
-		return w.source.sets.add(s.target, p.Text)
+		return w.source.sets.add(s.series, p.Text)
 	default:
-		s.observe(p.Value, 1/p.Rate)
-		if m := s.target.timer.summary; m != nil {
-			w.source.summaries.add(m, p.Value, 1/p.Rate)
+		x := w.table.wides[s.wide]
+		x.observe(v, 1/p.Rate)
+		if x.summary != nil {
+			w.source.summaries.add(x.summary, v, 1/p.Rate)
 		}
 	}
 	return counted
 }
 
+// scaled returns a value of s in the unit of its series.
+func (t *table) scaled(s *slot, v float64) float64 {
+	if s.wide > 0 {
+		v *= t.wides[s.wide].scale
+	}
+	return v
+}
+
 // observe counts v in its bucket and adds it to the sum, which is the last cell. That is in the
 // client's unit until it is taken: most sums are exact there.
-func (s *slot) observe(v, times float64) {
-	limits, scaled := s.target.timer.limits, v*s.scale
+func (x *wide) observe(v, times float64) {
+	scaled := v * x.scale
+	if x.native != nil {
+		x.tally.Add(x.native.CellOf(scaled), times)
+		x.cells[len(x.cells)-1] += v * times
+		return
+	}
 	i := 0
-	for i < len(limits) && scaled > limits[i] {
+	for i < len(x.limits) && scaled > x.limits[i] {
 		i++
 	}
-	s.cells[i] += times
-	s.cells[len(s.cells)-1] += v * times
+	x.cells[i] += times
+	x.cells[len(x.cells)-1] += v * times
 }
