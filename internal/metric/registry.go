@@ -104,6 +104,7 @@ type Registry struct {
 	waiting  map[string][]*Series // the same by the name of their family
 	gone     uint64               // durable series that were forgotten
 	hooks    []func()             // append-only, see OnCollect
+	origins  map[*Family]string   // see SetOrigin; nil while nobody asks
 
 	exemplars   map[*Series][]Exemplar // each list is replaced, never changed
 	exemplified uint64                 // how many exemplars there were
@@ -276,6 +277,7 @@ func (r *Registry) Forget(name string) {
 		return
 	}
 	r.families.remove(f)
+	delete(r.origins, f)
 	f.gone = true
 	if r.dead++; crowded(r.dead, len(r.order)) {
 		r.tidyLocked()

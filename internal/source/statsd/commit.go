@@ -17,6 +17,8 @@ type counts struct {
 	lines, counted, bad, dropped, values, packets, bytes *metric.Family
 	kernel, expired                                      *metric.Family
 	senderLines, senderBad                               *metric.Family
+	timed                                                *metric.Family
+	relayed, relayDropped                                *metric.Family
 }
 
 func newCounts(d flow.Deps) (c *counts, err error) {
@@ -42,12 +44,16 @@ func newCounts(d flow.Deps) (c *counts, err error) {
 		bad:         durable("weir_statsd_bad_lines_total", "Lines, or parts of them, that make no sense.", "listener", "reason"),
 		dropped:     durable("weir_statsd_dropped_lines_total", "Good lines that were dropped because of a bound.", "listener", "reason"),
 		values:      durable("weir_statsd_values_total", "Values taken out of lines.", "listener"),
+		timed:       durable("weir_statsd_timestamped_values_total", "Values that had a time of their own, and were counted when they came in.", "listener"),
 		packets:     durable("weir_statsd_packets_total", "Datagrams, and reads of streams.", "listener"),
 		bytes:       durable("weir_statsd_bytes_total", "Bytes received.", "listener"),
 		kernel:      durable("weir_statsd_kernel_dropped_packets_total", "Datagrams that the kernel dropped because the socket's receive buffer was full.", "listener"),
 		expired:     durable("weir_statsd_expired_series_total", "Series that went for want of lines."),
 		senderLines: volatile("weir_statsd_sender_lines_total", "Lines received, by the sender's address."),
-		senderBad:   volatile("weir_statsd_sender_bad_lines_total", "Bad lines, by the sender's address."),
+		relayed:     family(metric.Desc{Name: "weir_statsd_relayed_lines_total", Help: "Lines passed on as they came.", Labels: []string{"to"}}),
+		relayDropped: family(metric.Desc{Name: "weir_statsd_relay_dropped_lines_total", Help: "Lines that were to be passed on and were not.",
+			Labels: []string{"to", "reason"}}),
+		senderBad: volatile("weir_statsd_sender_bad_lines_total", "Bad lines, by the sender's address."),
 	}
 	return c, err
 }
@@ -195,6 +201,7 @@ func (w *worker) appendTally(dst []record.Delta, t *tally, bad sample) []record.
 	dst = delta(dst, by(c.packets), t.packets)
 	dst = delta(dst, by(c.bytes), t.bytes)
 	dst = delta(dst, by(c.values), t.samples)
+	dst = delta(dst, by(c.timed), t.timed)
 	dst = delta(dst, by(c.counted), t.fates[counted])
 	for f, n := range t.fates {
 		f := fate(f)
@@ -228,16 +235,16 @@ func (s sample) shown() []byte {
 // showSenders tells who sent how much. Who sends nothing any more is forgotten.
 func (w *worker) showSenders() {
 	c := w.source.counts
-	for addr, s := range w.senders {
-		if s.lines == 0 {
+	for from, s := range w.senders {
+		if s.container = w.source.containerOf(from); s.lines == 0 {
 			if s != w.sender {
-				delete(w.senders, addr)
+				delete(w.senders, from)
 			}
 			continue
 		}
 		name := "other"
-		if addr.IsValid() {
-			name = addr.String()
+		if from.addr.IsValid() {
+			name = from.addr.String()
 		} else if w.listener.network == "unix" || w.listener.network == "unixgram" {
 			name = "unix"
 		}

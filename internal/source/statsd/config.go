@@ -67,6 +67,9 @@ type Config struct {
 	ReceiveBuffer config.Bytes `yaml:"receive_buffer"`
 	// MaxLine is the longest line taken of a stream; of a longer one nothing is. Default: 16KiB.
 	MaxLine config.Bytes `yaml:"max_line"`
+	// Relay is where lines are passed on to as they came, each at most once: udp://host:port, tcp://host:port,
+	// unixgram:///path or unix:///path. Lines of which everything is bad are not; those that could not be passed on are counted. Default: nowhere.
+	Relay []string `yaml:"relay"`
 	// Management is where the management commands of etsy's server are answered (help, stats, counters, timers, gauges,
 	// delcounters, deltimers, delgauges, health, config, quit), as tcp://127.0.0.1:8126. Who reaches it can
 	// delete series. Default: nowhere.
@@ -190,6 +193,18 @@ func (c *Config) Validate() error {
 	for i, text := range c.Listen {
 		if _, err := c.address(text); err != nil {
 			need(false, fmt.Sprintf("listen[%d]", i), err.Error())
+		}
+	}
+	need(len(c.Relay) <= mostListeners, "relay", "give at most 64 addresses")
+	for i, text := range c.Relay {
+		a, err := c.address(text)
+		switch {
+		case err != nil:
+			need(false, fmt.Sprintf("relay[%d]", i), err.Error())
+		case a.name != text && a.name != text+":"+defaultPort:
+			need(false, fmt.Sprintf("relay[%d]", i), "give an address alone, as udp://10.0.0.1:8125")
+		case slices.ContainsFunc(c.Listen, func(text string) bool { l, err := c.address(text); return err == nil && l.name == a.name }):
+			need(false, fmt.Sprintf("relay[%d]", i), "lines would come back from it again and again: the source listens there")
 		}
 	}
 	need(c.OriginLabel == "" || metric.ValidName(c.OriginLabel) && !strings.Contains(c.OriginLabel, ":"), "origin_label", "use letters, digits and '_', not a digit first")

@@ -183,6 +183,7 @@ func (n *names) all(owner string) (all []*metric.Series) {
 type wanted struct {
 	desc   metric.Desc
 	base   string            // name without a suffix
+	origin string            // name and type on the wire, where somebody sends them on
 	labels map[string]string // beside the tags
 	honor  bool              // tags replace labels
 	scale  float64
@@ -204,6 +205,7 @@ func (n *names) find(p *wire.Parser) (none found) {
 	if err != nil {
 		return found{fate: nameTaken}
 	}
+	family.SetOrigin(x.origin)
 	labels := x.labelsOf(family, p.Tags, "")
 	if full && family.Find(labels...) == nil {
 		return found{fate: tooMany}
@@ -267,6 +269,9 @@ func (n *names) wants(p *wire.Parser) (x wanted, f fate) {
 			x.labels = map[string]string{}
 		}
 		x.labels[n.cfg.OriginLabel] = id
+	}
+	if n.reg.KeepsOrigins() {
+		x.origin = string(raw) + "|" + p.Type.Letters()
 	}
 	x.base = metricName(raw)
 	x.desc = n.desc(x.base, p.Type, natural)
@@ -362,6 +367,7 @@ func (n *names) summary(x wanted, tags wire.Tags) *summary {
 	if err != nil {
 		return nil
 	}
+	f.SetOrigin(x.origin)
 	labels := x.labelsOf(f, tags, statLabel)
 	m := &summary{}
 	for _, stat := range n.stats {

@@ -21,6 +21,7 @@ const (
 	setFull                       // too many values
 	noEvents                      // events cannot be kept
 	unwanted                      // a mapping says so
+	tooOld                        // the gauge has a value of a later time
 	badLine                       // where the reasons begin for what is no line
 	noName
 	tooLong
@@ -43,6 +44,8 @@ func (f fate) String() string {
 		return "too many events"
 	case unwanted:
 		return "dropped by a mapping"
+	case tooOld:
+		return "older than what the gauge has"
 	case noName:
 		return wire.NoName.String()
 	case tooLong:
@@ -79,10 +82,11 @@ type worker struct {
 	table   table
 	tick    uint32 // counts commits
 	tally   tally
-	senders map[netip.Addr]*sender
+	senders map[whence]*sender
 	sender  *sender // of the present lines
 	events  events
 	sample  sample
+	passing bundle // for the relays
 	key     []byte // scratch
 }
 
@@ -92,13 +96,22 @@ const originMark = "|c:"
 // tally is what became of lines since the last commit.
 type tally struct {
 	lines, packets, bytes, samples uint64
+	timed                          uint64 // samples that had a time
 	fates                          [fates]uint64
 }
 
 // sender is who sent lines since the last commit.
 type sender struct {
-	addr       netip.Addr // the zero Addr: one that has none, or one too many
+	whence
+	container  []byte // its id, if that is known and wanted
 	lines, bad uint64
+}
+
+// whence is where lines come from: an address, or, on unix sockets, a process. The zero whence is of
+// one that has none, or one too many.
+type whence struct {
+	addr netip.Addr
+	pid  int32
 }
 
 // sample is one bad line; its fate is counted if there was none since the last commit.
@@ -109,25 +122,25 @@ type sample struct {
 }
 
 func newWorker(s *Source, l *listener) *worker {
-	w := &worker{source: s, listener: l, table: newTable(), senders: map[netip.Addr]*sender{}}
+	w := &worker{source: s, listener: l, table: newTable(), senders: map[whence]*sender{}}
 	w.parser.Dialect = l.dialect
-	w.from(netip.Addr{})
+	w.from(whence{})
 	return w
 }
 
 // from says who sent what comes next.
-func (w *worker) from(a netip.Addr) {
-	if w.sender != nil && w.sender.addr == a {
+func (w *worker) from(a whence) {
+	if w.sender != nil && w.sender.whence == a {
 		return
 	}
 	if w.sender = w.senders[a]; w.sender != nil {
 		return
 	}
 	if len(w.senders) >= maxSenders {
-		a = netip.Addr{}
+		a = whence{}
 	}
 	if w.sender = w.senders[a]; w.sender == nil {
-		w.sender = &sender{addr: a}
+		w.sender = &sender{whence: a, container: w.source.containerOf(a)}
 		w.senders[a] = w.sender
 	}
 }
@@ -177,13 +190,16 @@ func (w *worker) line(line []byte) {
 	if len(line) == 0 {
 		return
 	}
-	f := counted
+	f, values := counted, w.tally.samples
 	if line[0] == '_' && w.parser.Dialect == wire.DogStatsD && (wire.IsEvent(line) || wire.IsCheck(line)) {
-		f = w.events.add(line)
+		f = w.events.add(line, w.sender.container)
 	} else {
 		f = w.metrics(line)
 	}
 	w.end(f, line)
+	if !f.isBad() || w.tally.samples > values {
+		w.pass(line)
+	}
 }
 
 // end counts a line with its fate.
@@ -205,7 +221,11 @@ func (w *worker) metrics(line []byte) (worst fate) {
 	p := &w.parser
 	n := -1
 	var typ wire.Type
-	for p.Start(line); p.Next(); {
+	p.Start(line)
+	if len(p.Container) == 0 {
+		p.Container = w.sender.container
+	}
+	for p.Next() {
 		if p.Bad != wire.Good {
 			worst = max(worst, fate(p.Bad))
 			continue
@@ -231,6 +251,9 @@ func (w *worker) metrics(line []byte) (worst fate) {
 		s := w.table.at(n)
 		f := s.fate
 		if f == counted {
+			if p.Time != 0 {
+				w.tally.timed++
+			}
 			f = s.value(w)
 			w.tally.samples++
 		}
@@ -265,6 +288,9 @@ func (s *slot) value(w *worker) fate {
 	case wire.Counter:
 		s.sum += w.table.scaled(s, v) / p.Rate
 	case wire.Gauge:
+		if p.Time != 0 && !w.source.times.newer(s.series, p.Time) {
+			return tooOld
+		}
 		if v = w.table.scaled(s, v); p.Delta {
 			s.sum += v
 		} else {
