@@ -143,10 +143,10 @@ type side struct {
 
 // native returns the buckets of a native histogram; nil: s is none.
 func (s *Series) native() *sparse {
-	if s.detail == nil {
+	if s.detail == nil || s.detail.more == nil {
 		return nil
 	}
-	return s.detail.sparse
+	return s.detail.more.sparse
 }
 
 // changeNative makes the change d of a native histogram, and tells whether it has such a cell.

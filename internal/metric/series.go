@@ -23,8 +23,13 @@ type Series struct {
 
 // detail is what a series has that is more than a value.
 type detail struct {
-	joined string          // label values, as by joinValues; the durable identity where no family has claimed it
-	more   []atomic.Uint64 // the cells behind the first; all are the bits of a float64
+	joined string // label values, as by joinValues; the durable identity where no family has claimed it
+	more   *more  // nil: it has one cell
+}
+
+// more is what a histogram has; the many other series have no room for it.
+type more struct {
+	cells  []atomic.Uint64 // those behind the first; all are the bits of a float64
 	sparse *sparse         // the buckets of a native histogram
 }
 
@@ -36,10 +41,10 @@ func (s *Series) fill(f *Family, joined string, cells int) {
 	}
 	s.detail = &detail{joined: joined}
 	if cells > 1 {
-		s.detail.more = make([]atomic.Uint64, cells-1)
-	}
-	if f != nil && f.shape.desc.Native != nil {
-		s.detail.sparse = new(sparse)
+		s.detail.more = &more{cells: make([]atomic.Uint64, cells-1)}
+		if f != nil && f.shape.desc.Native != nil {
+			s.detail.more.sparse = new(sparse)
+		}
 	}
 }
 
@@ -55,7 +60,7 @@ func (s *Series) cell(i int) *atomic.Uint64 {
 	if i == 0 {
 		return &s.value
 	}
-	return &s.detail.more[i-1]
+	return &s.detail.more.cells[i-1]
 }
 
 // IsOverflow tells whether s is its family's overflow series.
@@ -114,10 +119,10 @@ func (s *Series) Value() float64 { return s.Cell(0) }
 
 // Cells returns how many cells s has, buckets of a native histogram left out.
 func (s *Series) Cells() int {
-	if s.detail == nil {
+	if s.detail == nil || s.detail.more == nil {
 		return 1
 	}
-	return 1 + len(s.detail.more)
+	return 1 + len(s.detail.more.cells)
 }
 
 // Cell returns the value of one cell.
