@@ -2,11 +2,14 @@ package metric
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/weirlog/weir/internal/codec/native"
 )
 
-// Format is a text format of the numbers.
+// Format is one in which the numbers are shown.
 type Format uint8
 
 // The formats.
@@ -15,12 +18,18 @@ const (
 	Text Format = iota
 	// OpenMetrics is OpenMetrics 1.0.0.
 	OpenMetrics
+	// Proto is Prometheus' protobuf format, delimited: the one that has the buckets of native
+	// histograms.
+	Proto
 )
 
 // ContentType returns the format's media type.
 func (f Format) ContentType() string {
-	if f == OpenMetrics {
+	switch f {
+	case OpenMetrics:
 		return "application/openmetrics-text; version=1.0.0; charset=utf-8"
+	case Proto:
+		return protoMedia + "; proto=" + protoMessage + "; encoding=" + protoEncoding
 	}
 	return "text/plain; version=0.0.4; charset=utf-8"
 }
@@ -28,72 +37,282 @@ func (f Format) ContentType() string {
 // counterSuffix ends the names of counters; in OpenMetrics their families lack it.
 const counterSuffix = "_total"
 
-// AppendText collects, appends the whole registry in a format to dst and returns it. A
-// family without series is left out. Cells of durable series are those of one commit
-// throughout.
-func (r *Registry) AppendText(dst []byte, format Format) []byte {
+// shot is what an exposition shows: the series in order, and the cells of all that they had at one
+// moment. To make it takes a moment, too, so that commits wait neither for the text nor for
+// who reads it.
+type shot struct {
+	series  []*Series
+	values  []float64
+	untyped []*Family // those that are, in order
+	// natives are the native histograms among the series, exemplified those with exemplars.
+	natives     []native.Histogram
+	counts      []float64 // of their buckets
+	spans       []native.Span
+	exemplified []exemplified
+
+	// Where the text has come to.
+	next, value, passed int // passed: of untyped
+	native, exemplar    int
+	family              *Family
+}
+
+// exemplified is a series with its exemplars, which stay as they are.
+type exemplified struct {
+	series *Series
+	all    []Exemplar
+}
+
+// shown is a series with what it has at the moment.
+type shown struct {
+	series    *Series
+	cells     []float64
+	native    *native.Histogram // nil: it is none
+	exemplars []Exemplar
+	untyped   bool // OpenMetrics has no name for the type of its family
+}
+
+// maxSpareShot is for how many values a shot's memory is kept for the next exposition, however many that has.
+const maxSpareShot = 16 << 10
+
+// maxSpareCounts is for how many buckets of native histograms it is kept.
+const maxSpareCounts = 128 << 10
+
+// shoot collects and returns what there is, until it is given to free.
+func (r *Registry) shoot() *shot {
 	r.Collect()
-	r.mu.RLock()
-	defer r.mu.RUnlock()
+	t := r.spare.Swap(nil)
+	if t == nil {
+		t = new(shot)
+	}
+	writing := r.lockOrdered()
+	defer r.unlockOrdered(writing)
+	t.series, t.values = slices.Grow(t.series, len(r.order)), slices.Grow(t.values, len(r.order))
 	for _, f := range r.order {
-		if len(f.sorted) == 0 && f.overflow == nil {
+		if f.untyped {
+			t.untyped = append(t.untyped, f)
+		}
+		if f.many == nil {
+			if f.first.family != nil {
+				t.add(&f.first)
+			}
 			continue
 		}
-		dst = f.appendHead(dst, format)
-		for _, s := range f.sorted {
-			dst = s.append(dst, format)
+		for _, s := range f.many.sorted {
+			t.add(s)
 		}
-		if f.overflow != nil {
-			dst = f.overflow.append(dst, format)
+		if f.many.overflow != nil {
+			t.add(f.many.overflow)
 		}
 	}
+	return t
+}
+
+func (t *shot) add(s *Series) {
+	t.series = append(t.series, s)
+	t.addMore(s)
+	t.values = append(t.values, s.Value())
+	for i := 1; i < s.Cells(); i++ {
+		t.values = append(t.values, s.Cell(i))
+	}
+}
+
+// addMore adds what few series have.
+func (t *shot) addMore(s *Series) {
+	if n := s.native(); n != nil {
+		t.addNative(s, n)
+	}
+	if r := s.family.shape.reg; len(r.exemplars) > 0 {
+		if all := r.exemplars[s]; len(all) > 0 {
+			t.exemplified = append(t.exemplified, exemplified{s, all})
+		}
+	}
+}
+
+// wasteful tells whether memory is more than may be spare, and little of it was used.
+func wasteful(room, used, spare int) bool { return room > spare && used < room/4 }
+
+// free gives t back, without what would keep series from being freed.
+func (r *Registry) free(t *shot) {
+	if wasteful(cap(t.values), len(t.values), maxSpareShot) || wasteful(cap(t.counts), len(t.counts), maxSpareCounts) {
+		return
+	}
+	clear(t.series)
+	clear(t.untyped)
+	clear(t.exemplified)
+	clear(t.natives) // they may have memory of before there was more
+	*t = shot{
+		series: t.series[:0], values: t.values[:0], untyped: t.untyped[:0],
+		natives: t.natives[:0], counts: t.counts[:0], spans: t.spans[:0], exemplified: t.exemplified[:0],
+	}
+	r.spare.Store(t)
+}
+
+// AppendText collects, appends the whole registry in a format to dst and returns it. A
+// family without series is left out. Cells of durable series are those of one commit
+// throughout. The text formats show of a native histogram how many values there were and
+// their sum.
+func (r *Registry) AppendText(dst []byte, format Format) []byte {
+	t := r.shoot()
+	defer r.free(t)
+	for t.next < len(t.series) {
+		dst = t.appendNext(dst, format)
+	}
+	return appendEnd(dst, format)
+}
+
+// WriteText is AppendText for who passes the text on: it writes pieces of it, which hold until write
+// returns. All but the last are a series more than buf has room for, at most. It ends at write's first error.
+func (r *Registry) WriteText(write func([]byte) error, buf []byte, format Format) error {
+	t := r.shoot()
+	defer r.free(t)
+	most := cap(buf)
+	buf = buf[:0]
+	for t.next < len(t.series) {
+		if buf = t.appendNext(buf, format); len(buf) < most {
+			continue
+		}
+		if err := write(buf); err != nil {
+			return err
+		}
+		buf = buf[:0]
+	}
+	return write(appendEnd(buf, format))
+}
+
+func appendEnd(dst []byte, format Format) []byte {
 	if format == OpenMetrics {
 		dst = append(dst, "# EOF\n"...)
 	}
 	return dst
 }
 
-func (f *Family) appendHead(dst []byte, format Format) []byte {
-	name, kind := f.desc.Name, f.desc.Kind.String()
-	if format == OpenMetrics && f.desc.Kind == Counter {
-		if f.untyped {
+// appendNext appends the next series, and before the first of a family what tells of that; of
+// Proto a whole family, which says how long it is before it begins.
+func (t *shot) appendNext(dst []byte, format Format) []byte {
+	if format == Proto {
+		return t.appendProto(dst)
+	}
+	last := t.family
+	s := t.take()
+	if t.family != last {
+		dst = t.family.appendHead(dst, format, s.untyped)
+	}
+	return s.append(dst, format)
+}
+
+// take returns the next series.
+func (t *shot) take() (s shown) {
+	s.series = t.series[t.next]
+	t.next++
+	f := s.series.family
+	if f != t.family {
+		t.family = f
+		for t.passed < len(t.untyped) && t.untyped[t.passed].Name() < f.Name() {
+			t.passed++
+		}
+	}
+	s.untyped = t.passed < len(t.untyped) && t.untyped[t.passed] == f
+	n := s.series.Cells()
+	s.cells = t.values[t.value : t.value+n]
+	t.value += n
+	if s.series.native() != nil {
+		s.native = &t.natives[t.native]
+		t.native++
+	}
+	if t.exemplar < len(t.exemplified) && t.exemplified[t.exemplar].series == s.series {
+		s.exemplars = t.exemplified[t.exemplar].all
+		t.exemplar++
+	}
+	return s
+}
+
+func (f *Family) appendHead(dst []byte, format Format, untyped bool) []byte {
+	d := &f.shape.desc
+	name, kind := f.Name(), d.Kind.String()
+	if format == OpenMetrics && d.Kind == Counter {
+		if untyped {
 			kind = "unknown"
 		} else {
 			name = strings.TrimSuffix(name, counterSuffix)
 		}
 	}
-	if f.desc.Help != "" {
+	if subject := f.Subject(); d.Help != "" || subject != "" {
 		dst = append(append(append(dst, "# HELP "...), name...), ' ')
-		dst = append(appendEscaped(dst, f.desc.Help, format == OpenMetrics), '\n')
+		dst = appendEscaped(dst, d.Help, format == OpenMetrics)
+		if subject != "" {
+			dst = append(appendEscaped(append(dst, ' '), subject, format == OpenMetrics), '.')
+		}
+		dst = append(dst, '\n')
 	}
 	dst = append(append(append(dst, "# TYPE "...), name...), ' ')
 	return append(append(dst, kind...), '\n')
 }
 
-func (s *Series) append(dst []byte, format Format) []byte {
-	name := s.family.desc.Name
-	if s.family.desc.Kind != Histogram {
-		dst = append(append(dst, name...), s.text...)
-		return append(AppendValue(append(dst, ' '), s.Cell(0)), '\n')
-	}
-	open := "{" // of the labels before le
-	if s.text != "" {
-		open = s.text[:len(s.text)-1]
+// append appends the samples of a series.
+func (t *shown) append(dst []byte, format Format) []byte {
+	s, f := t.series, t.series.family
+	if f.shape.desc.Kind != Histogram {
+		dst = s.appendLabels(append(dst, f.Name()...), "")
+		dst = AppendValue(append(dst, ' '), t.cells[0])
+		if f.shape.desc.Kind == Counter && !t.untyped {
+			dst = t.appendExemplar(dst, 0, format)
+		}
+		return append(dst, '\n')
 	}
 	count := 0.0
-	for i, le := range s.family.buckets[format] {
-		count += s.Cell(i)
-		dst = append(append(append(dst, name...), "_bucket"...), open...)
-		if s.text != "" {
-			dst = append(dst, ',')
+	for i, le := range f.shape.buckets[format] {
+		if t.native != nil {
+			count = t.native.Count
+		} else {
+			count += t.cells[i]
 		}
-		dst = append(append(dst, le...), "} "...)
-		dst = append(AppendValue(dst, count), '\n')
+		dst = s.appendLabels(append(append(dst, f.Name()...), "_bucket"...), le)
+		dst = append(t.appendExemplar(AppendValue(append(dst, ' '), count), i, format), '\n')
 	}
-	dst = append(append(append(dst, name...), "_sum"...), s.text...)
-	dst = append(AppendValue(append(dst, ' '), s.Cell(len(s.cells)-1)), '\n')
-	dst = append(append(append(dst, name...), "_count"...), s.text...)
+	dst = s.appendLabels(append(append(dst, f.Name()...), "_sum"...), "")
+	dst = append(AppendValue(append(dst, ' '), t.cells[len(t.cells)-1]), '\n')
+	dst = s.appendLabels(append(append(dst, f.Name()...), "_count"...), "")
 	return append(AppendValue(append(dst, ' '), count), '\n')
+}
+
+// appendLabels appends all labels of s and a last one, which may be none, with braces.
+func (s *Series) appendLabels(dst []byte, last string) []byte {
+	f, joined := s.family, s.key()
+	open := len(dst)
+	dst = append(append(dst, ','), f.shape.reg.labels...)
+	if f.shape.reg.labels == "" {
+		dst = dst[:open]
+	}
+	d := &f.shape.desc
+	var name, value string
+	switch {
+	case joined == overflowKey:
+		dst = append(dst, `,overflow="true"`...)
+	case d.Free:
+		for joined != "" {
+			name, joined, _ = strings.Cut(joined, separator)
+			value, joined, _ = strings.Cut(joined, separator)
+			dst = appendLabel(append(dst, ','), name, value)
+		}
+	default:
+		for _, name = range d.Labels {
+			value, joined, _ = strings.Cut(joined, separator)
+			dst = appendLabel(append(dst, ','), name, value)
+		}
+	}
+	if last != "" {
+		dst = append(append(dst, ','), last...)
+	}
+	if len(dst) == open {
+		return dst
+	}
+	dst[open] = '{'
+	return append(dst, '}')
+}
+
+func appendLabel(dst []byte, name, value string) []byte {
+	dst = append(append(dst, name...), `="`...)
+	return append(appendEscaped(dst, value, true), '"')
 }
 
 // maxPlain is the bound below which every integer is a float64 and prints as one.
@@ -113,46 +332,19 @@ func AppendValue(dst []byte, v float64) []byte {
 
 // appendEscaped appends s with backslashes and line feeds escaped, and quotes if asked.
 func appendEscaped(dst []byte, s string, quotes bool) []byte {
+	plain := 0 // what is not appended yet and needs no escape
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '\n':
-			dst = append(dst, `\n`...)
+			dst = append(append(dst, s[plain:i]...), `\n`...)
 		case c == '\\', c == '"' && quotes:
-			dst = append(dst, '\\', c)
+			dst = append(append(dst, s[plain:i]...), '\\', c)
 		default:
-			dst = append(dst, c)
+			continue
 		}
+		plain = i + 1
 	}
-	return dst
-}
-
-// labelText returns the labels of a series as every exposition has them, so that it is
-// made once. Nil values are those of the overflow series.
-func (f *Family) labelText(values []string) string {
-	var b []byte
-	label := func(name, value string) {
-		b = append(append(append(b, ','), name...), `="`...)
-		b = append(appendEscaped(b, value, true), '"')
-	}
-	for _, l := range f.reg.constant {
-		label(l.Name, l.Value)
-	}
-	for i, v := range values {
-		switch {
-		case !f.desc.Free:
-			label(f.desc.Labels[i], v)
-		case i%2 == 1:
-			label(values[i-1], v)
-		}
-	}
-	if values == nil {
-		label(OverflowLabel, "true")
-	}
-	if len(b) == 0 {
-		return ""
-	}
-	b[0] = '{'
-	return string(append(b, '}'))
+	return append(dst, s[plain:]...)
 }
 
 // bucketLabels returns the le labels of a histogram, +Inf last, by Format.

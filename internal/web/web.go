@@ -76,8 +76,9 @@ func (c Config) Validate() error {
 
 // Metrics is where the numbers are.
 type Metrics interface {
-	// AppendText appends all of them to dst.
-	AppendText(dst []byte, format metric.Format) []byte
+	// WriteText writes all of them in pieces that are not much larger than buf, of one moment
+	// however long that takes.
+	WriteText(write func([]byte) error, buf []byte, format metric.Format) error
 }
 
 // Status is where the rest is.
@@ -112,8 +113,8 @@ type Deps struct {
 const (
 	// maxScrapes bounds the answers with metrics made at one time, and so their memory.
 	maxScrapes = 4
-	// maxPooledBody is the largest buffer kept for the next scrape.
-	maxPooledBody = 8 << 20
+	// pieceBytes is about how large the pieces are that a scrape is answered in.
+	pieceBytes = 64 << 10
 )
 
 type handler struct {
@@ -148,6 +149,7 @@ func Handler(c Config, d Deps) http.Handler {
 	}
 	if d.Loki != nil {
 		mux.Handle("/loki/", own(h.catch(h.loki)))
+		mux.Handle("/prometheus/", own(h.catch(h.loki))) // where Loki has its rules
 		mux.Handle("GET /weir/v1/logs", own(h.catch(h.loki)))
 		mux.Handle("GET /ready", h.catch(h.ready)) // where Loki has it
 	}
