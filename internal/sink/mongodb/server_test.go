@@ -37,6 +37,11 @@ func newServer(t *testing.T) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serve(t, l)
+}
+
+// serve answers what comes to l until the test ends.
+func serve(t *testing.T, l net.Listener) *server {
 	s := &server{t: t, listener: l, ids: map[string]bool{}, conns: map[net.Conn]bool{}}
 	s.ended.Go(s.accept)
 	t.Cleanup(func() {
