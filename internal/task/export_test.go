@@ -1,0 +1,4 @@
+package task
+
+// SpanOf is for tests.
+func SpanOf(id string) string { return spanOf(id) }
