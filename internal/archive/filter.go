@@ -67,6 +67,9 @@ func isTaskField(name string) bool {
 // there was that do not have them. No body has it: a quote in a body is escaped.
 const taskMark = `"f"i"e"l"d"s" "b"y" "w"h"i"c"h" "t"a"s"k"s" "a"r"e" "f"o"u"n"d"`
 
+// taskQuery asks for it.
+var taskQuery = gram.NewQuery([]byte(taskMark), false)
+
 // addFields gives a filter the fields of a record that say which task it belongs to.
 func addFields(filter *gram.Builder, l *kept.Line) {
 	for name, value := range l.Fields() {
@@ -82,9 +85,20 @@ func (v *View) MayHaveTask(i int, q *gram.Query) bool {
 	switch {
 	case v.MayContain(i, q):
 		return true
-	case v.MayContain(i, gram.NewQuery([]byte(taskMark), false)):
+	case v.marked(i):
 		return false
 	}
+	return v.namesTaskFields(i)
+}
+
+// HasTaskFields tells whether block i may have records with such fields.
+func (v *View) HasTaskFields(i int) bool { return v.marked(i) || v.namesTaskFields(i) }
+
+// marked tells whether the filter of block i has the fields of its records.
+func (v *View) marked(i int) bool { return v.MayContain(i, taskQuery) }
+
+// namesTaskFields tells whether the index names such a field.
+func (v *View) namesTaskFields(i int) bool {
 	f := v.Fields(i)
 	return f.Many || slices.ContainsFunc(f.Open, isTaskField) || slices.ContainsFunc(f.Facets, func(f Facet) bool { return isTaskField(f.Name) })
 }

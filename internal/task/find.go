@@ -115,11 +115,16 @@ type search struct {
 
 func newSearch(id ID) *search {
 	s := &search{}
+	s.add(id)
+	return s
+}
+
+// add looks for the records of a task, too.
+func (s *search) add(id ID) {
 	for _, text := range id.needles() {
 		s.needles = append(s.needles, kept.EscapeNeedle(nil, []byte(text)))
 		s.queries = append(s.queries, gram.NewQuery(s.needles[len(s.needles)-1], false))
 	}
-	return s
 }
 
 // may tells whether a block can have one, by its filter.

@@ -28,7 +28,7 @@ type finisher struct {
 // finish returns the tree as it is now, or the part of it that a scope is. The builder may
 // go on.
 func (b *Builder) finish(id ID, p Patience, now time.Time) *Tree {
-	f := &finisher{Builder: b, patience: p.filled(), now: now.UnixNano(), tree: &Tree{ID: id.String(), Records: b.records, Omitted: b.omitted, Cut: b.cut}}
+	f := &finisher{Builder: b, patience: p.filled(), now: now.UnixNano(), tree: &Tree{ID: id.String(), Nodes: []Node{}, Records: b.records, Omitted: b.omitted, Cut: b.cut}}
 	if len(b.nodes) == 0 {
 		return f.tree
 	}
@@ -282,13 +282,13 @@ func (f *finisher) state(out *Node, i int32, orphan bool) {
 		quiet := time.Duration(f.now - f.last[i])
 		switch {
 		case !n.begun && !n.eliot && quiet >= f.patience.WentOn:
-			out.State, out.Why = Unknown, "its first record is missing, so its end cannot be told"
+			out.State, out.Why = Unknown, whyHeadless
 		case orphan:
-			out.State, out.Why = Lost, "no end, and what is around it has ended"
+			out.State, out.Why = Lost, whyOrphan
 		case f.sure(n.proc) && f.lastOf[n.proc] > f.last[i] && quiet >= f.patience.WentOn:
-			out.State, out.Why = Lost, "no end, and its process went on without it"
+			out.State, out.Why = Lost, whyWentOn
 		case quiet >= f.patience.Silent:
-			out.State, out.Why = Lost, "no end, and nothing for "+f.patience.Silent.String()
+			out.State, out.Why = Lost, whySilent(f.patience)
 		default:
 			out.State = Open
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,6 +34,7 @@ type world struct {
 	a *archive.Archive
 	// blocks counts those that were read.
 	blocks atomic.Int64
+	mu     sync.Mutex // guards waiting, and writing to a
 	// waiting is what was written and is not visible yet.
 	waiting []func()
 }
@@ -67,11 +69,15 @@ func newWorld(t testing.TB) *world {
 func (w *world) add(stream string, r *kept.Record) {
 	line := new(kept.Appender).Append(nil, r)
 	def := record.Stream{ID: stream, Labels: record.NewLabels(map[string]string{"source": stream, "host": "h-" + stream})}
-	w.a.Publish(&def, line, 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.waiting = append(w.waiting, func() { w.a.Stream(def, archive.Bound{}).Add(nil, kept.TextOf(line)) })
+	w.a.Publish(&def, line, 1) // as the journal does: accepted first, under its lock
 }
 
 func (w *world) show() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, add := range w.waiting {
 		add()
 	}

@@ -100,7 +100,8 @@ type Deps struct {
 	Status  Status
 	// Push takes what is sent to Loki's addresses for pushes; nil where nothing does.
 	Push http.Handler
-	// Loki answers all other addresses of Loki's API, and /weir/v1/logs; nil where nothing does.
+	// Loki answers all other addresses of Loki's API, /weir/v1/logs and /weir/v1/tasks; nil where
+	// nothing does.
 	Loki http.Handler
 	// Prometheus answers Prometheus' query API; nil where nothing does.
 	Prometheus http.Handler
@@ -149,6 +150,8 @@ func Handler(c Config, d Deps) http.Handler {
 	if d.Loki != nil {
 		mux.Handle("/loki/", own(h.catch(h.loki)))
 		mux.Handle("GET /weir/v1/logs", own(h.catch(h.loki)))
+		mux.Handle("GET /weir/v1/tasks", own(h.catch(h.loki)))
+		mux.Handle("GET /weir/v1/tasks/", own(h.catch(h.loki)))
 		mux.Handle("GET /ready", h.catch(h.ready)) // where Loki has it
 	}
 	if d.Prometheus != nil {

@@ -4,8 +4,8 @@
 //	api, err := loki.New(loki.Deps{Engine: engine, Index: engine, Survey: engine, Live: archive, ...})
 //	mux.Handle("/loki/", api)
 //
-// It also answers /weir/v1/logs, which has what Loki's forms have no place for, and shares
-// their bounds.
+// It also answers /weir/v1/logs and /weir/v1/tasks, which have what Loki's forms have no
+// place for, and share their bounds.
 //
 // It owns the form of requests and answers on the wire, the default of every parameter, and
 // what one client may take from the others: queries that run and wait are bounded in number
@@ -30,6 +30,7 @@ import (
 	"github.com/weirlog/weir/internal/logql/syntax"
 	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
+	"github.com/weirlog/weir/internal/task"
 )
 
 // Engine answers queries. An error for which logql.IsUserError holds is shown to who asks.
@@ -77,6 +78,8 @@ type Deps struct {
 	Index  Index
 	Survey Survey
 	Live   Live
+	// Tasks finds tasks; it is given its turns here.
+	Tasks task.Finder
 	// Sync makes what was written so far visible to queries.
 	Sync     func(context.Context) error
 	Registry *metric.Registry
@@ -132,7 +135,7 @@ type API struct {
 	zippers sync.Pool // of *gzip.Writer
 }
 
-// New returns the handler for /weir/v1/logs and all addresses below /loki/api/v1 but push.
+// New returns the handler for /weir/v1/logs, /weir/v1/tasks and all addresses below /loki/api/v1 but push.
 func New(d Deps) (*API, error) {
 	d.Limits.fill()
 	if d.Log == nil {
@@ -164,6 +167,9 @@ func New(d Deps) (*API, error) {
 	a.plain("drilldown-limits", a.drilldownLimits)
 	a.mux.HandleFunc("GET "+root+"tail", a.tail)
 	a.mux.HandleFunc("GET /weir/v1/logs", a.lines)
+	a.Tasks.Turn, a.Tasks.Sync = a.turn, d.Sync
+	a.mux.HandleFunc("GET /weir/v1/tasks", a.taskList)
+	a.mux.HandleFunc("GET /weir/v1/tasks/{id...}", a.taskTree)
 	return a, nil
 }
 
