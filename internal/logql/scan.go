@@ -28,6 +28,9 @@ type Block struct {
 	Stream string // its identity
 	Labels record.Labels
 	Head   *archive.Head
+	// View and Index are where it is from.
+	View  *archive.View
+	Index int
 	// Text is the records, as package kept has them; valid during the call.
 	Text []byte
 }
@@ -97,5 +100,5 @@ func (w *blockWorker) block(t *task) (err error) {
 		}
 		return err
 	}
-	return w.visit(Block{Stream: t.src.id, Labels: t.src.labels, Head: t.head, Text: w.text})
+	return w.visit(Block{Stream: t.src.id, Labels: t.src.labels, Head: t.head, View: t.src.view, Index: t.block, Text: w.text})
 }

@@ -3,7 +3,7 @@ package task
 import (
 	"bytes"
 	"hash/maphash"
-	"strconv"
+	"strings"
 
 	"github.com/weirlog/weir/internal/codec/jsonline"
 	"github.com/weirlog/weir/internal/codec/jsontext"
@@ -97,12 +97,22 @@ var spellings = [slots][]string{
 // Condition is a field that a task has to have in one of its records.
 type Condition struct{ Name, Value string }
 
+// spot is where the value of a name goes: that of the better spelling, which is the smaller
+// one, stays.
+type spot struct {
+	slot     slot // from slots on, a condition
+	spelling int
+}
+
+// MaxConditions is how many conditions a request may have.
+const MaxConditions = 8
+
 // extractor makes events of lines of kept text, for one goroutine.
 type extractor struct {
-	json       *jsonline.Matcher
-	logfmt     *logfmt.Matcher
-	of         []slot // of a name of the matchers, slots and what follows for conditions
-	byName     map[string]int
+	top    map[string]spot            // by name
+	nested map[string]map[string]spot // by the name of an object, and names in it
+	field  map[string]spot            // by the name of a stored field
+
 	conditions []Condition
 	seed       maphash.Seed
 
@@ -110,38 +120,43 @@ type extractor struct {
 	labels record.Labels
 	host   []byte
 
-	values [][]byte // by name, nil if it is not there
-	batch  record.Batch
-	row    []record.Span
-	plain  []byte
-	scope  scopeReader
-	taken  [slots][]byte
-	event  event
+	taken    [slots + MaxConditions][]byte // nil if it is not there
+	spelling [slots + MaxConditions]int
+	plain    []byte
+	scope    scopeReader
+	event    event
 }
 
-func newExtractor(conditions []Condition) *extractor {
-	x := &extractor{byName: map[string]int{}, conditions: conditions, seed: maphash.MakeSeed()}
-	var names []string
-	add := func(name string, s slot) {
-		if _, ok := x.byName[name]; !ok {
-			x.byName[name] = len(names)
-			names, x.of = append(names, name), append(x.of, s)
-		}
-	}
+func newExtractor(conditions []Condition, seed maphash.Seed) *extractor {
+	x := &extractor{top: map[string]spot{}, nested: map[string]map[string]spot{}, field: map[string]spot{}, conditions: conditions, seed: seed}
 	for s, list := range spellings {
-		for _, name := range list {
-			add(name, slot(s))
+		for i, name := range list {
+			x.know(name, spot{slot(s), i})
 		}
 	}
-	for _, c := range conditions {
-		add(c.Name, slots)
-		add("context."+c.Name, slots)
-		x.byName["context_"+c.Name] = x.byName["context."+c.Name]
+	for i, c := range conditions {
+		x.know(c.Name, spot{slots + slot(i), 0})
+		x.know("context."+c.Name, spot{slots + slot(i), 1})
 	}
-	x.byName["context_key"] = x.byName["context.key"]
-	x.json, x.logfmt = jsonline.New(names), logfmt.New(names)
-	x.values, x.row = make([][]byte, len(names)), make([]record.Span, len(names))
 	return x
+}
+
+// know enters a name: a key with a dot in it, or one in an object. As a stored field it has
+// no dots. A name that is looked for as a condition, too, is two.
+func (x *extractor) know(name string, s spot) {
+	add := func(to map[string]spot, name string) {
+		if _, ok := to[name]; !ok {
+			to[name] = s
+		}
+	}
+	add(x.top, name)
+	add(x.field, strings.ReplaceAll(name, ".", "_"))
+	if object, inner, ok := strings.Cut(name, "."); ok {
+		if x.nested[object] == nil {
+			x.nested[object] = map[string]spot{}
+		}
+		add(x.nested[object], inner)
+	}
 }
 
 // begin says from which stream the next lines are.
@@ -156,11 +171,11 @@ func (x *extractor) read(line []byte) *event {
 	if err != nil || len(rest.Gap) > 0 {
 		return nil
 	}
-	clear(x.values)
+	clear(x.taken[:])
 	x.plain = x.plain[:0]
 	for name, value := range rest.Fields() {
-		if i, ok := x.byName[string(name)]; ok {
-			x.values[i] = x.unescape(value)
+		if s, ok := x.field[string(name)]; ok {
+			x.take(s, x.unescape(value))
 		}
 	}
 	body := x.unescape(line[from:end])
@@ -172,6 +187,13 @@ func (x *extractor) read(line []byte) *event {
 	}
 	x.fill(line, body)
 	return &x.event
+}
+
+// take takes a value, unless there is one of a better spelling.
+func (x *extractor) take(s spot, value []byte) {
+	if len(value) > 0 && (x.taken[s.slot] == nil || s.spelling < x.spelling[s.slot]) {
+		x.taken[s.slot], x.spelling[s.slot] = value, s.spelling
+	}
 }
 
 // unescape returns the text of a string of JSON.
@@ -186,34 +208,91 @@ func (x *extractor) unescape(text []byte) []byte {
 
 // fromBody takes values from a body that is JSON or logfmt.
 func (x *extractor) fromBody(body []byte) {
-	b := &x.batch
-	b.Arena = append(b.Arena[:0], body...)
-	whole := record.Span{Len: uint32(len(body))}
-	clear(x.row)
-	ok := false
-	if trimmed := bytes.TrimLeft(body, " \t"); len(trimmed) > 0 && trimmed[0] == '{' {
-		ok = x.json.Match(b, whole, x.row)
-	} else if bytes.Contains(body, []byte("trace")) || bytes.Contains(body, []byte("key=")) {
-		ok = x.logfmt.Match(b, whole, x.row)
-	}
-	if !ok {
+	scan := jsontext.Scanner{Text: body}
+	if scan.Space(); scan.Take('{') {
+		if !x.object(&scan, x.top, true) {
+			clear(x.taken[:])
+		}
 		return
 	}
-	for i, s := range x.row {
-		if s.Len > 0 && x.values[i] == nil {
-			x.values[i] = b.Bytes(s)
+	if bytes.Contains(body, []byte("trace")) || bytes.Contains(body, []byte("key=")) {
+		logfmt.Each(body, func(name string, value []byte) bool {
+			if s, ok := x.top[name]; ok {
+				at := len(x.plain)
+				x.plain = append(x.plain, value...)
+				x.take(s, x.plain[at:len(x.plain):len(x.plain)])
+			}
+			return true
+		})
+	}
+}
+
+// maxNesting is how deep JSON may nest.
+const maxNesting = 64
+
+// object goes through an object after its brace, whose wanted keys are known; that of the
+// body may have objects with such.
+func (x *extractor) object(scan *jsontext.Scanner, known map[string]spot, outer bool) bool {
+	scan.Space()
+	if scan.Take('}') {
+		return true
+	}
+	for {
+		if !scan.Take('"') {
+			return false
+		}
+		key, _, ok := scan.Inside()
+		scan.Space()
+		if !ok || !scan.Take(':') {
+			return false
+		}
+		scan.Space()
+		if !x.value(scan, key, known, outer) {
+			return false
+		}
+		scan.Space()
+		if !scan.Take(',') {
+			return scan.Take('}')
+		}
+		scan.Space()
+	}
+}
+
+// value goes through the value of a key.
+func (x *extractor) value(scan *jsontext.Scanner, key []byte, known map[string]spot, outer bool) bool {
+	from := scan.At
+	s, wanted := known[string(key)]
+	if scan.Take('"') {
+		inside, escaped, ok := scan.Inside()
+		if ok && wanted {
+			if escaped {
+				inside = x.unescape(inside)
+			}
+			x.take(s, inside)
+		}
+		return ok
+	}
+	if outer && scan.Next('{') {
+		if inner := x.nested[string(key)]; inner != nil {
+			scan.At++
+			if !x.object(scan, inner, false) {
+				return false
+			}
+			x.take(s, scan.Text[from:scan.At])
+			return true
 		}
 	}
+	if !scan.Skip(maxNesting) {
+		return false
+	}
+	if text := scan.Text[from:scan.At]; wanted && string(text) != "null" {
+		x.take(s, text)
+	}
+	return true
 }
 
 // place finds out which scope the record belongs to.
 func (x *extractor) place() bool {
-	clear(x.taken[:])
-	for i, v := range x.values {
-		if s := x.of[i]; s < slots && len(v) > 0 && x.taken[s] == nil && string(v) != "null" {
-			x.taken[s] = v
-		}
-	}
 	t, e := &x.taken, &x.event
 	*e = event{seq: -1, origin: origin{t[slotHost], t[slotProcess]}}
 	if len(e.origin.host) == 0 {
@@ -227,9 +306,9 @@ func (x *extractor) place() bool {
 		e.seq, e.scope, e.root, e.eliot = seq, x.scope.text, x.scope.ends[0], true
 		return true
 	}
-	if root, ok := traceRoot(t[slotTrace]); ok {
-		x.scope.text = append(x.scope.text[:0], root...)
-		e.scope, e.root = x.scope.text, len(root)
+	var ok bool
+	if x.scope.text, ok = appendTrace(x.scope.text[:0], t[slotTrace]); ok {
+		e.scope, e.root = x.scope.text, uuidLen
 		if isSpan(t[slotSpan]) {
 			e.span = t[slotSpan]
 		}
@@ -280,10 +359,22 @@ func (x *extractor) fill(line, body []byte) {
 	e.args = t[slotContext]
 	for i := range x.conditions {
 		c := &x.conditions[i]
-		if string(x.values[x.byName[c.Name]]) == c.Value || string(x.values[x.byName["context."+c.Name]]) == c.Value || x.labels.Get(c.Name) == c.Value {
+		if string(x.condition(i)) == c.Value || x.labels.Get(c.Name) == c.Value {
 			e.wanted |= 1 << i
 		}
 	}
+}
+
+// condition returns the value of the field that a condition is about.
+func (x *extractor) condition(i int) []byte {
+	if v := x.taken[int(slots)+i]; v != nil {
+		return v
+	}
+	// It may be one of those that are looked for anyway.
+	if s, ok := x.top[x.conditions[i].Name]; ok && s.slot < slots && x.spelling[s.slot] == s.spelling {
+		return x.taken[s.slot]
+	}
+	return nil
 }
 
 // The times that are believed: in the years 2001 to 2261.
@@ -372,7 +463,3 @@ func levelName(l record.Level) string {
 }
 
 func formatSpan(id []byte) string { return string(appendLower(nil, id)) }
-
-func hashText(seed maphash.Seed, text []byte) uint64 { return maphash.Bytes(seed, text) }
-
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -2,6 +2,7 @@ package task
 
 import (
 	"encoding/binary"
+	"hash/maphash"
 
 	"github.com/weirlog/weir/internal/codec/kept"
 	"github.com/weirlog/weir/internal/record"
@@ -32,7 +33,7 @@ func (t *Table) Forgotten() int { return t.forgotten }
 
 // Read returns what a line says of a task, for tests: its id, its scope and its number.
 func Read(line []byte) (id, scope string, seq int64, ok bool) {
-	x := newExtractor([]Condition{{"user", "u1"}})
+	x := newExtractor([]Condition{{"user", "u1"}}, maphash.MakeSeed())
 	x.begin("s", record.NewLabels(map[string]string{"host": "h"}))
 	e := x.read(line)
 	if e == nil {

@@ -84,10 +84,10 @@ func (f *Finder) build(ctx context.Context, q TreeRequest) (*Builder, []string, 
 	search := newSearch(q.ID)
 	var mu sync.Mutex // guards b
 	damage, err := f.Blocks.Blocks(ctx, logql.BlockQuery{Start: q.Start, End: q.End, May: search.may}, func() func(logql.Block) error {
-		x := newExtractor(nil)
+		x := newExtractor(nil, b.seed)
 		return func(block logql.Block) error {
 			x.begin(block.Stream, block.Labels)
-			search.each(block.Text, func(line []byte) {
+			search.in(block).each(block.Text, func(line []byte) {
 				if e := x.read(line); e != nil {
 					mu.Lock()
 					b.add(e, line)
@@ -135,6 +135,21 @@ func (s *search) may(v *archive.View, block int) bool {
 		}
 	}
 	return false
+}
+
+// in leaves out the texts that a block cannot have.
+func (s *search) in(b logql.Block) *search {
+	const few = 2
+	if len(s.needles) > few {
+		return s
+	}
+	some := &search{}
+	for i, q := range s.queries {
+		if b.View.MayHaveTask(b.Index, q) {
+			some.needles = append(some.needles, s.needles[i])
+		}
+	}
+	return some
 }
 
 // each calls visit with the lines of a block that have one, in the order in which they are

@@ -197,15 +197,24 @@ func appendLower(dst, b []byte) []byte {
 // traceRoot returns the task that a trace is: the UUID that its id is, written as one. So a
 // scope and the spans of other programs in its trace are of one tree.
 func traceRoot(id []byte) (string, bool) {
+	text, ok := appendTrace(nil, id)
+	return string(text), ok
+}
+
+// appendTrace is traceRoot that appends.
+func appendTrace(dst, id []byte) ([]byte, bool) {
 	if len(id) != traceLen || !isHex(id) || len(bytes.Trim(id, "0")) == 0 {
-		return "", false
+		return dst, false
 	}
-	var text [uuidLen]byte
-	b := append(appendLower(text[:0], id[:8]), '-')
-	b = append(appendLower(b, id[8:12]), '-')
-	b = append(appendLower(b, id[12:16]), '-')
-	b = append(appendLower(b, id[16:20]), '-')
-	return string(appendLower(b, id[20:])), true
+	at := 0
+	for _, end := range [...]int{8, 12, 16, 20, traceLen} {
+		if at > 0 {
+			dst = append(dst, '-')
+		}
+		dst = appendLower(dst, id[at:end])
+		at = end
+	}
+	return dst, true
 }
 
 // readLevel appends Eliot's task_level, as [2,1] or /2/1, to the name of a task, but for its

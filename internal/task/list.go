@@ -24,9 +24,6 @@ const (
 
 func whySilent(p Patience) string { return "no end, and nothing for " + p.Silent.String() }
 
-// MaxConditions is how many conditions a request may have.
-const MaxConditions = 8
-
 // ListRequest says which tasks are wanted.
 type ListRequest struct {
 	// Start and End bound the time in which records of the tasks were kept; the zero time is no
@@ -89,7 +86,7 @@ func (l *listing) scan(ctx context.Context, blocks logql.BlockQuery, each func([
 	var mu sync.Mutex // guards the table
 	from, to := bounds(blocks)
 	return l.from.Blocks(ctx, blocks, func() func(logql.Block) error {
-		x := newExtractor(l.q.Where)
+		x := newExtractor(l.q.Where, l.table.seed)
 		return func(b logql.Block) error {
 			x.begin(b.Stream, b.Labels)
 			inside := from <= b.Head.MinTime && b.Head.MaxTime <= to
