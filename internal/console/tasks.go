@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -48,7 +49,7 @@ func (p *Printer) task(s *task.Summary) {
 	if where := strings.TrimSpace(s.Host + " " + s.Process); where != "" {
 		p.styled(dim, "  "+string(AppendHarmless(nil, where)))
 	}
-	p.buf = append(p.buf, '\n')
+	p.buf = append(bytes.TrimRight(p.buf, " "), '\n')
 }
 
 // tally appends a number, in its style if there is any.

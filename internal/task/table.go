@@ -147,7 +147,12 @@ func (t *Table) add(e *event) {
 		n.errors++
 	}
 	t.heard(n, e)
-	if len(e.scope) == e.root && e.span == nil {
+	switch {
+	case e.seq < 0: // nobody names traces: by what was said first
+		if n.name < 0 || e.time == n.first && n.start == 0 {
+			n.name = t.names.of([]byte(clip(e.text, maxArg)))
+		}
+	case len(e.scope) == e.root:
 		t.own(n, e)
 	}
 }
@@ -174,12 +179,6 @@ func (t *Table) own(n *entry, e *event) {
 	if e.begins() {
 		n.start, n.place, n.nameHash = e.time, uint32(e.place), t.hash(e.text)
 		n.name = t.names.of([]byte(clip(e.text, maxArg)))
-	}
-	if e.seq < 0 {
-		if n.name < 0 || e.time == n.first {
-			n.name = t.names.of([]byte(clip(e.text, maxArg)))
-		}
-		return
 	}
 	if e.seq > n.topSeq {
 		n.topSeq, n.topTime, n.topLevel, n.topPlace, n.topHash = e.seq, e.time, e.level, uint32(e.place), t.hash(e.text)
