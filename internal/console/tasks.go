@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/weirlog/weir/internal/task"
@@ -33,7 +34,7 @@ func (p *Printer) Tasks(l *task.List) error {
 
 func (p *Printer) task(s *task.Summary) {
 	p.styled(stateStyle(s.State), fmt.Sprintf("%-8s", stateWord(s.State)))
-	p.time(s.Start.UnixNano())
+	p.began(s.Start.UnixNano())
 	style := ""
 	if s.Slow {
 		style = yellow
@@ -50,6 +51,18 @@ func (p *Printer) task(s *task.Summary) {
 		p.styled(dim, "  "+string(AppendHarmless(nil, where)))
 	}
 	p.buf = append(bytes.TrimRight(p.buf, " "), '\n')
+}
+
+// began appends when something began: on a terminal what is not of today with its day, and
+// then without seconds.
+func (p *Printer) began(ns int64) {
+	at := time.Unix(0, ns).In(p.opts.Location)
+	if !p.opts.Terminal || p.day == "" || at.Format(dayForm) == p.day {
+		p.time(ns)
+		return
+	}
+	p.styled(dim, at.Format("Jan _2 15:04"))
+	p.buf = append(p.buf, ' ')
 }
 
 // tally appends a number, in its style if there is any.

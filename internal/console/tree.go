@@ -233,7 +233,7 @@ func (d *drawing) node(b branch, folded bool) {
 	d.counts(n)
 	if b.node == 0 {
 		d.buf = append(d.buf, "  "...)
-		d.time(n.Start.UnixNano())
+		d.began(n.Start.UnixNano())
 		d.buf = bytes.TrimRight(d.buf, " ")
 	}
 	if b.node == 0 || n.Host+n.Process != d.tree.Nodes[n.Parent].Host+d.tree.Nodes[n.Parent].Process {
