@@ -225,6 +225,30 @@ func (b *Builder) heard(n *node, e *event) {
 	}
 }
 
+// streams returns the streams that records are from.
+func (b *Builder) streams() (list []string) {
+	seen := map[string]bool{"": true}
+	for i := range b.nodes {
+		if id := b.nodes[i].stream; !seen[id] {
+			seen[id] = true
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+// hears notes that a process did something else, and tells whether that is news: it is one of
+// the task's, and has not been heard of since.
+func (b *Builder) hears(from origin, time int64) bool {
+	b.proc = append(append(append(b.proc[:0], from.host...), 0), from.process...)
+	p, ok := b.procs[string(b.proc)]
+	if !ok || time <= b.lastOf[p] {
+		return false
+	}
+	b.lastOf[p] = time
+	return true
+}
+
 // note counts a record of the scope.
 func (n *node) note(e *event) {
 	n.records++

@@ -166,19 +166,10 @@ func (x *extractor) begin(stream string, labels record.Labels) {
 
 // read makes an event of a line; nil if it says of no task.
 func (x *extractor) read(line []byte) *event {
-	from, end := kept.BodyAt(line)
-	rest, err := kept.Rest(line, end)
-	if err != nil || len(rest.Gap) > 0 {
+	body, ok := x.fields(line)
+	if !ok {
 		return nil
 	}
-	clear(x.taken[:])
-	x.plain = x.plain[:0]
-	for name, value := range rest.Fields() {
-		if s, ok := x.field[string(name)]; ok {
-			x.take(s, x.unescape(value))
-		}
-	}
-	body := x.unescape(line[from:end])
 	if !x.place() {
 		x.fromBody(body)
 		if !x.place() {
@@ -187,6 +178,41 @@ func (x *extractor) read(line []byte) *event {
 	}
 	x.fill(line, body)
 	return &x.event
+}
+
+// where returns where a record comes from, whatever it belongs to, and its time.
+func (x *extractor) where(line []byte) (from origin, time int64) {
+	body, ok := x.fields(line)
+	if !ok {
+		return from, 0
+	}
+	if x.taken[slotProcess] == nil {
+		x.fromBody(body)
+	}
+	x.place()
+	time = kept.TimeOf(line)
+	if at := timeOf(x.taken[slotTime]); at != 0 {
+		time = at
+	}
+	return x.event.origin, time
+}
+
+// fields takes the stored fields of a line, and returns its body; ok is false if it is no
+// record.
+func (x *extractor) fields(line []byte) (body []byte, ok bool) {
+	from, end := kept.BodyAt(line)
+	rest, err := kept.Rest(line, end)
+	if err != nil || len(rest.Gap) > 0 {
+		return nil, false
+	}
+	clear(x.taken[:])
+	x.plain = x.plain[:0]
+	for name, value := range rest.Fields() {
+		if s, ok := x.field[string(name)]; ok {
+			x.take(s, x.unescape(value))
+		}
+	}
+	return x.unescape(line[from:end]), true
 }
 
 // take takes a value, unless there is one of a better spelling.

@@ -3,6 +3,7 @@ package task
 import (
 	"bytes"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,8 +70,48 @@ func (f *Finder) Tree(ctx context.Context, q TreeRequest) (*Tree, error) {
 		return nil, err
 	}
 	t := b.finish(q.ID, q.Patience, q.now())
+	if t.isOpen() && f.hear(b) {
+		t = b.finish(q.ID, q.Patience, q.now())
+	}
 	t.Warnings = warnings
 	return t, nil
+}
+
+// isOpen tells whether a scope is.
+func (t *Tree) isOpen() bool {
+	return slices.ContainsFunc(t.Nodes, func(n Node) bool { return n.State == Open })
+}
+
+// maxHeard is in how many streams is looked for other doings of a task's processes.
+const maxHeard = 16
+
+// hear looks at the last records of the streams that a task's records are in, for what its
+// processes did outside of it, and tells whether there is something.
+func (f *Finder) hear(b *Builder) (news bool) {
+	x := newExtractor(nil, b.seed)
+	for i, id := range b.streams() {
+		s := f.Archive.Find(id)
+		if s == nil || i == maxHeard {
+			continue
+		}
+		v := s.View()
+		var d archive.Decoder
+		const last = 2 // blocks: one may be a tail that has just begun
+		for k := max(0, v.Len()-last); k < v.Len(); k++ {
+			text, err := v.AppendText(nil, k, &d)
+			if err != nil {
+				continue // without it, it takes longer until something is lost
+			}
+			x.begin(id, s.Labels())
+			for line := range kept.Lines(text) {
+				if from, at := x.where(line); b.hears(from, at) {
+					news = true
+				}
+			}
+		}
+		v.Close()
+	}
+	return news
 }
 
 // build reads all records of a task.

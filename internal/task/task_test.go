@@ -122,6 +122,18 @@ func TestStates(t *testing.T) {
 			w.key("a", "0@"+uuid+"/1", 10, "i:one", proc)
 			w.key("a", "1@"+uuid, 20, "i:more", proc)
 		}, time.Second, "job=open/2(one=open/1)"},
+		"its process went on with another task": {func(w *world) {
+			w.key("a", "0@"+uuid, 0, "i:job", proc)
+			w.key("a", "0@"+uuid2, 20_000, "i:other", proc)
+		}, 21 * time.Second, "job=lost/1"},
+		"its process went on without any": {func(w *world) {
+			w.key("a", "0@"+uuid, 0, "i:job", proc)
+			w.json("a", 20_000, `{"message": "of no task", "process": 7}`)
+		}, 21 * time.Second, "job=lost/1"},
+		"another process went on": {func(w *world) {
+			w.key("a", "0@"+uuid, 0, "i:job", proc)
+			w.json("a", 20_000, `{"message": "of no task", "process": 8}`)
+		}, 21 * time.Second, "job=open/1"},
 		"aborted: what is around it has ended": {func(w *world) {
 			w.key("a", "0@"+uuid, 0, "i:job", proc)
 			w.key("a", "0@"+uuid+"/1", 10, "i:one", proc)
