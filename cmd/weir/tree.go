@@ -70,7 +70,7 @@ reads the data directory itself.`,
 	flags.StringSliceVar(&o.states, "state", nil, "of these `states`: failed, lost, slow, open, success, unknown")
 	flags.StringArrayVarP(&o.where, "where", "w", nil, "with this `field=value` in one of its records; of several, all")
 	flags.DurationVar(&o.slow, "slow", 10*time.Second, "what takes this `time` is slow; 0 is nothing")
-	flags.DurationVar(&o.patience.WentOn, "went-on", 10*time.Second, "without an end and a record for this `time`, what its process went on without is lost")
+	flags.DurationVar(&o.patience.WentOn, "went-on", time.Minute, "without an end and a record for this `time`, what its process went on without is lost")
 	flags.DurationVar(&o.patience.Silent, "silent", time.Hour, "without an end and a record for this `time`, anything is lost")
 	flags.BoolVarP(&o.all, "all", "a", false, "draw branches in which all went well, too")
 	flags.BoolVarP(&o.records, "records", "r", false, "show the records of each scope")

@@ -208,10 +208,9 @@ func (b *Builder) heard(n *node, e *event) {
 	if n.stream == "" {
 		n.stream = e.stream
 	}
-	if len(e.origin.host)+len(e.origin.process) == 0 {
+	if b.proc = e.origin.appendKey(b.proc[:0]); len(b.proc) == 0 {
 		return
 	}
-	b.proc = append(append(append(b.proc[:0], e.origin.host...), 0), e.origin.process...)
 	p, ok := b.procs[string(b.proc)]
 	if !ok {
 		p = int32(len(b.lastOf))
@@ -240,7 +239,7 @@ func (b *Builder) streams() (list []string) {
 // hears notes that a process did something else, and tells whether that is news: it is one of
 // the task's, and has not been heard of since.
 func (b *Builder) hears(from origin, time int64) bool {
-	b.proc = append(append(append(b.proc[:0], from.host...), 0), from.process...)
+	b.proc = from.appendKey(b.proc[:0])
 	p, ok := b.procs[string(b.proc)]
 	if !ok || time <= b.lastOf[p] {
 		return false

@@ -63,6 +63,7 @@ const (
 	slotLevel
 	slotHost
 	slotProcess
+	slotThread
 	slotStatus
 	slotTime
 	slotPath
@@ -85,6 +86,7 @@ var spellings = [slots][]string{
 	slotLevel:     {"levelname", "level", "severity"},
 	slotHost:      {"hostname", "host"},
 	slotProcess:   {"process", "pid"},
+	slotThread:    {"thread"},
 	slotStatus:    {"action_status"},
 	slotTime:      {"created", "timestamp", "time", "ts", "@timestamp"},
 	slotPath:      {"pathname"},
@@ -320,7 +322,7 @@ func (x *extractor) value(scan *jsontext.Scanner, key []byte, known map[string]s
 // place finds out which scope the record belongs to.
 func (x *extractor) place() bool {
 	t, e := &x.taken, &x.event
-	*e = event{seq: -1, origin: origin{t[slotHost], t[slotProcess]}}
+	*e = event{seq: -1, origin: origin{t[slotHost], t[slotProcess], t[slotThread]}}
 	if len(e.origin.host) == 0 {
 		e.origin.host = x.host
 	}

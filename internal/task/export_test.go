@@ -22,7 +22,7 @@ func FillTable(tasks, most int) *Table {
 		for k := range 4 {
 			scope[2*k], scope[2*k+1] = digits[b[k]>>4], digits[b[k]&15]
 		}
-		t.add(&event{time: int64(i + 1), level: record.LevelInfo, scope: scope, root: len(scope), text: []byte("job"), origin: origin{[]byte("host"), []byte("1")}})
+		t.add(&event{time: int64(i + 1), level: record.LevelInfo, scope: scope, root: len(scope), text: []byte("job"), origin: origin{[]byte("host"), []byte("1"), nil}})
 	}
 	return t
 }

@@ -73,8 +73,17 @@ func (id ID) needles() []string {
 	return []string{name}
 }
 
-// origin is where a record comes from.
-type origin struct{ host, process []byte }
+// origin is where a record comes from. The thread tells what may go on at the same time as
+// something else; programs in Go say none.
+type origin struct{ host, process, thread []byte }
+
+// appendKey appends all of it, or nothing if nothing is known.
+func (o origin) appendKey(dst []byte) []byte {
+	if len(o.host)+len(o.process) == 0 {
+		return dst
+	}
+	return append(append(append(append(append(dst, o.host...), 0), o.process...), 0), o.thread...)
+}
 
 // appendTo appends what a shared scope is told apart by. A slash would look like a part.
 func (o origin) appendTo(dst []byte) []byte {

@@ -18,6 +18,9 @@ func (w *world) list(q task.ListRequest, after time.Duration) string {
 	w.t.Helper()
 	w.show()
 	q.Now = time.Unix(0, moment).Add(after)
+	if q.WentOn == 0 {
+		q.WentOn = 10 * time.Second
+	}
 	l, err := w.List(w.t.Context(), q)
 	if err != nil {
 		w.t.Fatal(err)

@@ -159,10 +159,9 @@ func (t *Table) add(e *event) {
 
 // heard notes the process of an event.
 func (t *Table) heard(n *entry, e *event) {
-	if len(e.origin.host)+len(e.origin.process) == 0 {
+	if t.spare = e.origin.appendKey(t.spare[:0]); len(t.spare) == 0 {
 		return
 	}
-	t.spare = append(append(append(t.spare[:0], e.origin.host...), 0), e.origin.process...)
 	p := t.procs.of(t.spare)
 	if int(p) == len(t.lastOf) {
 		t.lastOf = append(t.lastOf, e.time)
@@ -252,8 +251,15 @@ func (t *Table) sure(p int32) bool {
 	if p < 0 {
 		return false
 	}
-	_, process, _ := strings.Cut(t.procs.texts[p], "\x00")
+	_, process := t.procOf(p)
 	return process != ""
+}
+
+// procOf returns the host of a process, and what it is called there.
+func (t *Table) procOf(p int32) (host, process string) {
+	host, process, _ = strings.Cut(t.procs.texts[p], "\x00")
+	process, _, _ = strings.Cut(process, "\x00")
+	return host, process
 }
 
 // summary is what a list says of a task.
@@ -263,8 +269,8 @@ func (t *Table) summary(n *entry, q *ListRequest, now int64) Summary {
 		s.Name = t.names.texts[n.name]
 	}
 	if n.proc >= 0 {
-		host, process, _ := bytes.Cut([]byte(t.procs.texts[n.proc]), []byte{0})
-		s.Host, s.Process = clip(host, maxArg), clip(process, maxArg)
+		host, process := t.procOf(n.proc)
+		s.Host, s.Process = clip([]byte(host), maxArg), clip([]byte(process), maxArg)
 	}
 	start, end := n.first, int64(0)
 	if n.start != 0 {

@@ -157,7 +157,7 @@ type List struct {
 // Patience is when a scope without an end is taken for lost.
 type Patience struct {
 	// WentOn is how long nothing has to come of a scope whose process did other things after it;
-	// 0 is 10 s.
+	// 0 is a minute.
 	WentOn time.Duration
 	// Silent is how long nothing has to come of any other; 0 is an hour.
 	Silent time.Duration
@@ -165,7 +165,7 @@ type Patience struct {
 
 func (p Patience) filled() Patience {
 	if p.WentOn <= 0 {
-		p.WentOn = 10 * time.Second
+		p.WentOn = time.Minute
 	}
 	if p.Silent <= 0 {
 		p.Silent = time.Hour

@@ -115,8 +115,8 @@ func TestStates(t *testing.T) {
 			w.key("a", "0@"+uuid, 0, "i:job", proc)
 			w.key("a", "0@"+uuid+"/1", 10, "i:one", proc)
 			w.key("a", "0@"+uuid+"/2", 20, "i:two", proc)
-			w.key("a", "1@"+uuid+"/2", 20_000, "i:two", proc)
-		}, 21 * time.Second, "job=open/1(one=lost/1 two=success/2)"},
+			w.key("a", "1@"+uuid+"/2", 120_000, "i:two", proc)
+		}, 121 * time.Second, "job=open/1(one=lost/1 two=success/2)"},
 		"a moment ago": {func(w *world) {
 			w.key("a", "0@"+uuid, 0, "i:job", proc)
 			w.key("a", "0@"+uuid+"/1", 10, "i:one", proc)
@@ -124,16 +124,20 @@ func TestStates(t *testing.T) {
 		}, time.Second, "job=open/2(one=open/1)"},
 		"its process went on with another task": {func(w *world) {
 			w.key("a", "0@"+uuid, 0, "i:job", proc)
-			w.key("a", "0@"+uuid2, 20_000, "i:other", proc)
-		}, 21 * time.Second, "job=lost/1"},
+			w.key("a", "0@"+uuid2, 120_000, "i:other", proc)
+		}, 121 * time.Second, "job=lost/1"},
 		"its process went on without any": {func(w *world) {
 			w.key("a", "0@"+uuid, 0, "i:job", proc)
-			w.json("a", 20_000, `{"message": "of no task", "process": 7}`)
-		}, 21 * time.Second, "job=lost/1"},
+			w.json("a", 120_000, `{"message": "of no task", "process": 7}`)
+		}, 121 * time.Second, "job=lost/1"},
 		"another process went on": {func(w *world) {
 			w.key("a", "0@"+uuid, 0, "i:job", proc)
-			w.json("a", 20_000, `{"message": "of no task", "process": 8}`)
-		}, 21 * time.Second, "job=open/1"},
+			w.json("a", 120_000, `{"message": "of no task", "process": 8}`)
+		}, 121 * time.Second, "job=open/1"},
+		"another thread went on": {func(w *world) {
+			w.key("a", "0@"+uuid, 0, "i:job", proc, "thread=1")
+			w.key("a", "0@"+uuid2, 120_000, "i:other", proc, "thread=2")
+		}, 121 * time.Second, "job=open/1"},
 		"aborted: what is around it has ended": {func(w *world) {
 			w.key("a", "0@"+uuid, 0, "i:job", proc)
 			w.key("a", "0@"+uuid+"/1", 10, "i:one", proc)
@@ -163,8 +167,8 @@ func TestStates(t *testing.T) {
 		"only a part is known": {func(w *world) {
 			w.key("b", "0@"+uuid+"/4/1", 10, "i:far", "process=8")
 			w.key("b", "1@"+uuid+"/4/1", 20, "i:far", "process=8")
-		}, time.Minute, "?=unknown/0(?=unknown/0(far=success/2))"},
-		"its first record is missing": {func(w *world) { w.key("a", "4@"+uuid, 20, "i:job", proc) }, time.Minute, "?=unknown/1/gap4"},
+		}, time.Hour, "?=unknown/0(?=unknown/0(far=success/2))"},
+		"its first record is missing": {func(w *world) { w.key("a", "4@"+uuid, 20, "i:job", proc) }, time.Hour, "?=unknown/1/gap4"},
 	} {
 		w := newWorld(t)
 		c.write(w)
