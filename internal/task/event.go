@@ -111,9 +111,9 @@ const MaxConditions = 8
 
 // extractor makes events of lines of kept text, for one goroutine.
 type extractor struct {
-	top    map[string]spot            // by name
-	nested map[string]map[string]spot // by the name of an object, and names in it
-	field  map[string]spot            // by the name of a stored field
+	top    names             // by name
+	nested map[string]*names // by the name of an object, and names in it
+	field  names             // by the name of a stored field
 
 	conditions []Condition
 	seed       maphash.Seed
@@ -130,7 +130,7 @@ type extractor struct {
 }
 
 func newExtractor(conditions []Condition, seed maphash.Seed) *extractor {
-	x := &extractor{top: map[string]spot{}, nested: map[string]map[string]spot{}, field: map[string]spot{}, conditions: conditions, seed: seed}
+	x := &extractor{nested: map[string]*names{}, conditions: conditions, seed: seed}
 	for s, list := range spellings {
 		for i, name := range list {
 			x.know(name, spot{slot(s), i})
@@ -146,18 +146,13 @@ func newExtractor(conditions []Condition, seed maphash.Seed) *extractor {
 // know enters a name: a key with a dot in it, or one in an object. As a stored field it has
 // no dots. A name that is looked for as a condition, too, is two.
 func (x *extractor) know(name string, s spot) {
-	add := func(to map[string]spot, name string) {
-		if _, ok := to[name]; !ok {
-			to[name] = s
-		}
-	}
-	add(x.top, name)
-	add(x.field, strings.ReplaceAll(name, ".", "_"))
+	x.top.add(name, s)
+	x.field.add(strings.ReplaceAll(name, ".", "_"), s)
 	if object, inner, ok := strings.Cut(name, "."); ok {
 		if x.nested[object] == nil {
-			x.nested[object] = map[string]spot{}
+			x.nested[object] = &names{}
 		}
-		add(x.nested[object], inner)
+		x.nested[object].add(inner, s)
 	}
 }
 
@@ -210,7 +205,7 @@ func (x *extractor) fields(line []byte) (body []byte, ok bool) {
 	clear(x.taken[:])
 	x.plain = x.plain[:0]
 	for name, value := range rest.Fields() {
-		if s, ok := x.field[string(name)]; ok {
+		if s, ok := x.field.find(name); ok {
 			x.take(s, x.unescape(value))
 		}
 	}
@@ -238,14 +233,14 @@ func (x *extractor) unescape(text []byte) []byte {
 func (x *extractor) fromBody(body []byte) {
 	scan := jsontext.Scanner{Text: body}
 	if scan.Space(); scan.Take('{') {
-		if !x.object(&scan, x.top, true) {
+		if !x.object(&scan, &x.top, true) {
 			clear(x.taken[:])
 		}
 		return
 	}
 	if bytes.Contains(body, []byte("trace")) || bytes.Contains(body, []byte("key=")) {
 		logfmt.Each(body, func(name string, value []byte) bool {
-			if s, ok := x.top[name]; ok {
+			if s, ok := x.top.find([]byte(name)); ok {
 				at := len(x.plain)
 				x.plain = append(x.plain, value...)
 				x.take(s, x.plain[at:len(x.plain):len(x.plain)])
@@ -260,7 +255,7 @@ const maxNesting = 64
 
 // object goes through an object after its brace, whose wanted keys are known; that of the
 // body may have objects with such.
-func (x *extractor) object(scan *jsontext.Scanner, known map[string]spot, outer bool) bool {
+func (x *extractor) object(scan *jsontext.Scanner, known *names, outer bool) bool {
 	scan.Space()
 	if scan.Take('}') {
 		return true
@@ -287,9 +282,9 @@ func (x *extractor) object(scan *jsontext.Scanner, known map[string]spot, outer 
 }
 
 // value goes through the value of a key.
-func (x *extractor) value(scan *jsontext.Scanner, key []byte, known map[string]spot, outer bool) bool {
+func (x *extractor) value(scan *jsontext.Scanner, key []byte, known *names, outer bool) bool {
 	from := scan.At
-	s, wanted := known[string(key)]
+	s, wanted := known.find(key)
 	if scan.Take('"') {
 		inside, escaped, ok := scan.Inside()
 		if ok && wanted {
@@ -399,7 +394,7 @@ func (x *extractor) condition(i int) []byte {
 		return v
 	}
 	// It may be one of those that are looked for anyway.
-	if s, ok := x.top[x.conditions[i].Name]; ok && s.slot < slots && x.spelling[s.slot] == s.spelling {
+	if s, ok := x.top.find([]byte(x.conditions[i].Name)); ok && s.slot < slots && x.spelling[s.slot] == s.spelling {
 		return x.taken[s.slot]
 	}
 	return nil
