@@ -96,6 +96,9 @@ var spellings = [slots][]string{
 	slotContext:   {"context"},
 }
 
+// eliotMessage is the place of the first of Eliot's names for a message.
+const eliotMessage = 2
+
 // Condition is a field that a task has to have in one of its records.
 type Condition struct{ Name, Value string }
 
@@ -167,7 +170,7 @@ func (x *extractor) read(line []byte) *event {
 	if !ok {
 		return nil
 	}
-	if !x.place() {
+	if known := x.place(); !known || len(body) > 0 && body[0] == '{' {
 		x.fromBody(body)
 		if !x.place() {
 			return nil
@@ -205,7 +208,8 @@ func (x *extractor) fields(line []byte) (body []byte, ok bool) {
 	clear(x.taken[:])
 	x.plain = x.plain[:0]
 	for name, value := range rest.Fields() {
-		if s, ok := x.field.find(name); ok {
+		// The message is the body; distlog's field msg is what it was made from.
+		if s, ok := x.field.find(name); ok && (s.slot != slotMessage || s.spelling >= eliotMessage) {
 			x.take(s, x.unescape(value))
 		}
 	}
@@ -233,8 +237,9 @@ func (x *extractor) unescape(text []byte) []byte {
 func (x *extractor) fromBody(body []byte) {
 	scan := jsontext.Scanner{Text: body}
 	if scan.Space(); scan.Take('{') {
+		before := x.taken
 		if !x.object(&scan, &x.top, true) {
-			clear(x.taken[:])
+			x.taken = before // it is no JSON
 		}
 		return
 	}

@@ -189,6 +189,27 @@ func TestDurationsAreNotNegative(t *testing.T) {
 	}
 }
 
+// TestDistlogSource reads records as the source distlog keeps them: the message with the
+// traceback as text, all else as fields.
+func TestDistlogSource(t *testing.T) {
+	w := newWorld(t)
+	place := []string{"process=7", "thread=140400928568000", "pathname=/a.py", "funcName=f", "msg=job %d"}
+	w.key("a", "0@"+uuid, 0, "i:job 7", append(place, "lineno=20", "context_user=u1", "context_n=1")...)
+	w.key("a", "1@"+uuid, 1, "e:no\nTraceback (most recent call last):\nValueError: bad", append(place, "lineno=21")...)
+	w.key("a", "2@"+uuid, 2, "i:done, 7 of 7", append(place, "lineno=20")...)
+	w.key("a", "0@"+uuid+"/1", 3, `i:{"a": 1, "message": "a dictionary"}`)
+	w.show()
+	tree, err := w.Tree(t.Context(), request(t, uuid, 0))
+	if err != nil || len(tree.Nodes) != 2 {
+		t.Fatal(err, tree)
+	}
+	n := tree.Nodes[0]
+	if n.Name != "job 7" || n.State != task.Success || n.Message != "done, 7 of 7" || n.Error != "no: ValueError: bad" || n.Process != "7" || n.Host != "h-a" ||
+		len(n.Fields) != 2 || n.Fields[0] != (task.Field{Name: "user", Value: "u1"}) || tree.Nodes[1].Name != "a dictionary" {
+		t.Errorf("%+v", tree.Nodes)
+	}
+}
+
 // TestSharedKeys keeps apart what distlog gives all processes the same name.
 func TestSharedKeys(t *testing.T) {
 	w := newWorld(t)
