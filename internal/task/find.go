@@ -211,7 +211,14 @@ func (s *search) each(block []byte, visit func(line []byte)) {
 		if hit == len(block) {
 			return
 		}
-		from := at + bytes.LastIndexByte(block[at:hit], '\n') + 1
+		from := at
+		for { // forward, which is many bytes at a time
+			n := bytes.IndexByte(block[from:hit], '\n')
+			if n < 0 {
+				break
+			}
+			from += n + 1
+		}
 		end := len(block)
 		if n := bytes.IndexByte(block[hit:], '\n'); n >= 0 {
 			end = hit + n
