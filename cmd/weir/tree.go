@@ -231,6 +231,9 @@ func (s *showing) tree(ctx context.Context, from taskSource, id task.ID) error {
 	view := console.TreeView{All: o.all, Depth: o.depth, Slow: o.slow}
 	warned := []string{}
 	return from.Tree(ctx, q, o.follow, func(t *task.Tree) error {
+		if len(t.Nodes) == 0 && id.Shared() {
+			return fmt.Errorf("distlog calls tasks of several processes %s: say which, as %s@host:process; weir tree lists them so", id.Root, id.Root)
+		}
 		if len(t.Nodes) == 0 && !o.follow {
 			return fmt.Errorf("no kept record belongs to %s", console.AppendHarmless(nil, id.String()))
 		}

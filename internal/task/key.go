@@ -61,6 +61,10 @@ func ParseID(text string) (ID, bool) {
 	return ID{Root: s.root(), Scope: string(s.text)}, true
 }
 
+// Shared tells whether the name is one that several processes gave to tasks of their own: with
+// @host:process behind its first part it would mean one.
+func (id ID) Shared() bool { return id.Root == sharedImport || id.Root == sharedForeign }
+
 // needles are what a task's records have in their text.
 func (id ID) needles() []string {
 	if len(id.Root) == uuidLen {
