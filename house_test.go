@@ -33,15 +33,16 @@ var layers = []layer{
 	{"archive", "record disk codec/*"},
 	{"journal", "record metric disk codec/* ledger flow archive"},
 	{"reader", "record retry codec/* ledger flow archive"},
-	{"logql task", "record match codec/* archive journal"},
+	{"logql", "record match codec/* archive journal"},
+	{"task", "record match codec/* archive journal logql"},
 	{"tsdb", "metric codec/native"},
 	{"source/*", "record metric retry config codec/* follow dockerapi ledger flow logfile"},
 	{"stage/*", "record metric match config codec/* ledger flow"},
 	{"sink/*", "record metric retry match config codec/* ledger flow tsdb /statsd"},
-	{"web console", "record config metric match codec/* ledger archive logql"},
+	{"web console", "record config metric match codec/* ledger archive logql task"},
 	{"agent", "record metric disk retry match config codec/* follow dockerapi ledger flow logfile archive journal reader logql task tsdb source/* stage/* sink/* web console"},
 	{"demo", "record metric config dockerapi agent"},
-	{"/cmd/weir", "record metric disk match config codec/* archive journal logql agent demo console"},
+	{"/cmd/weir", "record metric disk match config codec/* archive journal logql task agent demo console"},
 	{"/statsd /statsd/statsdhttp /scope /crawl", "/statsd"}, // public: nothing internal
 }
 

@@ -58,6 +58,9 @@ func (b *builder) take(t kept.Text, filter *gram.Builder) {
 		b.note(&l)
 		if filter != nil {
 			filter.Add(l.Body)
+			if b.counted.mayHaveTasks() {
+				addFields(filter, &l)
+			}
 		}
 	}
 }

@@ -156,6 +156,9 @@ func (b *bench) measure(ctx context.Context) error {
 		if err := b.keptMixed(ctx); err != nil {
 			return err
 		}
+		if err := b.keptTasks(ctx); err != nil {
+			return err
+		}
 	}
 	if err := b.statsdCalls(ctx); err != nil {
 		return err
