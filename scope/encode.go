@@ -1,0 +1,252 @@
+package scope
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math"
+	"reflect"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// encoder appends JSON as Python's json module writes it: in ASCII, with a space after commas
+// and colons. What slog.JSONHandler does with a kind of value, this does too, but that numbers
+// which JSON does not have are texts.
+type encoder struct{ buf []byte }
+
+// plain tells which bytes stand for themselves in a text.
+var plain = func() (table [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		table[c] = c != '"' && c != '\\'
+	}
+	return table
+}()
+
+// text appends s without quotes.
+func (e *encoder) text(s string) {
+	at := 0
+	for at < len(s) && plain[s[at]] {
+		at++
+	}
+	e.buf = append(e.buf, s[:at]...)
+	if at < len(s) {
+		e.escape(s[at:])
+	}
+}
+
+const hexDigits = "0123456789abcdef"
+
+// escape is text for what is not plain.
+func (e *encoder) escape(s string) {
+	for at := 0; at < len(s); {
+		c := s[at]
+		if plain[c] {
+			e.buf = append(e.buf, c)
+			at++
+			continue
+		}
+		if c < utf8.RuneSelf {
+			e.control(c)
+			at++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[at:])
+		at += size
+		if r >= 1<<16 {
+			const high, low, bits = 0xd800, 0xdc00, 10
+			r -= 1 << 16
+			e.unit(uint16(high + r>>bits))
+			e.unit(uint16(low + r&(1<<bits-1)))
+			continue
+		}
+		e.unit(uint16(r)) // bytes that are not UTF-8 are U+FFFD
+	}
+}
+
+// control appends a byte of ASCII that does not stand for itself.
+func (e *encoder) control(c byte) {
+	switch c {
+	case '"', '\\':
+		e.buf = append(e.buf, '\\', c)
+	case '\n':
+		e.buf = append(e.buf, '\\', 'n')
+	case '\r':
+		e.buf = append(e.buf, '\\', 'r')
+	case '\t':
+		e.buf = append(e.buf, '\\', 't')
+	case '\b':
+		e.buf = append(e.buf, '\\', 'b')
+	case '\f':
+		e.buf = append(e.buf, '\\', 'f')
+	default:
+		e.unit(uint16(c))
+	}
+}
+
+func (e *encoder) unit(u uint16) {
+	e.buf = append(e.buf, '\\', 'u', hexDigits[u>>12], hexDigits[u>>8&15], hexDigits[u>>4&15], hexDigits[u&15])
+}
+
+// oneLine appends s without quotes, its newlines as a backslash and an n, which is how the
+// formatter of distlog shows them.
+func (e *encoder) oneLine(s string) {
+	for {
+		at := 0
+		for at < len(s) && s[at] != '\n' {
+			at++
+		}
+		e.text(s[:at])
+		if at == len(s) {
+			return
+		}
+		e.buf = append(e.buf, `\\n`...)
+		s = s[at+1:]
+	}
+}
+
+// attr appends an attribute as a member of the object that is open, if it is none of those
+// that slog leaves out.
+func (e *encoder) attr(a slog.Attr) {
+	v := a.Value
+	if v.Kind() == slog.KindLogValuer {
+		v = v.Resolve() // slog turns a panic into an error
+	}
+	if v.Kind() == slog.KindGroup {
+		e.group(a.Key, v.Group())
+		return
+	}
+	if a.Key == "" && v.Kind() == slog.KindAny && v.Any() == nil {
+		return
+	}
+	e.name(a.Key)
+	e.value(v)
+}
+
+// group appends the attributes of a group: as an object, or, without a name, as they are.
+func (e *encoder) group(name string, attrs []slog.Attr) {
+	if name == "" {
+		for _, a := range attrs {
+			e.attr(a)
+		}
+		return
+	}
+	before := len(e.buf)
+	e.open(name)
+	empty := len(e.buf)
+	for _, a := range attrs {
+		e.attr(a)
+	}
+	if len(e.buf) == empty {
+		e.buf = e.buf[:before]
+		return
+	}
+	e.buf = append(e.buf, '}')
+}
+
+// open begins an object.
+func (e *encoder) open(name string) {
+	e.name(name)
+	e.buf = append(e.buf, '{')
+}
+
+// name appends what stands before a value.
+func (e *encoder) name(key string) {
+	if n := len(e.buf); n == 0 || e.buf[n-1] != '{' {
+		e.buf = append(e.buf, ',', ' ')
+	}
+	e.buf = append(e.buf, '"')
+	e.text(key)
+	e.buf = append(e.buf, '"', ':', ' ')
+}
+
+func (e *encoder) quoted(s string) {
+	e.buf = append(e.buf, '"')
+	e.text(s)
+	e.buf = append(e.buf, '"')
+}
+
+// value appends a value that is neither a group nor to be resolved.
+func (e *encoder) value(v slog.Value) {
+	switch v.Kind() {
+	case slog.KindString:
+		e.quoted(v.String())
+	case slog.KindInt64:
+		e.buf = strconv.AppendInt(e.buf, v.Int64(), 10)
+	case slog.KindUint64:
+		e.buf = strconv.AppendUint(e.buf, v.Uint64(), 10)
+	case slog.KindFloat64:
+		e.float(v.Float64())
+	case slog.KindBool:
+		e.buf = strconv.AppendBool(e.buf, v.Bool())
+	case slog.KindDuration:
+		e.buf = strconv.AppendInt(e.buf, int64(v.Duration()), 10)
+	case slog.KindTime:
+		e.buf = append(e.buf, '"')
+		e.buf = v.Time().AppendFormat(e.buf, time.RFC3339Nano)
+		e.buf = append(e.buf, '"')
+	default:
+		e.any(v.Any())
+	}
+}
+
+func (e *encoder) float(f float64) {
+	switch {
+	case math.IsNaN(f):
+		e.buf = append(e.buf, `"NaN"`...)
+	case math.IsInf(f, 1):
+		e.buf = append(e.buf, `"Infinity"`...)
+	case math.IsInf(f, -1):
+		e.buf = append(e.buf, `"-Infinity"`...)
+	case f != 0 && math.Abs(f) < 1e-4 || math.Abs(f) >= 1e16:
+		e.buf = strconv.AppendFloat(e.buf, f, 'e', -1, 64)
+	default:
+		at := len(e.buf)
+		e.buf = strconv.AppendFloat(e.buf, f, 'f', -1, 64)
+		if bytes.IndexByte(e.buf[at:], '.') < 0 {
+			e.buf = append(e.buf, '.', '0') // or Python would read an integer
+		}
+	}
+}
+
+// any appends what slog knows no kind for. What such a value's own methods do wrong is told
+// in its place.
+func (e *encoder) any(v any) {
+	before := len(e.buf)
+	defer func() {
+		if p := recover(); p != nil {
+			e.buf = append(e.buf[:before], panicText(v, p)...)
+		}
+	}()
+	_, marshals := v.(json.Marshaler)
+	if err, ok := v.(error); ok && !marshals {
+		e.quoted(err.Error())
+		return
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		e.quoted("!ERROR:" + err.Error())
+		return
+	}
+	for _, c := range string(bytes.TrimSuffix(out.Bytes(), []byte{'\n'})) {
+		if c < utf8.RuneSelf { // beyond ASCII there are texts alone
+			e.buf = append(e.buf, byte(c))
+			continue
+		}
+		e.escape(string(c))
+	}
+}
+
+// panicText is slog's way to show that a value's method panicked.
+func panicText(v, p any) string {
+	if r := reflect.ValueOf(v); r.Kind() == reflect.Pointer && r.IsNil() {
+		return `"<nil>"`
+	}
+	var e encoder
+	e.quoted(fmt.Sprintf("!PANIC: %v", p))
+	return string(e.buf)
+}

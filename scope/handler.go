@@ -1,0 +1,119 @@
+package scope
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+)
+
+// Handler is a [slog.Handler] that adds to each record which scope it belongs to.
+type Handler struct {
+	core *core
+	// next is the wrapped handler as it was given; local has had the groups and attributes
+	// of later as well. Both are nil if there is none.
+	next, local slog.Handler
+	later       []step
+	groups      bool // later has a group
+}
+
+// core is what all Handlers have in common that came from one by WithAttrs and WithGroup.
+type core struct {
+	Options
+}
+
+// step is a call of WithGroup, or, without a name, of WithAttrs.
+type step struct {
+	group string
+	attrs []slog.Attr
+}
+
+// New returns a Handler around next, which may be nil. The error is about o alone.
+func New(next slog.Handler, o Options) (*Handler, error) {
+	return &Handler{core: &core{Options: o}, next: next, local: next}, nil
+}
+
+// Enabled says whether anybody takes records of a level.
+func (h *Handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.local != nil && h.local.Enabled(ctx, level)
+}
+
+// Handle gives r the next number of the scope that ctx is in. The error is that of the
+// wrapped handler.
+func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
+	s := From(ctx)
+	var number int64
+	if s != nil {
+		number = s.records.Add(1) - 1
+	}
+	return h.locally(ctx, r, s, number)
+}
+
+// WithAttrs returns a Handler whose records have attrs too.
+func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	if len(attrs) == 0 {
+		return h
+	}
+	return h.with(step{attrs: slices.Clone(attrs)})
+}
+
+// WithGroup returns a Handler whose further attributes are in a group, those of the scope not.
+func (h *Handler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	return h.with(step{group: name})
+}
+
+func (h *Handler) with(s step) *Handler {
+	c := *h
+	c.later = append(slices.Clip(h.later), s)
+	c.groups = h.groups || s.group != ""
+	if c.local != nil {
+		c.local = s.apply(c.local)
+	}
+	return &c
+}
+
+func (s step) apply(h slog.Handler) slog.Handler {
+	if s.group != "" {
+		return h.WithGroup(s.group)
+	}
+	return h.WithAttrs(s.attrs)
+}
+
+// locally gives r to the wrapped handler.
+func (h *Handler) locally(ctx context.Context, r slog.Record, s *Scope, number int64) error {
+	if h.local == nil || !h.local.Enabled(ctx, r.Level) {
+		return nil
+	}
+	if s == nil {
+		return h.local.Handle(ctx, r)
+	}
+	attrs := s.attrs(number, h.core.Trace)
+	if !h.groups {
+		r = r.Clone()
+		r.AddAttrs(attrs...)
+		return h.local.Handle(ctx, r)
+	}
+	// What is added to the record now would be in the group.
+	local := h.next.WithAttrs(attrs)
+	for _, step := range h.later {
+		local = step.apply(local)
+	}
+	return local.Handle(ctx, r)
+}
+
+// attrs are what a record of the scope has besides its own.
+func (s *Scope) attrs(number int64, trace bool) []slog.Attr {
+	b := s.bound.Load()
+	context := make([]slog.Attr, 0, 1+len(b.attrs))
+	context = append(append(context, slog.String(keyName, string(appendKey(nil, s, number)))), b.attrs...)
+	attrs := []slog.Attr{{Key: contextName, Value: slog.GroupValue(context...)}}
+	if trace {
+		attrs = append(attrs, slog.String("trace_id", s.id.TraceID()), slog.String("span_id", s.id.SpanID()))
+	}
+	return attrs
+}
+
+// contextName is where a record has its key and what is bound to its scope.
+const contextName = "context"
