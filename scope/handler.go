@@ -4,9 +4,10 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 )
 
-// Handler is a [slog.Handler] that adds to each record which scope it belongs to.
+// Handler is a [slog.Handler] that adds to each record which scope it belongs to, and sends it.
 type Handler struct {
 	core *core
 	// next is the wrapped handler as it was given; local has had the groups and attributes
@@ -14,11 +15,17 @@ type Handler struct {
 	next, local slog.Handler
 	later       []step
 	groups      bool // later has a group
+	extra       extra
 }
 
 // core is what all Handlers have in common that came from one by WithAttrs and WithGroup.
 type core struct {
-	Options
+	settings
+	head   [headBytes]byte
+	writer *writer
+	queue  *queue
+	sender *sender // nil if nothing is sent
+	local  atomic.Uint64
 }
 
 // step is a call of WithGroup, or, without a name, of WithAttrs.
@@ -27,25 +34,77 @@ type step struct {
 	attrs []slog.Attr
 }
 
-// New returns a Handler around next, which may be nil. The error is about o alone.
+// New returns a Handler around next, which may be nil, and begins to connect in the background:
+// that the server cannot be reached is no error, what is logged waits for it. The error is about
+// o alone. Close ends the Handler's goroutines.
 func New(next slog.Handler, o Options) (*Handler, error) {
-	return &Handler{core: &core{Options: o}, next: next, local: next}, nil
+	all, err := o.resolve()
+	if err != nil {
+		return nil, err
+	}
+	return newHandler(next, all), nil
 }
 
-// Enabled says whether anybody takes records of a level.
+func newHandler(next slog.Handler, all settings) *Handler {
+	c := &core{settings: all}
+	if all.network != "" {
+		c.head = head(all.System)
+		c.writer = newWriter(all.Name, all.Trace)
+		c.queue = newQueue(all)
+		c.sender = newSender(all, c.queue)
+		go c.sender.run()
+	}
+	return &Handler{core: c, next: next, local: next}
+}
+
+// Enabled says whether records of a level are sent, or taken by the wrapped handler.
 func (h *Handler) Enabled(ctx context.Context, level slog.Level) bool {
-	return h.local != nil && h.local.Enabled(ctx, level)
+	return h.sends(level) || h.core.always() && h.local != nil && h.local.Enabled(ctx, level)
 }
 
-// Handle gives r the next number of the scope that ctx is in. The error is that of the
-// wrapped handler.
+func (h *Handler) sends(level slog.Level) bool {
+	return h.core.sender != nil && level >= h.core.Level.Level()
+}
+
+// Handle gives r the next number of the scope that ctx is in, and sends it. It does not wait
+// for the server. The error is that of the wrapped handler, if that gets r too.
 func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	s := From(ctx)
 	var number int64
 	if s != nil {
 		number = s.records.Add(1) - 1
 	}
+	c := h.core
+	local := c.always()
+	if h.sends(r.Level) {
+		queued := h.send(&r, s, number)
+		if c.Local == Fallback && (!queued || c.sender.state.Load() == down) {
+			c.local.Add(1)
+			local = true
+		}
+	}
+	if !local {
+		return nil
+	}
 	return h.locally(ctx, r, s, number)
+}
+
+// always says whether the wrapped handler gets all records.
+func (c *core) always() bool { return c.Local == Always || c.sender == nil }
+
+// send queues r, or says that it was dropped.
+func (h *Handler) send(r *slog.Record, s *Scope, number int64) bool {
+	w := h.core.writer
+	e := w.pool.Get().(*encoder)
+	e.buf = append(e.buf[:0], h.core.head[:]...)
+	w.append(e, r, s, number)
+	e.attrs(&h.extra, r)
+	finish(e.buf)
+	queued := h.core.queue.put(e.buf, r.Level >= slog.LevelError)
+	if cap(e.buf) <= largeBuffer {
+		w.pool.Put(e)
+	}
+	return queued
 }
 
 // WithAttrs returns a Handler whose records have attrs too.
@@ -70,6 +129,9 @@ func (h *Handler) with(s step) *Handler {
 	c.groups = h.groups || s.group != ""
 	if c.local != nil {
 		c.local = s.apply(c.local)
+	}
+	if c.core.sender != nil {
+		c.extra = h.extra.with(s)
 	}
 	return &c
 }

@@ -23,6 +23,7 @@ type Scope struct {
 	records  atomic.Int64 // how many have been numbered
 	children atomic.Int64
 	bound    atomic.Pointer[bound]
+	traced   atomic.Pointer[string] // what trace returns, once it was asked
 
 	// mu guards what follows, and is held by who changes bound.
 	mu      sync.Mutex
@@ -254,4 +255,14 @@ func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 // appendKey appends what a record of s is known by.
 func appendKey(dst []byte, s *Scope, number int64) []byte {
 	return append(append(strconv.AppendInt(dst, number, 10), '@'), s.id...)
+}
+
+// trace returns the members that name the scope in W3C's way, as they are written.
+func (s *Scope) trace() string {
+	if text := s.traced.Load(); text != nil {
+		return *text
+	}
+	text := `, "trace_id": "` + s.id.TraceID() + `", "span_id": "` + s.id.SpanID() + `"`
+	s.traced.Store(&text)
+	return text
 }
