@@ -32,7 +32,7 @@ func burst(log *slog.Logger, n int) {
 
 // TestBurst: each record is sent or counted, and what is sent arrives.
 func TestBurst(t *testing.T) {
-	const n = 20_000
+	const n = 8000
 	server := listen(t, "tcp", "NULL", nil)
 	h, log := start(t, nil, scope.Options{Address: server.address, QueueRecords: 1000, Local: scope.Never})
 	burst(log, n)

@@ -1,6 +1,7 @@
 package scope
 
 import (
+	"maps"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -34,15 +35,14 @@ func (p *places) of(pc uintptr) place {
 	at := look(pc)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	next := map[uintptr]place{pc: at}
+	next := map[uintptr]place{}
 	if known := p.known.Load(); known != nil {
 		if len(*known) >= maxPlaces {
 			return at
 		}
-		for pc, at := range *known {
-			next[pc] = at
-		}
+		next = maps.Clone(*known)
 	}
+	next[pc] = at
 	p.known.Store(&next)
 	return at
 }
