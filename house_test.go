@@ -39,7 +39,7 @@ var layers = []layer{
 	{"agent", "record metric disk retry match config codec/* follow dockerapi ledger flow logfile archive journal reader logql task tsdb source/* stage/* sink/* web console"},
 	{"demo", "record metric config dockerapi agent"},
 	{"/cmd/weir", "record metric disk match config codec/* archive journal logql agent demo console"},
-	{"/statsd /statsd/statsdhttp /scope /crawl", "/statsd"}, // public: nothing internal
+	{"/statsd /statsd/statsdhttp /scope /scope/scopehttp /crawl", "/statsd /scope"}, // public: nothing internal
 }
 
 // modules are the third parties, each with the one package that owns it.

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// TestAPI notices every change of what the package exports, its comments included. A change
+// TestAPI notices every change of what the packages export, its comments included. A change
 // that is meant is taken with WEIR_UPDATE=1, and goes into the changelog.
 func TestAPI(t *testing.T) {
-	for pkg, golden := range map[string]string{".": "testdata/api.txt"} {
+	for pkg, golden := range map[string]string{".": "testdata/api.txt", "./scopehttp": "testdata/api_scopehttp.txt"} {
 		got, err := exec.Command("go", "doc", "-all", pkg).Output()
 		if err != nil {
 			t.Fatal(err)
