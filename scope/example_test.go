@@ -96,3 +96,23 @@ func ExampleID() {
 	// 18f9d278-b3d8-489c-82e4-6d1d49b63f18/1 <nil>
 	// 00-18f9d278b3d8489c82e46d1d49b63f18-9b9652f59b155597-01
 }
+
+func ExampleMetrics() {
+	metrics := &scope.Metrics{Buckets: []float64{1, 10}}
+	handler, err := scope.New(nil, scope.Options{Metrics: metrics})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := scope.WithLogger(context.Background(), slog.New(handler))
+	_, task := scope.Task(ctx, "order")
+	task.Fail(errors.New("sold out"))
+	task.End(nil)
+
+	for line := range strings.Lines(string(metrics.AppendOpenMetrics(nil))) {
+		if value, exemplar, ok := strings.Cut(line, " # "); ok && strings.Contains(value, "failures") {
+			fmt.Println(value, strings.Contains(exemplar, "trace_id"))
+		}
+	}
+	// Output: task_failures_total{task="order"} 1 true
+}

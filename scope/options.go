@@ -46,6 +46,9 @@ type Options struct {
 	Local Local
 	// Trace adds trace_id and span_id to each record that belongs to a scope.
 	Trace bool
+	// Metrics counts the scopes that end, if their logger's handler is this Handler, or one
+	// whose method Unwrap returns it. Nil: they are not counted.
+	Metrics *Metrics
 	// QueueRecords and QueueBytes bound what waits to be sent. Zero: 10,000 and 8 MiB.
 	QueueRecords, QueueBytes int
 	// Dial replaces net.Dialer. It is called for each connection, with net.Dial's network and

@@ -223,12 +223,29 @@ func (s *Scope) end(failure error) {
 	if failure == nil {
 		failure = c.failure
 	}
+	metricsOf(s.logger.Handler()).Observe(s.id, s.name, time.Since(s.began), failure != nil)
 	switch {
 	case failure != nil:
 		s.log(within{s}, slog.LevelError, "FAILED "+s.name, append(c.attrs, slog.Any("error", failure)))
 	case c.message != "":
 		s.log(within{s}, slog.LevelInfo, c.message, c.attrs)
 	}
+}
+
+// metricsOf returns those of the Handler that h is, or wraps; nil if there are none.
+func metricsOf(h slog.Handler) *Metrics {
+	const deepest = 16 // or a handler wraps itself
+	for range deepest {
+		if ours, ok := h.(*Handler); ok {
+			return ours.core.Metrics
+		}
+		outer, ok := h.(interface{ Unwrap() slog.Handler })
+		if !ok {
+			return nil
+		}
+		h = outer.Unwrap()
+	}
+	return nil
 }
 
 // within is a context that is in a scope, and nothing else: a deferred End has none.

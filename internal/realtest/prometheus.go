@@ -55,7 +55,7 @@ func StartPrometheus(t testing.TB, c PrometheusConfig) *Prometheus {
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--config.file=" + name, "--storage.tsdb.path=" + c.Dir, "--storage.tsdb.retention.time=10y", "--log.level=warn"}
+	args := []string{"--config.file=" + name, "--storage.tsdb.path=" + c.Dir, "--storage.tsdb.retention.time=10y", "--log.level=warn", "--enable-feature=exemplar-storage"}
 	if c.Receive {
 		args = append(args, "--web.enable-remote-write-receiver")
 	}

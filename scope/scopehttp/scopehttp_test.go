@@ -272,3 +272,14 @@ func FuzzExtract(f *testing.F) {
 		}
 	})
 }
+
+// TestMetrics: the answer says what it is.
+func TestMetrics(t *testing.T) {
+	m := &scope.Metrics{}
+	m.Observe("", "work", 0, false)
+	w := httptest.NewRecorder()
+	scopehttp.Metrics(m).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if got := w.Header().Get("Content-Type"); got != scope.ContentType || !strings.HasSuffix(w.Body.String(), "# EOF\n") {
+		t.Errorf("%q, %s", got, w.Body)
+	}
+}
