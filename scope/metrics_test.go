@@ -151,7 +151,9 @@ func TestPrometheus(t *testing.T) {
 		}
 		defer answer.Body.Close()
 		var got struct {
-			Data []struct{ Exemplars []struct{ Labels map[string]string } }
+			Data []struct {
+				Exemplars []struct{ Labels map[string]string }
+			}
 		}
 		return json.NewDecoder(answer.Body).Decode(&got) == nil && len(got.Data) == 1 && got.Data[0].Exemplars[0].Labels["span_id"] == part.ID().SpanID()
 	})
