@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -135,4 +137,26 @@ func TestPlaces(t *testing.T) {
 	if n := len(*p.known.Load()); n != maxPlaces {
 		t.Errorf("%d places", n)
 	}
+}
+
+// FuzzFloat: the quick way gives what strconv gives.
+func FuzzFloat(f *testing.F) {
+	for _, x := range []float64{0, 5, 0.0123, -0.5, 0.0001, 0.00009, 1e15, 999999999.999999, 1e-6, 0.1 + 0.2, 1.005, 4.35, math.Copysign(0, -1), math.MaxFloat64, 12345.678901} {
+		f.Add(x, int64(x))
+	}
+	f.Fuzz(func(t *testing.T, x float64, n int64) {
+		for _, x := range []float64{x, float64(n) / 1e6, float64(n%1e9) / 1e6, float64(n % 1e4), float64(n%1e6) / 1e3} {
+			var e encoder
+			if !e.short(x) {
+				continue
+			}
+			want := strconv.FormatFloat(x, 'f', -1, 64)
+			if !strings.Contains(want, ".") {
+				want += ".0"
+			}
+			if string(e.buf) != want {
+				t.Errorf("%g: %s, want %s", x, e.buf, want)
+			}
+		}
+	})
 }

@@ -200,6 +200,7 @@ func (e *encoder) float(f float64) {
 		e.buf = append(e.buf, `"Infinity"`...)
 	case math.IsInf(f, -1):
 		e.buf = append(e.buf, `"-Infinity"`...)
+	case e.short(f):
 	case f != 0 && math.Abs(f) < 1e-4 || math.Abs(f) >= 1e16:
 		e.buf = strconv.AppendFloat(e.buf, f, 'e', -1, 64)
 	default:
@@ -209,6 +210,29 @@ func (e *encoder) float(f float64) {
 			e.buf = append(e.buf, '.', '0') // or Python would read an integer
 		}
 	}
+}
+
+// short appends a number with up to six places after the point and few before it, as most
+// are. With at most 15 digits there is one text alone that is read as the same number.
+func (e *encoder) short(f float64) bool {
+	const scale, most = 1e6, 1e15
+	m := math.Abs(f) * scale
+	n := uint64(m)
+	if !(m < most) || float64(n) != m || float64(n)/scale != math.Abs(f) {
+		n++ // what was multiplied is rounded, too
+		if !(m < most) || float64(n)/scale != math.Abs(f) {
+			return false
+		}
+	}
+	if n > 0 && n < 100 || n == 0 && math.Signbit(f) {
+		return false // those below 0.0001 have an exponent, and zero a sign
+	}
+	if f < 0 {
+		e.buf = append(e.buf, '-')
+	}
+	e.buf = append(strconv.AppendUint(e.buf, n/scale, 10), '.')
+	e.fraction(uint(n%scale/1000), uint(n%1000))
+	return true
 }
 
 // any appends what slog knows no kind for. What such a value's own methods do wrong is told

@@ -25,10 +25,11 @@ type writer struct {
 	tail    []byte // from asctime to the end
 }
 
-// second is how asctime begins within a second.
+// second is how created and asctime begin within a second.
 type second struct {
-	unix int64
-	text [len("2006-01-02 15:04:05,")]byte
+	unix    int64
+	created []byte
+	clock   []byte
 }
 
 const (
@@ -116,7 +117,8 @@ func (w *writer) append(e *encoder, r *slog.Record, s *Scope, number int64) {
 	e.failure(r)
 	e.buf = append(e.buf, `, "stack_info": null, `...)
 	e.buf = append(e.buf, place.function...)
-	w.created(e, when)
+	now := w.at(when)
+	w.created(e, when, now)
 	e.buf = append(e.buf, w.process...)
 	e.context(s, number)
 	e.buf = append(e.buf, `, "message": "`...)
@@ -126,7 +128,8 @@ func (w *writer) append(e *encoder, r *slog.Record, s *Scope, number int64) {
 		e.oneLine(r.Message)
 	}
 	e.buf = append(e.buf, `", "asctime": "`...)
-	w.clock(e, when)
+	e.buf = append(e.buf, now.clock...)
+	e.three(uint(when.Nanosecond()) / 1_000_000)
 	e.buf = append(e.buf, w.tail...)
 	if w.trace && s != nil {
 		e.buf = append(e.buf, s.trace()...)
@@ -200,26 +203,39 @@ func (e *encoder) exception(err error) {
 }
 
 // created writes the members that tell the time as numbers.
-func (w *writer) created(e *encoder, t time.Time) {
-	const micro, milli = 1000, 1_000_000
-	nanos := int64(t.Nanosecond())
-	e.buf = append(e.buf, `, "created": `...)
-	e.buf = strconv.AppendInt(e.buf, t.Unix(), 10)
-	e.buf = append(e.buf, '.')
-	e.fraction(nanos/micro, 6)
+func (w *writer) created(e *encoder, t time.Time, now *second) {
+	micros := uint(t.Nanosecond()) / 1000
+	e.buf = append(e.buf, now.created...)
+	e.fraction(micros/1000, micros%1000)
 	e.buf = append(e.buf, `, "msecs": `...)
-	e.buf = strconv.AppendInt(e.buf, nanos/milli, 10)
+	e.buf = strconv.AppendUint(e.buf, uint64(micros/1000), 10)
 	e.buf = append(e.buf, `.0, "relativeCreated": `...)
-	since := max(0, t.Sub(w.began))
-	e.buf = strconv.AppendInt(e.buf, int64(since/time.Millisecond), 10)
+	since := uint(max(0, t.Sub(w.began)) / time.Microsecond)
+	e.buf = strconv.AppendUint(e.buf, uint64(since/1000), 10)
 	e.buf = append(e.buf, '.')
-	e.fraction(int64(since%time.Millisecond)/micro, 3)
+	e.fraction(since%1000, 0)
 }
 
-// fraction writes n as digits after a point, as short as Python does.
-func (e *encoder) fraction(n int64, width int) {
+// at returns how the members of a time begin.
+func (w *writer) at(t time.Time) *second {
+	unix := t.Unix()
+	if s := w.second.Load(); s != nil && s.unix == unix {
+		return s
+	}
+	s := &second{unix: unix}
+	s.created = append(strconv.AppendInt(append(s.created, `, "created": `...), unix, 10), '.')
+	s.clock = t.Local().AppendFormat(s.clock, "2006-01-02 15:04:05,")
+	w.second.Store(s)
+	return s
+}
+
+// fraction writes thousandths and millionths after a point, as short as Python does.
+func (e *encoder) fraction(milli, micro uint) {
 	at := len(e.buf)
-	e.digits(n, width)
+	e.three(milli)
+	if micro > 0 {
+		e.three(micro)
+	}
 	end := len(e.buf)
 	for end > at+1 && e.buf[end-1] == '0' {
 		end--
@@ -227,26 +243,9 @@ func (e *encoder) fraction(n int64, width int) {
 	e.buf = e.buf[:end]
 }
 
-// digits writes n with zeros before it, width digits in all.
-func (e *encoder) digits(n int64, width int) {
-	at := len(e.buf)
-	e.buf = append(e.buf, "000000"[:width]...)
-	for i := at + width - 1; i >= at; i-- {
-		e.buf[i] = byte('0' + n%10)
-		n /= 10
-	}
-}
-
-// clock writes the local time as Python's logging does.
-func (w *writer) clock(e *encoder, t time.Time) {
-	s := w.second.Load()
-	if s == nil || s.unix != t.Unix() {
-		s = &second{unix: t.Unix()}
-		t.Local().AppendFormat(s.text[:0], "2006-01-02 15:04:05,")
-		w.second.Store(s)
-	}
-	e.buf = append(e.buf, s.text[:]...)
-	e.digits(int64(t.Nanosecond())/1_000_000, 3)
+// three writes a number below 1,000 with zeros before it.
+func (e *encoder) three(n uint) {
+	e.buf = append(e.buf, byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10))
 }
 
 // context writes the key and what is bound, or that there is no scope.

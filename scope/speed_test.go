@@ -5,26 +5,51 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/weirlog/weir/scope"
 )
 
 // nowhere is a connection to a server that takes everything at once.
-func nowhere(context.Context, string, string) (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	go func() { _, _ = io.Copy(io.Discard, theirs) }()
-	go func() {
-		_, _ = theirs.Write([]byte("\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03\x00NULL" +
-			string(make([]byte, 48)) + "\x04\x1a\x05READY\x0bSocket-Type\x00\x00\x00\x04PULL"))
-	}()
-	return ours, nil
+type nowhere struct {
+	net.Conn
+	said *strings.Reader
+	over chan struct{}
+	once *sync.Once
 }
+
+func dialNowhere(context.Context, string, string) (net.Conn, error) {
+	greeting := "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03\x00NULL" + string(make([]byte, 48)) + "\x04\x1a\x05READY\x0bSocket-Type\x00\x00\x00\x04PULL"
+	return nowhere{said: strings.NewReader(greeting), over: make(chan struct{}), once: new(sync.Once)}, nil
+}
+
+func (c nowhere) Read(b []byte) (int, error) {
+	if c.said.Len() > 0 {
+		return c.said.Read(b)
+	}
+	<-c.over
+	return 0, io.EOF
+}
+
+func (c nowhere) Write(b []byte) (int, error) { return len(b), nil }
+
+func (c nowhere) Close() error {
+	c.once.Do(func() { close(c.over) })
+	return nil
+}
+
+func (c nowhere) CloseWrite() error                { return c.Close() }
+func (c nowhere) SetDeadline(time.Time) error      { return nil }
+func (c nowhere) SetReadDeadline(time.Time) error  { return nil }
+func (c nowhere) SetWriteDeadline(time.Time) error { return nil }
 
 // task returns a logger and a context of a task with three bound attributes.
 func task(tb testing.TB) (*scope.Handler, *slog.Logger, context.Context) {
 	tb.Helper()
-	h, err := scope.New(nil, scope.Options{Address: "tcp://x", Dial: nowhere, QueueRecords: 1 << 20, QueueBytes: 64 << 20})
+	h, err := scope.New(nil, scope.Options{Address: "tcp://x", Dial: dialNowhere, QueueRecords: 1 << 20, QueueBytes: 64 << 20})
 	if err != nil {
 		tb.Fatal(err)
 	}
