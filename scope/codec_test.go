@@ -160,3 +160,21 @@ func FuzzFloat(f *testing.F) {
 		}
 	})
 }
+
+// TestIsPlain: eight bytes at a time are looked at as each alone is.
+func TestIsPlain(t *testing.T) {
+	for c := range 256 {
+		for at := range 11 {
+			b := []byte("abcdefghijk")
+			b[at] = byte(c)
+			if got := isPlain(b); got != plain[c] {
+				t.Errorf("%#x at %d: %t", c, at, got)
+			}
+			b = bytes.Repeat([]byte{' ', '~', '!', '#', '[', ']'}, 2)[:11]
+			b[at] = byte(c)
+			if got := isPlain(b); got != plain[c] {
+				t.Errorf("%#x at %d of others: %t", c, at, got)
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package scope
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -27,14 +28,32 @@ var plain = func() (table [256]bool) {
 
 // text appends s without quotes.
 func (e *encoder) text(s string) {
-	at := 0
-	for at < len(s) && plain[s[at]] {
-		at++
+	at := len(e.buf)
+	e.buf = append(e.buf, s...)
+	if !isPlain(e.buf[at:]) {
+		e.buf = e.buf[:at]
+		e.escape(s)
 	}
-	e.buf = append(e.buf, s[:at]...)
-	if at < len(s) {
-		e.escape(s[at:])
+}
+
+// isPlain says whether every byte of b stands for itself. It looks at eight at a time, as
+// eight numbers in one: what it is after sets the highest bit of a byte that has none.
+func isPlain(b []byte) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for len(b) >= 8 {
+		v := binary.LittleEndian.Uint64(b)
+		quote, backslash := v^ones*'"', v^ones*'\\'
+		if (v|(v+ones)|(v-ones*' ')&^v|(quote-ones)&^quote|(backslash-ones)&^backslash)&high != 0 {
+			return false
+		}
+		b = b[8:]
 	}
+	for _, c := range b {
+		if !plain[c] {
+			return false
+		}
+	}
+	return true
 }
 
 const hexDigits = "0123456789abcdef"
@@ -110,19 +129,19 @@ func (e *encoder) oneLine(s string) {
 // attr appends an attribute as a member of the object that is open, if it is none of those
 // that slog leaves out.
 func (e *encoder) attr(a slog.Attr) {
-	v := a.Value
-	if v.Kind() == slog.KindLogValuer {
-		v = v.Resolve() // slog turns a panic into an error
+	kind := a.Value.Kind()
+	if kind == slog.KindLogValuer {
+		a.Value = a.Value.Resolve() // slog turns a panic into an error
+		kind = a.Value.Kind()
 	}
-	if v.Kind() == slog.KindGroup {
-		e.group(a.Key, v.Group())
-		return
+	switch {
+	case kind == slog.KindGroup:
+		e.group(a.Key, a.Value.Group())
+	case kind == slog.KindAny && a.Key == "" && a.Value.Any() == nil:
+	default:
+		e.name(a.Key)
+		e.value(&a.Value, kind)
 	}
-	if a.Key == "" && v.Kind() == slog.KindAny && v.Any() == nil {
-		return
-	}
-	e.name(a.Key)
-	e.value(v)
 }
 
 // group appends the attributes of a group: as an object, or, without a name, as they are.
@@ -155,11 +174,12 @@ func (e *encoder) open(name string) {
 // name appends what stands before a value.
 func (e *encoder) name(key string) {
 	if n := len(e.buf); n == 0 || e.buf[n-1] != '{' {
-		e.buf = append(e.buf, ',', ' ')
+		e.buf = append(e.buf, ", \""...)
+	} else {
+		e.buf = append(e.buf, '"')
 	}
-	e.buf = append(e.buf, '"')
 	e.text(key)
-	e.buf = append(e.buf, '"', ':', ' ')
+	e.buf = append(e.buf, `": `...)
 }
 
 func (e *encoder) quoted(s string) {
@@ -169,8 +189,8 @@ func (e *encoder) quoted(s string) {
 }
 
 // value appends a value that is neither a group nor to be resolved.
-func (e *encoder) value(v slog.Value) {
-	switch v.Kind() {
+func (e *encoder) value(v *slog.Value, kind slog.Kind) {
+	switch kind {
 	case slog.KindString:
 		e.quoted(v.String())
 	case slog.KindInt64:

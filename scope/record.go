@@ -286,14 +286,16 @@ func (e *encoder) attrs(x *extra, r *slog.Record) {
 
 // extra writes an attribute. At the top are the record's own members, which must not be hidden.
 func (e *encoder) extra(a slog.Attr, top bool) {
-	switch {
-	case top && a.Key == "" && a.Value.Kind() == slog.KindGroup:
-		for _, a := range a.Value.Group() {
-			e.extra(a, top)
+	if top {
+		switch {
+		case a.Key == "" && a.Value.Kind() == slog.KindGroup:
+			for _, a := range a.Value.Group() {
+				e.extra(a, top)
+			}
+			return
+		case reserved(a.Key):
+			a.Key += "_"
 		}
-		return
-	case top && reserved(a.Key):
-		a.Key += "_"
 	}
 	e.attr(a)
 }
