@@ -17,7 +17,7 @@ type place struct {
 }
 
 // maxPlaces bounds how many are remembered. A program with more looks those up each time.
-const maxPlaces = 4096
+const maxPlaces = 2048
 
 // places remembers what program counters stand for.
 type places struct {
