@@ -78,7 +78,7 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	local := c.always()
 	if h.sends(r.Level) {
 		queued := h.send(&r, s, number)
-		if c.Local == Fallback && (!queued || c.sender.state.Load() == down) {
+		if c.Local == Fallback && (!queued || c.sender.state.Load() == down) && h.local != nil && h.local.Enabled(ctx, r.Level) {
 			c.local.Add(1)
 			local = true
 		}

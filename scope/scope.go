@@ -19,6 +19,7 @@ type Scope struct {
 	name   string
 	logger *slog.Logger
 	began  time.Time
+	pc     uintptr // where it was begun
 
 	records  atomic.Int64 // how many have been numbered
 	children atomic.Int64
@@ -51,6 +52,9 @@ func WithLogger(ctx context.Context, logger *slog.Logger) context.Context {
 
 // From returns the scope that ctx is in, or nil.
 func From(ctx context.Context) *Scope {
+	if ctx == nil {
+		return nil // what slog allows, logging must not panic for
+	}
 	s, _ := ctx.Value(scopeKey{}).(*Scope)
 	return s
 }
@@ -97,6 +101,10 @@ func begin(ctx context.Context, id ID, msg string, attrs []slog.Attr) (context.C
 		logger = slog.Default()
 	}
 	s := &Scope{id: id, name: msg, logger: logger, began: time.Now(), closing: closing{message: msg}}
+	const ours = 3 // runtime.Callers, begin, and what was called
+	var pc [1]uintptr
+	runtime.Callers(ours, pc[:])
+	s.pc = pc[0]
 	s.bound.Store(bind(nil, attrs))
 	ctx = context.WithValue(ctx, scopeKey{}, s)
 	s.log(ctx, slog.LevelInfo, msg, nil)
@@ -115,17 +123,14 @@ func attrsOf(args []any) []slog.Attr {
 	return attrs
 }
 
-// log is called by a function that the program's own code calls, or by one further down: the
-// place that is logged is the first outside of this file.
+// log logs the scope's beginning or end. Both have the place where it was begun, as in
+// distlog, so that a reader knows them to belong together whatever Success has said.
 func (s *Scope) log(ctx context.Context, level slog.Level, msg string, attrs []slog.Attr) {
 	h := s.logger.Handler()
 	if !h.Enabled(ctx, level) {
 		return
 	}
-	const ours = 4 // runtime.Callers, log, begin or end, and what was called
-	var pc [1]uintptr
-	runtime.Callers(ours, pc[:])
-	r := slog.NewRecord(time.Now(), level, msg, pc[0])
+	r := slog.NewRecord(time.Now(), level, msg, s.pc)
 	r.AddAttrs(attrs...)
 	_ = h.Handle(ctx, r) // as slog.Logger does
 }
@@ -190,6 +195,7 @@ func (s *Scope) Fail(err error) {
 //
 //	defer task.End(&err)
 //
+// The last record has the place where the scope began, which tells readers what it ends.
 // With an error in err, after Fail, or in a panic, the last record is "FAILED" and the
 // scope's message at slog.LevelError, with the error; a panic then goes on. Otherwise it is
 // what Success said. err may be nil. Calls after the first do nothing.

@@ -278,17 +278,24 @@ func TestGoroutines(t *testing.T) {
 	}
 }
 
-// TestSource: what a scope logs is logged where the program calls it.
+// TestSource: what a scope logs is logged where the program begins it, also its end.
 func TestSource(t *testing.T) {
 	ctx, _, j := inProcess(t, slog.LevelInfo, scope.Options{})
 	_, a := scope.Task(ctx, "a")
 	_, b := scope.Import(ctx, a.Foreign(), "b")
 	func() { defer b.End(nil) }()
+	a.Success("a is done")
 	a.End(nil)
+	lines := map[string]bool{}
 	for _, r := range j.records(t) {
-		if file := fmt.Sprint(r["source"].(map[string]any)["file"]); !strings.HasSuffix(file, "scope_test.go") {
-			t.Errorf("%s is logged at %s", r["msg"], file)
+		source := r["source"].(map[string]any)
+		if !strings.HasSuffix(fmt.Sprint(source["file"]), "scope_test.go") || source["function"] != "github.com/weirlog/weir/scope_test.TestSource" {
+			t.Errorf("%s is logged at %v", r["msg"], source)
 		}
+		lines[fmt.Sprint(r["msg"].(string)[:1], source["line"])] = true
+	}
+	if len(lines) != 2 {
+		t.Errorf("beginnings and ends are at %v", lines)
 	}
 }
 

@@ -299,6 +299,26 @@ func TestFallback(t *testing.T) {
 	}
 }
 
+// TestOddCalls: what a program should not do costs it nothing but what it asked for.
+func TestOddCalls(t *testing.T) {
+	server := listen(t, "tcp", "NULL", nil)
+	h, _ := start(t, nil, scope.Options{Address: server.address})
+	var none context.Context
+	if err := h.Handle(none, slog.Record{Message: "without a context, a time and a place"}); err != nil {
+		t.Error(err)
+	}
+	r := server.next(t)
+	if r["funcName"] != "(unknown function)" || r["pathname"] != "(unknown file)" || r["lineno"] != 0.0 || r["context"] != nil {
+		t.Errorf("%v", r)
+	}
+	end(t, h)
+	log := slog.New(h)
+	log.Info("after Close, to nobody")
+	if s := h.Stats(); s.Local != 0 || s.Dropped.Closed != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestWithoutAddress: nothing is sent, and nothing fails.
 func TestWithoutAddress(t *testing.T) {
 	h, err := scope.New(slog.NewTextHandler(io.Discard, nil), scope.Options{})

@@ -177,6 +177,8 @@ class TestScopes(Case):
         for record in self.kept.records:
             self.assertEqual(record.filename, "test_weirlog.py")
             self.assertEqual(record.funcName, "test_tutorial")
+        lines = [record.lineno for record in self.kept.records]
+        self.assertEqual((lines[0], lines[2]), (lines[5], lines[4]), "a scope ends where it began")
 
     def test_failure(self):
         with self.assertRaises(ZeroDivisionError):
@@ -380,7 +382,9 @@ class TestFormat(Case):
         logging.info({"a": 1})
         self.assertEqual(self.sent()["msg"], {"a": 1})
         self.root.handle(logging.makeLogRecord({"msg": "%d %d", "args": (1,), "levelno": 25, "levelname": "Level 25"}))
-        self.assertEqual(self.sent()["message"], "%d %d (1,)")
+        self.assertEqual(self.sent()["message"], "%d %d [1]")
+        with weirlog.task(Hostile()) as job, weirlog.to("%s", Hostile()):
+            self.assertEqual(self.said(job.id)[-1], 'INFO %s [\'<Hostile: RuntimeError>\'] {"key": "0@T/1"}')
 
     def test_extra(self):
         with weirlog.task("t"):

@@ -32,7 +32,9 @@ import pickle
 import random
 import re
 import socket
+import sys
 import threading
+import time
 import uuid
 
 from weirlog_wire import Zmq, Zmtp, zmq
@@ -84,7 +86,7 @@ class Scope:
         self._id = scope_id
         self._message = _text(msg, args)
         self._end = (msg, args) if smsg is _UNSET else (smsg, ())
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # signal handlers may log, too
         self._records = self._parts = 0
         self._pid = os.getpid()
         self._tokens = []
@@ -138,33 +140,42 @@ class Scope:
         return {"Distlog-Task": self.get_foreign_task(), "traceparent": "00-%s-%s-01" % (own[:36].replace("-", ""), span)}
 
     def __enter__(self):
-        return self._enter(4)
+        return self._enter(sys._getframe(1))
 
     def __exit__(self, kind, error, trace):
-        self._exit(error, 4)
+        self._exit(error)
 
     async def __aenter__(self):
-        return self._enter(4)
+        return self._enter(sys._getframe(1))
 
     async def __aexit__(self, kind, error, trace):
-        self._exit(error, 4)
+        self._exit(error)
 
-    def _enter(self, depth):
+    def _enter(self, frame):
+        self._place = frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
         self._tokens.append(_current.set(self))
-        _log(logging.INFO, self._message, (), depth)
+        self._log(logging.INFO, self._message, ())
         return self
 
-    def _exit(self, error, depth):
+    def _exit(self, error):
         try:
             if error is not None:
-                _log(logging.ERROR, "FAILED " + self._message, (), depth, (type(error), error, error.__traceback__))
+                self._log(logging.ERROR, "FAILED " + self._message, (), (type(error), error, error.__traceback__))
             elif self._end[0] not in (None, ""):
-                _log(logging.INFO, self._end[0], self._end[1], depth)
+                self._log(logging.INFO, self._end[0], self._end[1])
         finally:
             try:
                 _current.reset(self._tokens.pop())
             except ValueError:  # entered in another context, as generators may be
                 _current.set(None)
+
+    def _log(self, level, msg, args, exc_info=None):
+        """Log to the root logger, also the end from where the scope began: that tells readers
+        what it ends."""
+        root = logging.getLogger()
+        if root.isEnabledFor(level):
+            file, line, function = self._place
+            root.handle(root.makeRecord(root.name, level, file, line, msg, args, exc_info, function))
 
     def _own(self):
         """Return the id; the lock is held. The records of a fork are numbered apart."""
@@ -223,13 +234,8 @@ def get_foreign_task():
 def _text(msg, args):
     try:
         return str(msg) % args if args else str(msg)
-    except (TypeError, ValueError, KeyError):
-        return "%s %r" % (msg, args)
-
-
-def _log(level, msg, args, depth, exc_info=None):
-    """Log to the root logger as who calls depth calls above this one."""
-    logging.getLogger().log(level, msg, *args, exc_info=exc_info, stacklevel=depth)
+    except Exception:  # arguments that do not fit, or whose own methods fail
+        return "%s %s" % (plain(msg), plain(args))
 
 
 def _number_records():
@@ -378,7 +384,7 @@ class ZmqHandler(logging.Handler):
         """Begin, also in a process that was forked off, where the thread does not exist."""
         self._pid = os.getpid()
         self._queue, self._bytes = collections.deque(), 0
-        self._changed = threading.Condition(threading.Lock())
+        self._changed = threading.Condition()  # signal handlers may log, too
         self._thread = None
         self._stop = self._down = False
         self._stats = {"sent": 0, "dropped_full": 0, "dropped_too_long": 0, "dropped_closed": 0, "fallback": 0, "connections": 0, "connected": False, "last_error": None}
@@ -454,13 +460,13 @@ class ZmqHandler(logging.Handler):
         super().close()
 
     def _run(self):
-        transport, pause = None, 0.0
+        transport, pause, since = None, 0.0, 0.0
         while not self._stop:
             try:
                 if transport is None:
                     transport = self._open()
                     self._is(True, None)
-                    pause = 0.0
+                    since = time.monotonic()
                 batch = self._batch()
                 if batch:
                     self._gone(transport.send(batch, lambda: self._stop))
@@ -471,6 +477,8 @@ class ZmqHandler(logging.Handler):
                     self._gone(transport.whole)
                     transport.close(0)
                     transport = None
+                    if time.monotonic() - since >= 5:
+                        pause = 0.0
                 self._is(False, problem)
                 pause = min(max(2 * pause, 0.1), 10.0)
                 with self._changed:
