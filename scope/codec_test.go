@@ -132,7 +132,7 @@ func TestWhole(t *testing.T) {
 func TestPlaces(t *testing.T) {
 	var p places
 	for pc := range uintptr(maxPlaces + 100) {
-		p.of(pc)
+		p.of(pc, 0)
 	}
 	if n := len(*p.known.Load()); n != maxPlaces {
 		t.Errorf("%d places", n)

@@ -37,6 +37,7 @@ const (
 	chunkBytes = 64 << 10 // from when on a chunk takes no further message
 	chunkRoom  = 4 << 10  // what it has for its last one without growing
 	maxSpare   = 16       // how many are kept after a burst
+	enough     = 4        // from how many on they do not wait for more
 )
 
 // cause says why a record was dropped.
@@ -76,7 +77,7 @@ func (q *queue) put(message []byte, urgent bool) bool {
 	q.records++
 	q.bytes += len(message)
 	tell := len(q.chunks) == 1 && c.records == 1
-	if !q.urgent && (urgent || len(c.data) >= chunkBytes || q.bytes >= q.maxBytes/2 || q.records >= q.maxRecords/2) {
+	if !q.urgent && (urgent || len(q.chunks) >= enough || q.bytes >= q.maxBytes/2 || q.records >= q.maxRecords/2) {
 		q.urgent, tell = true, true
 	}
 	q.mu.Unlock()

@@ -109,14 +109,7 @@ func (w *writer) append(e *encoder, r *slog.Record, s *Scope, number int64) {
 	at := len(e.buf)
 	e.text(r.Message)
 	message := e.buf[at:]
-	e.buf = append(e.buf, `", "args": null, "levelname": "`...)
-	e.level(r.Level)
-	place := w.places.of(r.PC)
-	e.buf = append(e.buf, place.file...)
-	e.buf = append(e.buf, `, "exc_info": null, "exc_text": `...)
-	e.failure(r)
-	e.buf = append(e.buf, `, "stack_info": null, `...)
-	e.buf = append(e.buf, place.function...)
+	e.place(w.places.of(r.PC, r.Level), r)
 	now := w.at(when)
 	w.created(e, when, now)
 	e.buf = append(e.buf, w.process...)
@@ -136,8 +129,21 @@ func (w *writer) append(e *encoder, r *slog.Record, s *Scope, number int64) {
 	}
 }
 
-// level writes Python's name and number of a level, and what follows.
+// place writes what stands between the message and the time.
+func (e *encoder) place(p place, r *slog.Record) {
+	if p.level == r.Level && r.Level < slog.LevelError {
+		e.buf = append(e.buf, p.text...)
+		return
+	}
+	e.level(r.Level)
+	e.buf = append(e.buf, p.text[p.pathname:p.exc]...)
+	e.failure(r)
+	e.buf = append(e.buf, p.text[p.exc+len(null):]...)
+}
+
+// level writes the end of the message, and Python's name and number of a level.
 func (e *encoder) level(l slog.Level) {
+	e.buf = append(e.buf, `", "args": null, "levelname": "`...)
 	switch l {
 	case slog.LevelDebug:
 		e.buf = append(e.buf, `DEBUG", "levelno": 10, `...)
@@ -181,7 +187,7 @@ func (e *encoder) failure(r *slog.Record) {
 		})
 	}
 	if len(e.buf) == before {
-		e.buf = append(e.buf, `null`...)
+		e.buf = append(e.buf, null...)
 	}
 }
 
@@ -251,7 +257,7 @@ func (e *encoder) three(n uint) {
 // context writes the key and what is bound, or that there is no scope.
 func (e *encoder) context(s *Scope, number int64) {
 	if s == nil {
-		e.buf = append(e.buf, `null`...)
+		e.buf = append(e.buf, null...)
 		return
 	}
 	e.buf = append(e.buf, `{"key": "`...)

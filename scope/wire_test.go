@@ -185,6 +185,13 @@ func TestValues(t *testing.T) {
 			t.Errorf("level %d is %v %v, want %s", level, got["levelname"], got["levelno"], want)
 		}
 	}
+	for _, level := range []slog.Level{-4, 8, 0, 4} { // of one place
+		log.Log(t.Context(), level, "m", "err", errTest)
+		r := server.next(t)
+		if failed := r["exc_text"] == "*errors.errorString: boom"; r["levelno"] != float64(20+level*10/4) || failed != (level == 8) || r["funcName"] != "scope_test.TestValues" {
+			t.Errorf("%v", r)
+		}
+	}
 	log.Error("x", "err", loud{})
 	if got := server.next(t); got["exc_text"] != "!PANIC: no text" {
 		t.Errorf("%v", got)
