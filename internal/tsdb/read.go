@@ -128,6 +128,7 @@ func (d *DB) Describe() map[string]metric.Desc {
 		}
 		last = f
 		desc := f.Desc()
+		desc.Help, desc.Subject = desc.HelpText(), ""
 		if desc.Kind != metric.Histogram {
 			all[desc.Name] = desc
 			return true
