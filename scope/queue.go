@@ -22,6 +22,7 @@ type queue struct {
 	records int
 	bytes   int
 	urgent  bool // something wants to be sent at once
+	awaited bool // the sender looks by itself before long
 	shut    bool
 	drops   [causes]uint64
 }
@@ -37,7 +38,7 @@ const (
 	chunkBytes = 64 << 10 // from when on a chunk takes no further message
 	chunkRoom  = 4 << 10  // what it has for its last one without growing
 	maxSpare   = 16       // how many are kept after a burst
-	enough     = 4        // from how many on they do not wait for more
+	enough     = 8        // from how many on they do not wait for more
 )
 
 // cause says why a record was dropped.
@@ -76,7 +77,7 @@ func (q *queue) put(message []byte, urgent bool) bool {
 	c.records++
 	q.records++
 	q.bytes += len(message)
-	tell := len(q.chunks) == 1 && c.records == 1
+	tell := !q.awaited && len(q.chunks) == 1 && c.records == 1
 	if !q.urgent && (urgent || len(q.chunks) >= enough || q.bytes >= q.maxBytes/2 || q.records >= q.maxRecords/2) {
 		q.urgent, tell = true, true
 	}
@@ -150,6 +151,14 @@ func (q *queue) isUrgent() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.urgent
+}
+
+// await says whether the sender will look by itself. With nothing to look for, it will not.
+func (q *queue) await(will bool) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.awaited = will && q.records > 0
+	return q.awaited
 }
 
 // waiting returns what has not been sent.

@@ -133,15 +133,17 @@ func (s *sender) run() {
 			s.waiters = append(s.waiters, waiter)
 			err = s.send()
 		case <-soon.C:
-			armed = false
-			err = s.send()
-		case <-s.queue.wake:
-			switch {
-			case s.queue.isUrgent():
+			if armed = s.queue.await(s.conn != nil); armed {
+				soon.Reset(linger) // while records come, nobody has to wake us
 				err = s.send()
-			case !armed:
-				armed = true
+			}
+		case <-s.queue.wake:
+			if !armed {
+				armed = s.queue.await(true)
 				soon.Reset(linger)
+			}
+			if s.queue.isUrgent() {
+				err = s.send()
 			}
 		}
 		if err != nil {
