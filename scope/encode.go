@@ -27,13 +27,17 @@ var plain = func() (table [256]bool) {
 }()
 
 // text appends s without quotes.
-func (e *encoder) text(s string) {
-	at := len(e.buf)
-	e.buf = append(e.buf, s...)
-	if !isPlain(e.buf[at:]) {
-		e.buf = e.buf[:at]
-		e.escape(s)
+func (e *encoder) text(s string) { e.buf = appendText(e.buf, s) }
+
+// appendText appends s without quotes.
+func appendText(dst []byte, s string) []byte {
+	at := len(dst)
+	if dst = append(dst, s...); isPlain(dst[at:]) {
+		return dst
 	}
+	e := encoder{buf: dst[:at]}
+	e.escape(s)
+	return e.buf
 }
 
 // isPlain says whether every byte of b stands for itself. It looks at eight at a time, as
@@ -138,6 +142,10 @@ func (e *encoder) attr(a slog.Attr) {
 	case kind == slog.KindGroup:
 		e.group(a.Key, a.Value.Group())
 	case kind == slog.KindAny && a.Key == "" && a.Value.Any() == nil:
+	case kind == slog.KindString: // as most are
+		e.name(a.Key)
+		b := appendText(append(e.buf, '"'), a.Value.String())
+		e.buf = append(b, '"')
 	default:
 		e.name(a.Key)
 		e.value(&a.Value, kind)
@@ -173,13 +181,13 @@ func (e *encoder) open(name string) {
 
 // name appends what stands before a value.
 func (e *encoder) name(key string) {
-	if n := len(e.buf); n == 0 || e.buf[n-1] != '{' {
-		e.buf = append(e.buf, ", \""...)
+	b := e.buf
+	if n := len(b); n == 0 || b[n-1] != '{' {
+		b = append(b, ", \""...)
 	} else {
-		e.buf = append(e.buf, '"')
+		b = append(b, '"')
 	}
-	e.text(key)
-	e.buf = append(e.buf, `": `...)
+	e.buf = append(appendText(b, key), `": `...)
 }
 
 func (e *encoder) quoted(s string) {
