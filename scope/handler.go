@@ -37,6 +37,9 @@ type step struct {
 // New returns a Handler around next, which may be nil, and begins to connect in the background:
 // that the server cannot be reached is no error, what is logged waits for it. The error is about
 // o alone. Close ends the Handler's goroutines.
+//
+// A next that came from slog.Default before any SetDefault writes by way of package log, which
+// SetDefault leads back to the new logger: such a loop never ends, so give it another one.
 func New(next slog.Handler, o Options) (*Handler, error) {
 	all, err := o.resolve()
 	if err != nil {
