@@ -141,7 +141,7 @@ func TestPrometheus(t *testing.T) {
 	task.End(nil)
 	exporter := httptest.NewServer(scopehttp.Metrics(m))
 	defer exporter.Close()
-	p := realtest.StartPrometheus(t, realtest.PrometheusConfig{Scrape: strings.TrimPrefix(exporter.URL, "http://")})
+	p := realtest.StartPrometheus(t, realtest.PrometheusConfig{Scrape: strings.TrimPrefix(exporter.URL, "http://"), Features: "exemplar-storage"})
 	realtest.Eventually(t, "the failure's exemplar", func() bool {
 		answer, err := http.Get(p.URL + "/api/v1/query_exemplars?" + url.Values{
 			"query": {`task_failures_total{task="part"}`}, "start": {fmt.Sprint(time.Now().Add(-time.Hour).Unix())}, "end": {fmt.Sprint(time.Now().Add(time.Hour).Unix())},

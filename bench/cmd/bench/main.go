@@ -160,6 +160,9 @@ func (b *bench) measure(ctx context.Context) error {
 	if err := b.statsdCalls(ctx); err != nil {
 		return err
 	}
+	if err := b.statsdServers(ctx); err != nil {
+		return err
+	}
 	if err := b.scopeRecords(ctx); err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func scopeOnce(ctx context.Context, l scopeLogger, binary string) (r scopeRun, e
 			return r, err
 		}
 		defer server.Close()
-		go swallow(server)
+		go takeAll(server)
 		args = append(args, "tcp://"+server.Addr().String())
 	}
 	out, cost, err := measure.Run(exec.CommandContext(ctx, binary, args...))
@@ -128,8 +128,8 @@ func scopeOnce(ctx context.Context, l scopeLogger, binary string) (r scopeRun, e
 	return r, json.Unmarshal(out, &r)
 }
 
-// swallow is a PULL socket of ZMTP 3.0 that takes everything from one client.
-func swallow(server net.Listener) {
+// takeAll is a PULL socket of ZMTP 3.0 that takes everything from one client.
+func takeAll(server net.Listener) {
 	conn, err := server.Accept()
 	if err != nil {
 		return // the run is over
