@@ -32,6 +32,7 @@ class Zmq:
         self._socket = self._context.socket(zmq.PUSH)
         self._socket.setsockopt(zmq.IMMEDIATE, 1)
         self._socket.setsockopt(zmq.HEARTBEAT_IVL, 3000)
+        self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, int(_PATIENCE * 1000))
         if user:
             self._socket.plain_username, self._socket.plain_password = user.encode(), (password or "").encode()
         self._socket.connect(endpoint)

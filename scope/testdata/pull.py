@@ -16,6 +16,7 @@ if mechanism == "PLAIN":
     auth.configure_plain(domain="*", passwords={"anna": "s3cret"})
     socket.plain_server = True
 socket.setsockopt(zmq.HEARTBEAT_IVL, 20)
+socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 20000)  # or a busy machine is taken for a dead one
 print("tcp://127.0.0.1:%d" % socket.bind_to_random_port("tcp://127.0.0.1"), flush=True)
 for _ in range(count):
     topic, body = socket.recv_multipart()
