@@ -25,6 +25,7 @@ type Error struct {
 	Reason string
 }
 
+// Error says why, and where.
 func (e *Error) Error() string { return fmt.Sprintf("pickle: %s at byte %d", e.Reason, e.Offset) }
 
 // Reasons of an Error.
