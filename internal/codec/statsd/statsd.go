@@ -20,10 +20,10 @@ package statsd
 // Dialect is how lines are read.
 type Dialect uint8
 
-// The dialects.
+// The dialects, by whose server a line is meant for.
 const (
-	StatsD Dialect = iota // etsy's
-	DogStatsD
+	StatsD    Dialect = iota // that of etsy
+	DogStatsD                // the agent of Datadog
 )
 
 // Type is what a metric is.
@@ -49,16 +49,16 @@ type Reason uint8
 
 // The reasons.
 const (
-	Good Reason = iota
-	NoName
-	NoValue
-	NoType
-	BadType
-	BadValue // no finite number, or a negative time
-	BadRate  // no number above zero
-	BadTime
-	BadEvent
-	BadCheck
+	Good     Reason = iota // nothing is
+	NoName                 // nothing stands before the colon
+	NoValue                // or nothing but colons
+	NoType                 // nothing stands behind the bar
+	BadType                // etsy takes any for a counter
+	BadValue               // no finite number, or a negative duration
+	BadRate                // no number above zero
+	BadTime                // no whole number of seconds above zero
+	BadEvent               // its lengths do not fit
+	BadCheck               // it has no name, or a status beyond 3
 )
 
 var reasonNames = [...]string{
