@@ -49,7 +49,7 @@ type Reason uint8
 
 // The reasons.
 const (
-	Good     Reason = iota // nothing is
+	Good     Reason = iota // a metric as it should be
 	NoName                 // nothing stands before the colon
 	NoValue                // or nothing but colons
 	NoType                 // nothing stands behind the bar
