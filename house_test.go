@@ -48,6 +48,7 @@ var modules = []module{
 	{"github.com/goccy/go-yaml", "internal/config", "YAML with positions, for file:line:col"},
 	{"github.com/klauspost/compress", "internal/codec/compress", "zstd for kept text, snappy for Loki's push"},
 	{"github.com/spf13/cobra", "cmd/weir", "commands, flags, help and completion"},
+	{"golang.org/x/crypto", "internal/codec/zmtp", "NaCl's boxes, of which ZeroMQ's CURVE is made"},
 	{"github.com/rogpeppe/go-internal", inTests, "script tests of the command"},
 }
 
