@@ -50,6 +50,7 @@ var modules = []module{
 	{"github.com/prometheus/common", "internal/tsdb", "durations and label names as Prometheus reads them"},
 	{"github.com/prometheus/prometheus", "internal/tsdb", "the time series database and PromQL"},
 	{"github.com/spf13/cobra", "cmd/weir", "commands, flags, help and completion"},
+	{"golang.org/x/crypto", "internal/codec/zmtp", "NaCl's boxes, of which ZeroMQ's CURVE is made"},
 	{"github.com/rogpeppe/go-internal", inTests, "script tests of the command"},
 }
 
