@@ -176,6 +176,9 @@ func NewSession(c Config) (*Session, error) {
 	return s, nil
 }
 
+// Pings tells whether the peer answers pings, which version 3.0 does not know.
+func (s *Session) Pings() bool { return s.minor >= 1 }
+
 const greetingLen = 64
 
 // Greet appends what every connection begins with.

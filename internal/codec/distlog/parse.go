@@ -1,0 +1,269 @@
+package distlog
+
+import (
+	"unicode/utf8"
+
+	"github.com/weirlog/weir/internal/codec/jsontext"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// Kind is what the value of an attribute is.
+type Kind uint8
+
+// The kinds.
+const (
+	Null    Kind = iota // what Python calls None
+	Text                // the inside of a string without escapes
+	Escaped             // the inside of one with escapes
+	Number              // NaN and Infinity too
+	Bool                // true or false
+	Nested              // an object or an array
+)
+
+// Attr is one attribute of a record, as spans of its text.
+type Attr struct {
+	Name, Value record.Span
+	Kind        Kind
+	// Context is set if it is one of the object "context".
+	Context bool
+	// EscapedName is set if the name has escapes.
+	EscapedName bool
+}
+
+// Error is why a text is no record, a short constant phrase.
+type Error string
+
+// Error returns the phrase.
+func (e Error) Error() string { return string(e) }
+
+// The errors of Parse.
+const (
+	NotUTF8   Error = "not UTF-8"
+	NotObject Error = "not an object"
+	NotJSON   Error = "not JSON"
+	TooDeep   Error = "nested too deep"
+	TooMany   Error = "too many attributes"
+)
+
+const (
+	// maxDepth is how deep objects and arrays may be nested. Python's own bound is about ten
+	// times that.
+	maxDepth = 100
+	// maxAttrs is how many attributes a record may have, those of its context included.
+	maxAttrs = 4096
+)
+
+// Parse appends the attributes of the record in text to dst. Those of an object "context"
+// stand in its place. An attribute may come twice.
+func Parse(dst []Attr, text []byte) ([]Attr, error) {
+	if !utf8.Valid(text) {
+		return dst, NotUTF8
+	}
+	p := parser{Scanner: jsontext.Scanner{Text: text}, attrs: dst, most: len(dst) + maxAttrs}
+	p.Space()
+	if !p.Next('{') {
+		if p.skip(maxDepth) {
+			return dst, NotObject
+		}
+		return dst, p.error()
+	}
+	if !p.object(false) {
+		return dst, p.error()
+	}
+	if p.Space(); p.At < len(text) {
+		return dst, NotJSON
+	}
+	return p.attrs, nil
+}
+
+type parser struct {
+	jsontext.Scanner
+	attrs  []Attr
+	most   int
+	reason Error
+}
+
+func (p *parser) error() error {
+	if p.reason == "" {
+		return NotJSON
+	}
+	return p.reason
+}
+
+// fail notes why the text is not read further.
+func (p *parser) fail(reason Error) bool {
+	if p.reason == "" {
+		p.reason = reason
+	}
+	return false
+}
+
+func (p *parser) span(inside []byte) record.Span {
+	return record.Span{Off: uint32(p.At - 1 - len(inside)), Len: uint32(len(inside))}
+}
+
+// object goes through an object whose attributes are wanted, from its brace on.
+func (p *parser) object(context bool) bool {
+	p.At++
+	p.Space()
+	if p.Take('}') {
+		return true
+	}
+	for {
+		if !p.Take('"') {
+			return false
+		}
+		name, escaped, ok := p.Inside()
+		if !ok {
+			return false
+		}
+		a := Attr{Name: p.span(name), EscapedName: escaped, Context: context}
+		p.Space()
+		if !p.Take(':') {
+			return false
+		}
+		p.Space()
+		isContext := !context && string(name) == "context"
+		if isContext {
+			p.forgetContext()
+		}
+		if isContext && p.Next('{') {
+			ok = p.object(true)
+		} else {
+			ok = p.value(a)
+		}
+		if !ok {
+			return false
+		}
+		p.Space()
+		if !p.Take(',') {
+			return p.Take('}')
+		}
+		p.Space()
+	}
+}
+
+// forgetContext takes out the attributes of a context that another one follows.
+func (p *parser) forgetContext() {
+	kept := p.attrs[:p.most-maxAttrs]
+	for _, a := range p.attrs[p.most-maxAttrs:] {
+		if !a.Context {
+			kept = append(kept, a)
+		}
+	}
+	p.attrs = kept
+}
+
+// value goes through the value of a and adds that.
+func (p *parser) value(a Attr) bool {
+	if len(p.attrs) >= p.most {
+		return p.fail(TooMany)
+	}
+	if p.Take('"') {
+		inside, escaped, ok := p.Inside()
+		if !ok {
+			return false
+		}
+		a.Kind, a.Value = Text, p.span(inside)
+		if escaped {
+			a.Kind = Escaped
+		}
+		p.attrs = append(p.attrs, a)
+		return true
+	}
+	from := p.At
+	if from == len(p.Text) {
+		return false
+	}
+	switch p.Text[from] {
+	case '{', '[':
+		a.Kind = Nested
+	case 't', 'f':
+		a.Kind = Bool
+	case 'n':
+		a.Kind = Null
+	default:
+		a.Kind = Number
+	}
+	if !p.skip(maxDepth - 1) {
+		return false
+	}
+	a.Value = record.Span{Off: uint32(from), Len: uint32(p.At - from)}
+	p.attrs = append(p.attrs, a)
+	return true
+}
+
+// skip goes through any value, of at most depth levels.
+func (p *parser) skip(depth int) bool {
+	if p.At == len(p.Text) {
+		return false
+	}
+	switch p.Text[p.At] {
+	case '"':
+		p.At++
+		_, _, ok := p.Inside()
+		return ok
+	case '{':
+		return p.skipList('}', depth)
+	case '[':
+		return p.skipList(']', depth)
+	}
+	return p.literal()
+}
+
+// skipList goes through an object or an array.
+func (p *parser) skipList(end byte, depth int) bool {
+	if depth == 0 {
+		return p.fail(TooDeep)
+	}
+	p.At++
+	p.Space()
+	if p.Take(end) {
+		return true
+	}
+	for {
+		if end == '}' {
+			if !p.Take('"') {
+				return false
+			}
+			if _, _, ok := p.Inside(); !ok {
+				return false
+			}
+			p.Space()
+			if !p.Take(':') {
+				return false
+			}
+			p.Space()
+		}
+		if !p.skip(depth - 1) {
+			return false
+		}
+		p.Space()
+		if !p.Take(',') {
+			return p.Take(end)
+		}
+		p.Space()
+	}
+}
+
+// literal goes through a number or a word, of which Python has more than RFC 8259.
+func (p *parser) literal() bool {
+	switch rest := p.Text[p.At:]; {
+	case rest[0] == 'N':
+		return p.word("NaN")
+	case rest[0] == 'I':
+		return p.word("Infinity")
+	case rest[0] == '-' && len(rest) > 1 && rest[1] == 'I':
+		return p.word("-Infinity")
+	}
+	return p.Literal()
+}
+
+func (p *parser) word(w string) bool {
+	rest := p.Text[p.At:]
+	if len(rest) < len(w) || string(rest[:len(w)]) != w {
+		return false
+	}
+	p.At += len(w)
+	return true
+}
