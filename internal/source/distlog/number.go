@@ -45,10 +45,24 @@ func (x *builder) time(v text) int64 {
 // seconds reads a number of seconds, which most of the time is digits with a point. So the
 // same time is the same number, whether it came as digits or as a float.
 func seconds(text []byte) int64 {
+	if ns, ok := decimal(text); ok {
+		return ns
+	}
+	f, err := strconv.ParseFloat(string(text), 64) // 1.7e9, -1, NaN
+	if err != nil || !(f > 0 && f < maxSecond) {
+		return 0
+	}
+	ns, _ := decimal(strconv.AppendFloat(nil, f, 'f', -1, 64))
+	return ns
+}
+
+// decimal reads seconds without sign and exponent as nanoseconds; what is beyond these is cut
+// off.
+func decimal(text []byte) (ns int64, ok bool) {
 	whole, i := int64(0), 0
 	for ; i < len(text) && text[i]-'0' <= 9; i++ {
 		if whole = whole*10 + int64(text[i]-'0'); whole > maxSecond {
-			return 0
+			return 0, false
 		}
 	}
 	part, unit := int64(0), int64(nanos)
@@ -60,12 +74,5 @@ func seconds(text []byte) int64 {
 			}
 		}
 	}
-	if i == len(text) {
-		return whole*nanos + part
-	}
-	f, err := strconv.ParseFloat(string(text), 64) // 1.7e9, -1, NaN
-	if err != nil || !(f > 0 && f < maxSecond) {
-		return 0
-	}
-	return int64(f * nanos)
+	return whole*nanos + part, i == len(text)
 }
