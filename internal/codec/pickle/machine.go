@@ -12,10 +12,10 @@ import (
 // opcodes has what each does to the machine, but for STOP, at which reading ends.
 var opcodes = [256]func(*Decoder){
 	// the machine
-	'(':  func(d *Decoder) { d.marks = append(d.marks, uint32(len(d.stack))) },
+	'(':  (*Decoder).mark,
 	'0':  (*Decoder).popOne,
 	'1':  func(d *Decoder) { d.popMark() },
-	'2':  func(d *Decoder) { d.stack = append(d.stack, *d.top()) },
+	'2':  func(d *Decoder) { d.again(*d.top()) },
 	'p':  func(d *Decoder) { d.put(d.decimal()) },
 	'q':  func(d *Decoder) { d.put(d.number(1)) },
 	'r':  func(d *Decoder) { d.put(d.number(4)) },
@@ -133,7 +133,25 @@ func (d *Decoder) get(i uint64) {
 		d.fail(Malformed)
 		return
 	}
-	d.stack = append(d.stack, d.memo[i]-1)
+	d.again(d.memo[i] - 1)
+}
+
+// mark marks the height of the stack. As deep as there are marks will be the collections.
+func (d *Decoder) mark() {
+	if len(d.marks) >= maxMarks {
+		d.fail(TooDeep)
+		return
+	}
+	d.marks = append(d.marks, uint32(len(d.stack)))
+}
+
+// again pushes a value that there is already.
+func (d *Decoder) again(n uint32) {
+	if len(d.stack) >= maxNodes {
+		d.fail(TooMany)
+		return
+	}
+	d.stack = append(d.stack, n)
 }
 
 func (d *Decoder) pushInt(v int64) { d.push(node{kind: Int, value: uint64(v)}) }

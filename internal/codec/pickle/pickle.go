@@ -42,7 +42,10 @@ const (
 
 const (
 	// maxNodes is how many values a pickle may have.
-	maxNodes = 1 << 18
+	maxNodes = 1 << 17
+	// maxMarks is how many collections may be begun within each other, far more than can be
+	// written out.
+	maxMarks = 1 << 12
 	// heldNodes is for how many of them memory is kept for the next pickle.
 	heldNodes = 1 << 13
 	// minArena is how long the texts may be that do not stand in a pickle; those of a long
@@ -110,7 +113,7 @@ func (d *Decoder) Decode(src []byte) (Value, error) {
 }
 
 func (d *Decoder) reset(src []byte) {
-	if cap(d.nodes) > heldNodes || cap(d.items) > heldNodes || cap(d.memo) > heldNodes || cap(d.arena) > 1<<20 {
+	if cap(d.nodes) > heldNodes || cap(d.items) > heldNodes || cap(d.memo) > heldNodes || cap(d.stack) > heldNodes || cap(d.runs) > heldNodes || cap(d.arena) > 1<<20 {
 		*d = Decoder{}
 	}
 	d.src, d.at, d.err = src, 0, nil
