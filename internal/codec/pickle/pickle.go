@@ -42,7 +42,7 @@ const (
 
 const (
 	// maxNodes is how many values a pickle may have.
-	maxNodes = 1 << 17
+	maxNodes = 1 << 18
 	// maxMarks is how many collections may be begun within each other, far more than can be
 	// written out.
 	maxMarks = 1 << 12

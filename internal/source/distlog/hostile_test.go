@@ -11,7 +11,7 @@ import (
 
 // most is how much memory one hostile message of up to 4 MiB may make the source allocate, all
 // that is freed again included.
-const most = 32 << 20
+const most = 48 << 20
 
 // TestHostile: each hostile message is counted as bad or becomes a record, with bounded work,
 // and the next good one is taken.
