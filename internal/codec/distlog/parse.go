@@ -1,6 +1,8 @@
 package distlog
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 
 	"github.com/weirlog/weir/internal/codec/jsontext"
@@ -78,9 +80,10 @@ func Parse(dst []Attr, text []byte) ([]Attr, error) {
 
 type parser struct {
 	jsontext.Scanner
-	attrs  []Attr
-	most   int
-	reason Error
+	attrs    []Attr
+	most     int
+	contexts bool // there was one
+	reason   Error
 }
 
 func (p *parser) error() error {
@@ -102,7 +105,8 @@ func (p *parser) span(inside []byte) record.Span {
 	return record.Span{Off: uint32(p.At - 1 - len(inside)), Len: uint32(len(inside))}
 }
 
-// object goes through an object whose attributes are wanted, from its brace on.
+// object goes through an object whose attributes are wanted, from its brace on. It looks for
+// what Python writes first: a space after each colon and comma, and no other.
 func (p *parser) object(context bool) bool {
 	p.At++
 	p.Space()
@@ -110,30 +114,27 @@ func (p *parser) object(context bool) bool {
 		return true
 	}
 	for {
-		if !p.Take('"') {
+		a := Attr{Context: context}
+		if !p.name(&a) {
 			return false
 		}
-		name, escaped, ok := p.Inside()
-		if !ok {
-			return false
-		}
-		a := Attr{Name: p.span(name), EscapedName: escaped, Context: context}
-		p.Space()
-		if !p.Take(':') {
-			return false
-		}
-		p.Space()
-		isContext := !context && string(name) == "context"
-		if isContext {
+		isContext := !context && a.Name.Len == 7 && string(p.Text[a.Name.Off:a.Name.Off+7]) == "context"
+		if isContext && p.contexts {
 			p.forgetContext()
 		}
+		ok := false
 		if isContext && p.Next('{') {
+			p.contexts = true
 			ok = p.object(true)
 		} else {
-			ok = p.value(a)
+			ok = p.value(&a)
 		}
 		if !ok {
 			return false
+		}
+		if t, i := p.Text, p.At; i+1 < len(t) && t[i] == ',' && t[i+1] == ' ' {
+			p.At += 2
+			continue
 		}
 		p.Space()
 		if !p.Take(',') {
@@ -141,6 +142,57 @@ func (p *parser) object(context bool) bool {
 		}
 		p.Space()
 	}
+}
+
+// name goes through the name of an attribute, and to its value.
+func (p *parser) name(a *Attr) bool {
+	t, i := p.Text, p.At
+	if i >= len(t) || t[i] != '"' {
+		return false
+	}
+	end := plain(t, i+1)
+	if end+2 < len(t) && t[end] == '"' && t[end+1] == ':' && t[end+2] == ' ' {
+		a.Name = record.Span{Off: uint32(i + 1), Len: uint32(end - i - 1)}
+		p.At = end + 3
+		if p.At < len(t) && t[p.At] > ' ' {
+			return true
+		}
+		p.Space()
+		return true
+	}
+	p.At++
+	name, escaped, ok := p.Inside()
+	if !ok {
+		return false
+	}
+	a.Name, a.EscapedName = p.span(name), escaped
+	p.Space()
+	if !p.Take(':') {
+		return false
+	}
+	p.Space()
+	return true
+}
+
+const (
+	ones = 0x0101010101010101
+	high = 0x8080808080808080
+)
+
+// plain returns where the next quote, backslash or control character is, or the end.
+func plain(t []byte, i int) int {
+	for ; i+8 <= len(t); i += 8 {
+		w := binary.LittleEndian.Uint64(t[i:])
+		quote, backslash := w^ones*'"', w^ones*'\\'
+		// The lowest mark is always right; those above may be there without reason.
+		if m := ((quote-ones)&^quote | (backslash-ones)&^backslash | (w-ones*' ')&^w) & high; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+	}
+	for i < len(t) && t[i] != '"' && t[i] != '\\' && t[i] >= ' ' {
+		i++
+	}
+	return i
 }
 
 // forgetContext takes out the attributes of a context that another one follows.
@@ -155,27 +207,17 @@ func (p *parser) forgetContext() {
 }
 
 // value goes through the value of a and adds that.
-func (p *parser) value(a Attr) bool {
+func (p *parser) value(a *Attr) bool {
 	if len(p.attrs) >= p.most {
 		return p.fail(TooMany)
 	}
-	if p.Take('"') {
-		inside, escaped, ok := p.Inside()
-		if !ok {
-			return false
-		}
-		a.Kind, a.Value = Text, p.span(inside)
-		if escaped {
-			a.Kind = Escaped
-		}
-		p.attrs = append(p.attrs, a)
-		return true
-	}
-	from := p.At
-	if from == len(p.Text) {
+	t, from := p.Text, p.At
+	if from >= len(t) {
 		return false
 	}
-	switch p.Text[from] {
+	switch c := t[from]; c {
+	case '"':
+		return p.text(a)
 	case '{', '[':
 		a.Kind = Nested
 	case 't', 'f':
@@ -184,12 +226,67 @@ func (p *parser) value(a Attr) bool {
 		a.Kind = Null
 	default:
 		a.Kind = Number
+		if i := number(t, from); i > from && i < len(t) && (t[i] == ',' || t[i] == '}') {
+			p.At = i
+			return p.add(a, from, i)
+		}
 	}
 	if !p.skip(maxDepth - 1) {
 		return false
 	}
-	a.Value = record.Span{Off: uint32(from), Len: uint32(p.At - from)}
-	p.attrs = append(p.attrs, a)
+	return p.add(a, from, p.At)
+}
+
+// number returns where the number ends that begins at i, if it is one without an exponent; i
+// if it is not.
+func number(t []byte, i int) int {
+	from := i
+	if t[i] == '-' {
+		i++
+	}
+	digits := i
+	for i < len(t) && t[i]-'0' <= 9 {
+		i++
+	}
+	if i == digits || t[digits] == '0' && i > digits+1 {
+		return from
+	}
+	if i < len(t) && t[i] == '.' {
+		i++
+		fraction := i
+		for i < len(t) && t[i]-'0' <= 9 {
+			i++
+		}
+		if i == fraction {
+			return from
+		}
+	}
+	return i
+}
+
+// text goes through the value of a, which is a string.
+func (p *parser) text(a *Attr) bool {
+	t, from := p.Text, p.At+1
+	if end := plain(t, from); end < len(t) && t[end] == '"' {
+		p.At = end + 1
+		a.Kind = Text
+		return p.add(a, from, end)
+	}
+	p.At++
+	inside, escaped, ok := p.Inside()
+	if !ok {
+		return false
+	}
+	if a.Kind = Text; escaped {
+		a.Kind = Escaped
+	}
+	return p.add(a, from, from+len(inside))
+}
+
+// add adds a with the value between two places.
+func (p *parser) add(a *Attr, from, to int) bool {
+	a.Value = record.Span{Off: uint32(from), Len: uint32(to - from)}
+	p.attrs = append(p.attrs, *a)
 	return true
 }
 

@@ -21,6 +21,13 @@ func (v Value) AppendJSON(dst []byte, limit int) ([]byte, error) {
 	if v.d == nil {
 		return append(dst, "null"...), nil
 	}
+	if x := v.node(); !x.kind.hasItems() {
+		out := v.d.appendScalar(dst, v.n)
+		if len(out)-len(dst) > limit {
+			return dst, &Error{Offset: len(v.d.src), Reason: TooLong}
+		}
+		return out, nil
+	}
 	w := writer{d: v.d, dst: dst, most: len(dst) + limit}
 	w.value(v.n, maxDepth)
 	if len(w.dst) > w.most {

@@ -15,7 +15,10 @@
 // package's business.
 package pickle
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // Error says where a pickle could not be read, and why.
 type Error struct {
@@ -103,13 +106,57 @@ func (d *Decoder) Decode(src []byte) (Value, error) {
 			}
 			break
 		}
-		if do := opcodes[op]; do != nil {
+		switch do := opcodes[op]; {
+		case d.frequent(op):
+		case do != nil:
 			do(d)
-		} else {
+		default:
 			d.fail(Unknown)
 		}
 	}
 	return Value{}, d.err
+}
+
+// frequent does what opcodes has for those of which records have the most, without calls. It
+// returns false, and has done nothing, for others and for what is not as usual.
+func (d *Decoder) frequent(op byte) bool {
+	rest := d.src[d.at:]
+	head, n := 0, 0
+	switch op {
+	case 'q', 0x94: // BINPUT, MEMOIZE
+		i, size := len(d.memo), 0
+		if op == 'q' {
+			if len(rest) == 0 || int(rest[0]) != i {
+				return false
+			}
+			size = 1
+		}
+		if len(d.stack) <= d.floor() || i >= len(d.src) || i >= maxNodes {
+			return false
+		}
+		d.at += size
+		d.memo = append(d.memo, d.stack[len(d.stack)-1]+1)
+		return true
+	case 'X': // BINUNICODE
+		if len(rest) < 4 {
+			return false
+		}
+		head, n = 4, int(binary.LittleEndian.Uint32(rest))
+	case 0x8c: // SHORT_BINUNICODE
+		if len(rest) < 1 {
+			return false
+		}
+		head, n = 1, int(rest[0])
+	default:
+		return false
+	}
+	if n > len(rest)-head || len(d.nodes) >= maxNodes {
+		return false
+	}
+	d.nodes = append(d.nodes, node{kind: Text, a: uint32(d.at + head), b: uint32(n)})
+	d.stack = append(d.stack, uint32(len(d.nodes)-1))
+	d.at += head + n
+	return true
 }
 
 func (d *Decoder) reset(src []byte) {

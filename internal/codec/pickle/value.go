@@ -90,6 +90,27 @@ func (v Value) Pairs() iter.Seq2[Value, Value] {
 	}
 }
 
+// Pair is a key of a Dict with its value.
+type Pair struct{ Key, Value Value }
+
+// AppendPairs appends what Pairs goes over.
+func (v Value) AppendPairs(dst []Pair) []Pair {
+	if v.Kind() != Dict {
+		return dst
+	}
+	d, key, have := v.d, uint32(0), false
+	for r := d.nodes[v.n].a; r != 0; r = d.runs[r].next {
+		for _, item := range d.items[d.runs[r].start:][:d.runs[r].n] {
+			if have = !have; have {
+				key = item
+			} else {
+				dst = append(dst, Pair{Value{d, key}, Value{d, item}})
+			}
+		}
+	}
+	return dst
+}
+
 // Get returns what a Dict has for a key that is a text.
 func (v Value) Get(key string) (value Value, ok bool) {
 	if v.Kind() != Dict {

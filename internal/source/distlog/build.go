@@ -105,13 +105,23 @@ func (x *builder) attr(name record.Span, v text, context bool) {
 		k.filename = v
 	case "module":
 		k.module = v
-	case "args", "asctime", "exc_info", "hostname", "msecs", "relativeCreated":
 	case "pathname":
 		k.pathname = v
 		x.field(name, v)
 	default:
-		x.field(name, v)
+		if !isLeftOut(x.batch.Bytes(name)) {
+			x.field(name, v)
+		}
 	}
+}
+
+// isLeftOut tells whether an attribute says nothing that others do not say.
+func isLeftOut(name []byte) bool {
+	switch string(name) {
+	case "args", "asctime", "exc_info", "hostname", "msecs", "relativeCreated":
+		return true
+	}
+	return false
 }
 
 // ofContext takes an attribute of the context.

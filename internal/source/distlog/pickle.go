@@ -22,9 +22,17 @@ func (t *taker) pickled(ctx context.Context, topic wire.Topic, parts [][]byte) e
 		t.faults.add(t, notDict, body)
 		return nil
 	}
+	t.pairs = v.AppendPairs(t.pairs[:0])
+	pairs := t.pairs
+	if cap(pairs) > maxKeptAttrs {
+		t.pairs = nil
+	}
 	var host []byte
-	if h, ok := v.Get("hostname"); ok && h.Kind() == pickle.Text {
-		host = h.Text()
+	for i := len(pairs) - 1; i >= 0; i-- { // it is the last one most of the time
+		if h := &pairs[i].Value; h.Kind() == pickle.Text && string(pairs[i].Key.Text()) == "hostname" {
+			host = h.Text()
+			break
+		}
 	}
 	if err := t.turnTo(ctx, topic, host); err != nil {
 		return err
@@ -34,7 +42,7 @@ func (t *taker) pickled(ctx context.Context, topic wire.Topic, parts [][]byte) e
 		return err
 	}
 	arena, fields := len(b.Arena), len(b.Fields)
-	if err := t.build.pickle(b, v); err != nil {
+	if err := t.build.pickle(b, v, pairs); err != nil {
 		b.Arena, b.Fields = b.Arena[:arena], b.Fields[:fields]
 		t.faults.add(t, faultOf(err), body)
 		return nil
@@ -48,20 +56,23 @@ func (t *taker) pickled(ctx context.Context, topic wire.Topic, parts [][]byte) e
 const maxWritten = maxLineBytes
 
 // pickle appends a record to b. Only a dictionary that is no log record is written out whole.
-func (x *builder) pickle(b *record.Batch, v pickle.Value) error {
+func (x *builder) pickle(b *record.Batch, v pickle.Value, pairs []pickle.Pair) error {
 	x.begin(b)
-	for name, value := range v.Pairs() {
-		if k := name.Kind(); k != pickle.Text && k != pickle.Bytes {
+	for i := range pairs {
+		p := &pairs[i]
+		if k := p.Key.Kind(); k != pickle.Text && k != pickle.Bytes {
 			continue // no attribute of Python's has such a name
 		}
-		key := name.Text()
-		if value.Kind() == pickle.Dict && string(key) == "context" {
-			for name, value := range value.Pairs() {
+		name := p.Key.Text()
+		switch {
+		case isLeftOut(name):
+		case p.Value.Kind() == pickle.Dict && string(name) == "context":
+			for name, value := range p.Value.Pairs() {
 				x.attr(b.Append(name.Text()), x.value(value), true)
 			}
-			continue
+		default:
+			x.attr(b.Append(name), x.value(p.Value), false)
 		}
-		x.attr(b.Append(key), x.value(value), false)
 	}
 	whole := record.Span{}
 	if !x.isLog() {
