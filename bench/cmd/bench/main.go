@@ -160,6 +160,9 @@ func (b *bench) measure(ctx context.Context) error {
 	if err := b.statsdCalls(ctx); err != nil {
 		return err
 	}
+	if err := b.scoped(ctx); err != nil {
+		return err
+	}
 	if b.follow > 0 {
 		if err := b.followed(ctx); err != nil {
 			return err

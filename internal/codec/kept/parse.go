@@ -74,6 +74,10 @@ func Rest(line []byte, end int) (Line, error) {
 // Written is Rest for what an Appender has just written and nobody has touched: it does not
 // look whether texts are canonical, which is most of the work.
 func Written(line []byte, end int) (Line, error) {
+	if tail := line[end:]; len(tail) > len(onlyFields)+len(endOfFields) &&
+		string(tail[:len(onlyFields)]) == onlyFields && string(tail[len(tail)-len(endOfFields):]) == endOfFields {
+		return Line{Weight: 1, fields: tail[len(onlyFields)-1 : len(tail)-2]}, nil
+	}
 	return rest(parser{rest: line[end:], ok: true, canonical: true})
 }
 
@@ -130,6 +134,13 @@ func (l *Line) AppendText(dst []byte) []byte {
 	}
 	return jsontext.Unescape(dst, l.Body)
 }
+
+// onlyFields and endOfFields are about the fields of a line that has nothing behind its body but
+// them: what may stand behind them ends with no second brace.
+const (
+	onlyFields  = `"` + fieldsPart + `"`
+	endOfFields = `"}}`
+)
 
 // parser takes the parts of a line off its rest. Once something is missing, ok is false.
 type parser struct {

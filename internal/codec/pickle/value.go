@@ -54,6 +54,13 @@ func (v Value) Text() []byte {
 	return v.d.bytes(v.n)
 }
 
+// Place returns where the text of a Text or of Bytes stands in the pickle, if it stands there
+// as it is.
+func (v Value) Place() (off, n int, ok bool) {
+	x := v.node()
+	return int(x.a), int(x.b), (x.kind == Text || x.kind == Bytes) && !x.mine
+}
+
 // Int returns the number of an Int or a Bool.
 func (v Value) Int() (i int64, ok bool) {
 	x := v.node()

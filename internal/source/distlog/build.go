@@ -37,6 +37,7 @@ type known struct {
 // builder makes records of attributes. What it makes of names is as in the package comment.
 type builder struct {
 	batch   *record.Batch
+	base    uint32 // where the present pickle lies in the arena
 	known   known
 	first   int // field of the present record
 	earlier int // of the one before

@@ -42,7 +42,7 @@ func (t *taker) pickled(ctx context.Context, topic wire.Topic, parts [][]byte) e
 		return err
 	}
 	arena, fields := len(b.Arena), len(b.Fields)
-	if err := t.build.pickle(b, v, pairs); err != nil {
+	if err := t.build.pickle(b, v, pairs, body); err != nil {
 		b.Arena, b.Fields = b.Arena[:arena], b.Fields[:fields]
 		t.faults.add(t, faultOf(err), body)
 		return nil
@@ -56,8 +56,9 @@ func (t *taker) pickled(ctx context.Context, topic wire.Topic, parts [][]byte) e
 const maxWritten = maxLineBytes
 
 // pickle appends a record to b. Only a dictionary that is no log record is written out whole.
-func (x *builder) pickle(b *record.Batch, v pickle.Value, pairs []pickle.Pair) error {
+func (x *builder) pickle(b *record.Batch, v pickle.Value, pairs []pickle.Pair, body []byte) error {
 	x.begin(b)
+	x.base = b.Append(body).Off
 	for i := range pairs {
 		p := &pairs[i]
 		if k := p.Key.Kind(); k != pickle.Text && k != pickle.Bytes {
@@ -68,10 +69,10 @@ func (x *builder) pickle(b *record.Batch, v pickle.Value, pairs []pickle.Pair) e
 		case isLeftOut(name):
 		case p.Value.Kind() == pickle.Dict && string(name) == "context":
 			for name, value := range p.Value.Pairs() {
-				x.attr(b.Append(name.Text()), x.value(value), true)
+				x.attr(x.name(name), x.value(value), true)
 			}
 		default:
-			x.attr(b.Append(name), x.value(p.Value), false)
+			x.attr(x.name(p.Key), x.value(p.Value), false)
 		}
 	}
 	whole := record.Span{}
@@ -95,7 +96,7 @@ func (x *builder) value(v pickle.Value) text {
 	case pickle.None:
 		return text{}
 	case pickle.Text, pickle.Bytes:
-		return text{x.utf8(v.Text()), wire.Text}
+		return text{x.utf8(v), wire.Text}
 	case pickle.Int, pickle.Long, pickle.Float:
 		kind = wire.Number
 	case pickle.Bool:
@@ -110,12 +111,20 @@ func (x *builder) value(v pickle.Value) text {
 	return text{record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)}, kind}
 }
 
-// utf8 appends a text as UTF-8. Halves of surrogate pairs, and bytes that are none, become
+// utf8 returns a text as UTF-8. Halves of surrogate pairs, and bytes that are none, become
 // U+FFFD.
-func (x *builder) utf8(p []byte) record.Span {
-	b := x.batch
-	if utf8.Valid(p) {
-		return b.Append(p)
+func (x *builder) utf8(v pickle.Value) record.Span {
+	p := v.Text()
+	if !utf8.Valid(p) {
+		return x.batch.Append(bytes.ToValidUTF8(p, []byte("\uFFFD")))
 	}
-	return b.Append(bytes.ToValidUTF8(p, []byte("\uFFFD")))
+	return x.name(v)
+}
+
+// name returns a text as it is: most stand in the pickle, which lies in the arena.
+func (x *builder) name(v pickle.Value) record.Span {
+	if off, n, ok := v.Place(); ok {
+		return record.Span{Off: x.base + uint32(off), Len: uint32(n)}
+	}
+	return x.batch.Append(v.Text())
 }
