@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	firstBuffer = 8 << 10  // of a connection
-	readBuffer  = 64 << 10 // of one that keeps it full
+	firstBuffer = 8 << 10   // of a connection
+	readBuffer  = 256 << 10 // of one that keeps it full
 	// drainTime is how long what has come in already may be read at the end.
 	drainTime = time.Second
 	// frameHead is how much longer than its body a frame is at most, encryption included.
@@ -297,7 +297,8 @@ func (c *conn) part(ctx context.Context, item zmtp.Item) error {
 		c.parts = append(c.parts, c.held[from:end:end])
 		from = end
 	}
-	err := c.taker.Message(ctx, append(c.parts, body))
+	c.parts = append(c.parts, body)
+	err := c.taker.Message(ctx, c.parts)
 	c.ends = c.ends[:0]
 	if c.held = c.held[:0]; cap(c.held) > firstBuffer {
 		c.held = nil
