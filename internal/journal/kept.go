@@ -97,6 +97,12 @@ type renderer struct {
 	columns  []int
 }
 
+// sameTime is how many records of a batch that say no time get the same one. Clients page
+// through answers by time, logcli a thousand lines at a time, and come no further where one
+// time has a page of records. A nanosecond for each record would take a sixth more disk for
+// lines that are read thousands at once, one for so many takes a twentieth more.
+const sameTime = 64
+
 // render returns the records of b that no filter took out, and how many they are. The text
 // is valid until the next call.
 func (w *Writer) render(b *record.Batch) (text kept.Text, records int) {
@@ -117,7 +123,7 @@ func (w *Writer) render(b *record.Batch) (text kept.Text, records int) {
 		records++
 		line := kept.Record{Time: rec.Time, Level: rec.Level, Flags: rec.Flags, Body: b.Bytes(rec.Body), Weight: rec.Weight, Fields: fields}
 		if line.Time == 0 {
-			line.Time = now
+			line.Time = now + int64(i/sameTime) // of a later batch now is further on
 		}
 		r.appender.AppendTo(&r.text, &line)
 	}

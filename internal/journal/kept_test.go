@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -311,6 +312,39 @@ func TestFieldsThatCameWithRecords(t *testing.T) {
 	want := []string{`{"path":"/","trace":"t0","status":"500"}`, `{"path":"/"}`, `{"path":"/","note":"\"quoted\""}`}
 	if !slices.Equal(fields, want) {
 		t.Errorf("fields %v, want %v", fields, want)
+	}
+}
+
+// TestTimesOfRecordsWithoutTime has a batch of more lines than a client asks for at once:
+// few of them have the same time, the later ones no earlier time, and none one to come.
+func TestTimesOfRecordsWithoutTime(t *testing.T) {
+	w, b := new(Writer), new(record.Batch)
+	const lines = 3000
+	for i := range lines {
+		r := record.Record{Body: b.Append([]byte("x"))}
+		if i%1000 == 999 {
+			r.Time = 5
+		}
+		b.Records = append(b.Records, r)
+	}
+	before := time.Now().UnixNano()
+	text, _ := w.render(b)
+	after, last, same := time.Now().UnixNano(), before, 0
+	for line := range bytes.Lines(text.Bytes) {
+		now := kept.TimeOf(line)
+		if same++; now != last {
+			same = 1
+		}
+		switch {
+		case now == 5:
+			now = last
+		case now < last || now > after || same > 64:
+			t.Fatalf("%d after %d, %d times, from %d to %d", now, last, same, before, after)
+		}
+		last = now
+	}
+	if last == before {
+		t.Error("all have the same time")
 	}
 }
 

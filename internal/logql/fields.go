@@ -38,6 +38,8 @@ type Field struct {
 	// Parsers are those that take what has the field apart, json or logfmt, sorted; none for
 	// fields that lines come with.
 	Parsers []string
+	// Path is which members of a line's objects lead to the field, none unless json takes it.
+	Path []string
 }
 
 const (
@@ -104,6 +106,7 @@ type detector struct {
 type detected struct {
 	values  map[string]bool
 	parsers map[string]bool
+	path    []string
 }
 
 func newDetector(name string) *detector {
@@ -130,8 +133,12 @@ func (d *detector) look(e *Entry) error {
 		}
 	}
 	d.line = append(d.line[:0], e.Line...)
+	var object []byte
+	if text := bytes.TrimSpace(d.line); len(text) > 0 && text[0] == '{' {
+		object = d.short.object(d.line, d.most)
+	}
 	parser := "json"
-	if text := bytes.TrimSpace(d.line); len(text) == 0 || text[0] != '{' || !d.parse(d.json, d.short.object(d.line, d.most)) {
+	if object == nil || !d.parse(d.json, object) {
 		parser = "logfmt" // it takes any line
 		d.parse(d.logfmt, firstPairs(d.line, d.most))
 	}
@@ -156,6 +163,40 @@ func (d *detector) look(e *Entry) error {
 		if err := d.note(l, parser); err != nil {
 			return err
 		}
+	}
+	if parser == "json" && d.name == "" {
+		return d.paths(object)
+	}
+	return nil
+}
+
+// paths notes what leads to the fields that json found in an object, where it is not known
+// yet. With it Grafana's Logs Drilldown makes filters of what one clicks in an object.
+func (d *detector) paths(object []byte) error {
+	unknown := func(name string) bool {
+		f := d.fields[name]
+		return f != nil && f.path == nil && f.parsers["json"]
+	}
+	if !slices.ContainsFunc(d.labels, func(l pipeline.Label) bool { return l.Category == pipeline.OfParsed && unknown(l.Name) }) {
+		return nil
+	}
+	var err error
+	pipeline.JSONPaths(object, func(label string, path []string) {
+		for _, name := range [...]string{label, label + syntax.ExtractedSuffix} {
+			if err != nil || !unknown(name) {
+				continue
+			}
+			size := 0
+			for _, member := range path {
+				size += valueBytes + len(member)
+			}
+			if err = d.budget.charge(size); err == nil {
+				d.fields[name].path = slices.Clone(path)
+			}
+		}
+	})
+	if err != nil {
+		return errManyValues()
 	}
 	return nil
 }
@@ -184,7 +225,7 @@ func (d *detector) note(l pipeline.Label, parser string) error {
 		if err := d.budget.charge(fieldBytes + len(l.Name)); err != nil {
 			return errManyValues()
 		}
-		f = &detected{map[string]bool{}, map[string]bool{}}
+		f = &detected{values: map[string]bool{}, parsers: map[string]bool{}}
 		d.fields[l.Name] = f
 	}
 	if !f.values[l.Value] {
@@ -259,7 +300,7 @@ func firstPairs(line []byte, pairs int) []byte {
 func (d *detector) list() []Field {
 	list := []Field{}
 	for name, f := range d.fields {
-		field := Field{Name: name, Values: slices.Sorted(maps.Keys(f.values)), Parsers: slices.Sorted(maps.Keys(f.parsers))}
+		field := Field{Name: name, Values: slices.Sorted(maps.Keys(f.values)), Parsers: slices.Sorted(maps.Keys(f.parsers)), Path: f.path}
 		field.Type = typeOf(field.Values)
 		list = append(list, field)
 	}

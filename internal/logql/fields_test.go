@@ -77,6 +77,52 @@ trace_id string 1
 	}
 }
 
+// TestFieldPaths has fields that json finds at some depth, under names that become others as
+// labels, and fields that it does not find.
+func TestFieldPaths(t *testing.T) {
+	w := newWorld(t)
+	s := w.stream("app=shop")
+	for i, body := range []string{
+		`n=1 top=x`, `{"top":1,"deep.er":{"a b":{"\u00e4c":"x","list":[1,2],"none":null,"on":true}},"app":"y","9":1}`, `{"top":2,"late":{"r":-1}, "broken`, ` {"late":{"r":-1}} `,
+	} {
+		r := line(body)
+		r.Time, r.Fields = moment+int64(i), []kept.Field{{Name: []byte("pod"), Value: []byte("p")}}
+		w.add(s, r)
+	}
+	e := w.engine(logql.Options{})
+	paths := func(q, name string) string {
+		t.Helper()
+		fields, err := e.DetectedFields(t.Context(), all(q), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := ""
+		for _, f := range fields {
+			text += fmt.Sprintf("%s %q\n", f.Name, f.Path)
+		}
+		return text
+	}
+	const want = `_9 ["9"]
+app_extracted ["app"]
+deep_er_a_b__c ["deep.er" "a b" "äc"]
+deep_er_a_b_on ["deep.er" "a b" "on"]
+detected_level []
+late_r ["late" "r"]
+n []
+pod []
+top ["top"]
+`
+	if got := paths(`{app="shop"} != "broken"`, ""); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if got, want := paths(`{app="shop"} |= "deep" | json x="top" | keep x`, ""), "_9 [\"9\"]\n"; !strings.HasPrefix(got, want) || !strings.Contains(got, "\nx []\n") {
+		t.Errorf("%s", got)
+	}
+	if got := paths(`{app="shop"}`, "top"); got != "top []\n" {
+		t.Errorf("%s", got)
+	}
+}
+
 // TestFieldsOfLongLines has lines of more fields than anybody wants: a few are found, in
 // little memory, and it can be stopped before each line.
 func TestFieldsOfLongLines(t *testing.T) {

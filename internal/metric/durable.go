@@ -2,12 +2,10 @@ package metric
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/weirlog/weir/internal/record"
@@ -24,7 +22,7 @@ type Durable struct {
 // Apply makes the changes of a synced commit, in their order. Those of series that are gone
 // are ignored.
 func (r *Registry) Apply(deltas []record.Delta) {
-	now := time.Now().Unix()
+	now := uint32(time.Now().Unix())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, d := range deltas {
@@ -32,8 +30,8 @@ func (r *Registry) Apply(deltas []record.Delta) {
 			continue
 		}
 		s := r.durable[d.Series]
-		if i, _ := d.Target(); uint64(i) < uint64(len(s.cells)) {
-			c := &s.cells[i] // nobody else writes to it
+		if i, _ := d.Target(); uint64(i) < uint64(s.Cells()) {
+			c := s.cell(int(i)) // nobody else writes to it
 			c.Store(math.Float64bits(d.Change(math.Float64frombits(c.Load()))))
 			s.changed.Store(now)
 		}
@@ -49,7 +47,7 @@ func (r *Registry) Describe(id uint32) (Durable, bool) {
 		return Durable{}, false
 	}
 	s := r.durable[id]
-	return s.stored(make([]float64, len(s.cells))), true
+	return s.stored(make([]float64, s.Cells())), true
 }
 
 // Forgotten returns how many durable series have gone since New. Whoever stores them stores
@@ -67,13 +65,13 @@ func (r *Registry) Snapshot() []Durable {
 	series, cells := 0, 0
 	for _, s := range r.durable {
 		if s != nil {
-			series, cells = series+1, cells+len(s.cells)
+			series, cells = series+1, cells+s.Cells()
 		}
 	}
 	all, room := make([]Durable, 0, series), make([]float64, cells)
 	for _, s := range r.durable {
 		if s != nil {
-			n := len(s.cells)
+			n := s.Cells()
 			all = append(all, s.stored(room[:n:n]))
 			room = room[n:]
 		}
@@ -86,56 +84,90 @@ func (s *Series) stored(cells []float64) Durable {
 	for i := range cells {
 		cells[i] = s.Cell(i)
 	}
-	return Durable{ID: s.id, Key: s.durableKey(), Created: s.created, Cells: cells}
+	return Durable{ID: s.id, Key: string(s.AppendKey(nil)), Created: s.Created(), Cells: cells}
+}
+
+// Durables appends all durable series, claimed or not, in order of their numbers. Who stores
+// them needs no more memory than that: but for their cells, which Apply changes, they stay as they are.
+func (r *Registry) Durables(dst []*Series) []*Series {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	dst = slices.Grow(dst, len(r.durable))
+	for _, s := range r.durable {
+		if s != nil {
+			dst = append(dst, s)
+		}
+	}
+	return dst
+}
+
+// Durable returns the durable series of that number, nil if there is none.
+func (r *Registry) Durable(id uint32) *Series {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if uint64(id) >= uint64(len(r.durable)) {
+		return nil
+	}
+	return r.durable[id]
 }
 
 // Restore puts back a stored series under its number, for the family that has it or will
 // have it. It refuses what cannot be right, because a damaged store must not end the
-// process: a number out of bounds, and a series that is there already.
+// process: a number out of bounds, a series without cells, and one that is there already.
 func (r *Registry) Restore(d Durable) error {
 	if d.ID == 0 || d.ID > maxDurableID {
 		return fmt.Errorf("restore series %q: its number %d is out of bounds", d.Key, d.ID)
 	}
+	if len(d.Cells) == 0 {
+		return fmt.Errorf("restore series %q: it has no cells", d.Key)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.durable) <= int(d.ID) {
-		r.durable = append(r.durable, nil)
+	if n := int(d.ID) + 1; n > len(r.durable) {
+		r.durable = slices.Grow(r.durable, n-len(r.durable))[:n]
 	}
 	if old := r.durable[d.ID]; old != nil {
-		return fmt.Errorf("restore series %q: its number %d belongs to %q", d.Key, d.ID, old.durableKey())
+		return fmt.Errorf("restore series %q: its number %d belongs to %q", d.Key, d.ID, old.AppendKey(nil))
 	}
 	if old := r.restored[d.Key]; old != nil {
 		return fmt.Errorf("restore series %q: it has the numbers %d and %d", d.Key, old.id, d.ID)
 	}
-	s := &Series{id: d.ID, key: strings.Clone(d.Key), cells: make([]atomic.Uint64, len(d.Cells)), created: d.Created}
+	s := &Series{id: d.ID, created: d.Created.UnixMicro()}
+	s.fill(nil, strings.Clone(d.Key), len(d.Cells))
 	for i, v := range d.Cells {
-		s.cells[i].Store(math.Float64bits(v))
+		s.cell(i).Store(math.Float64bits(v))
 	}
-	s.changed.Store(d.Created.Unix())
-	if f := r.familyOfLocked(s.key); f != nil {
+	s.changed.Store(uint32(max(0, min(d.Created.Unix(), math.MaxUint32))))
+	if f := r.familyOfLocked(s.key()); f != nil {
 		return r.adoptLocked(f, s)
 	}
 	r.durable[d.ID] = s
-	r.restored[s.key] = s
+	if r.restored == nil {
+		r.restored, r.waiting = map[string]*Series{}, map[string][]*Series{}
+	}
+	r.restored[s.key()] = s
+	name, _, _ := strings.Cut(s.key(), "\x00")
+	r.waiting[name] = append(r.waiting[name], s)
 	return nil
 }
 
-// durableKey returns the identity of s. It is long, and only kept where no family has it.
-func (s *Series) durableKey() string {
+// AppendKey appends the durable identity of s: that of its family, and its label values.
+func (s *Series) AppendKey(dst []byte) []byte {
 	if s.family == nil {
-		return s.key
+		return append(dst, s.key()...)
 	}
-	if s.values == nil {
-		return s.family.prefix
+	dst = append(append(dst, s.family.Name()...), s.family.shape.tail...)
+	if s.IsOverflow() {
+		return dst
 	}
-	return s.family.prefix + "\xff" + joinValues(s.values)
+	return append(append(dst, separator...), s.key()...)
 }
 
 // familyOfLocked returns the family that a durable key belongs to, nil if there is none.
 func (r *Registry) familyOfLocked(key string) *Family {
 	name, _, _ := strings.Cut(key, "\x00")
-	f := r.families[name]
-	if f == nil || !f.desc.Durable || !strings.HasPrefix(key, f.prefix) {
+	f := r.families.get(name, "")
+	if f == nil || !f.shape.desc.Durable || !strings.HasPrefix(key[len(name):], f.shape.tail) {
 		return nil
 	}
 	return f
@@ -150,56 +182,76 @@ func (r *Registry) DropUnclaimed() int {
 	for _, s := range r.restored {
 		r.dropLocked(s)
 	}
-	clear(r.restored)
+	r.restored, r.waiting = nil, nil
 	return n
 }
 
 // claimLocked gives a new family the restored series that were its own.
 func (r *Registry) claimLocked(f *Family) {
-	if !f.desc.Durable || len(r.restored) == 0 {
+	name := f.Name()
+	waiting := r.waiting[name]
+	if !f.shape.desc.Durable || len(waiting) == 0 {
 		return
 	}
-	prefix := f.prefix
-	for key, s := range r.restored {
-		if !strings.HasPrefix(key, prefix) {
+	left := waiting[:0]
+	for _, s := range waiting {
+		if !strings.HasPrefix(s.key()[len(name):], f.shape.tail) {
+			left = append(left, s)
 			continue
 		}
-		delete(r.restored, key)
+		delete(r.restored, s.key())
 		if r.adoptLocked(f, s) != nil {
 			r.dropLocked(s) // not ours after all
 		}
 	}
+	if r.waiting[name] = left; len(left) == 0 {
+		delete(r.waiting, name)
+	}
+	if len(r.restored) == 0 {
+		r.restored, r.waiting = nil, nil // a map keeps its memory
+	}
 }
 
-// adoptLocked makes s, whose key starts with f's, a series of f.
+// adoptLocked gives f a series that is what s was, whose key starts with f's. s stays as it is:
+// whoever stores it may be reading it.
 func (r *Registry) adoptLocked(f *Family, s *Series) error {
-	rest := strings.Clone(s.key[len(f.prefix):]) // all that is kept of the key
-	if len(s.cells) != f.cellCount() {
-		return fmt.Errorf("restore series %q: it has %d cells, %s has %d", s.key, len(s.cells), f.desc.Name, f.cellCount())
+	rest := s.key()[int(f.nameLen)+len(f.shape.tail):]
+	if s.Cells() != f.cells() {
+		return fmt.Errorf("restore series %q: it has %d cells, %s has %d", s.key(), s.Cells(), f.Name(), f.cells())
 	}
 	if rest == "" {
-		if f.overflow != nil {
-			return fmt.Errorf("restore series %q: it is there already", s.key)
+		f.widenLocked()
+		if f.many.overflow != nil {
+			return fmt.Errorf("restore series %q: it is there already", s.key())
 		}
-		s.family, s.key, s.text = f, "", f.labelText(nil)
-		f.overflow, r.durable[s.id] = s, s
+		f.many.overflow = f.adoptedLocked(new(Series), s, overflowKey)
 		return nil
 	}
 	values := []string{}
-	if len(f.desc.Labels) > 0 || f.desc.Free && len(rest) > 1 {
-		values = strings.Split(rest[1:], "\xff")
+	if len(f.shape.desc.Labels) > 0 || f.shape.desc.Free && len(rest) > 1 {
+		values = strings.Split(rest[1:], separator)
 	}
-	joined := rest[1:]
-	if rest[0] != 0xff || !f.fits(values) || joined != joinValues(values) {
-		return fmt.Errorf("restore series %q: its values do not fit the labels %v", s.key, f.desc.Labels)
+	if rest[:1] != separator || !f.fits(values) || rest[1:] != joinValues(values) {
+		return fmt.Errorf("restore series %q: its values do not fit the labels %v", s.key(), f.shape.desc.Labels)
 	}
-	if f.series[joined] != nil {
-		return fmt.Errorf("restore series %q: it is there already", s.key)
+	joined := strings.Clone(rest[1:]) // all that is kept of the key
+	if f.findLocked(joined) != nil {
+		return fmt.Errorf("restore series %q: it is there already", s.key())
 	}
-	s.family, s.key, s.values, s.text = f, "", values, f.labelText(values)
-	f.series[joined], r.durable[s.id] = s, s
-	f.insertSorted(s)
+	f.addLocked(f.adoptedLocked(f.roomLocked(), s, joined))
 	return nil
+}
+
+// adoptedLocked makes s what old was, as a series of f.
+func (f *Family) adoptedLocked(s, old *Series, joined string) *Series {
+	s.fill(f, joined, old.Cells())
+	for i := range old.Cells() {
+		s.cell(i).Store(old.cell(i).Load())
+	}
+	s.id, s.created = old.id, old.created
+	s.changed.Store(old.changed.Load())
+	f.shape.reg.durable[s.id] = s
+	return s
 }
 
 // freeLabels stands for the labels of a family whose series have their own.
@@ -207,44 +259,39 @@ const freeLabels = "*"
 
 // Restored returns the families of an owner whose restored series nobody has claimed yet, for
 // an owner that does not know what it had. It claims them by calling Family for each.
-func (r *Registry) Restored(owner string) []Desc {
+func (r *Registry) Restored(owner string) (all []Desc) {
+	for _, prefix := range r.unclaimed(owner) {
+		if d, ok := parseKey(strings.SplitN(prefix, "\x00", 6)); ok {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// Claim makes the families of an owner whose restored series nobody has claimed yet, as wanted
+// changes what is known of them; those it does not want stay. It is for an owner with so many that
+// Restored would take much memory.
+func (r *Registry) Claim(owner string, wanted func(d *Desc) bool) {
+	for _, prefix := range r.unclaimed(owner) {
+		if d, ok := parseKey(strings.SplitN(prefix, "\x00", 6)); ok && wanted(&d) {
+			_, _ = r.Family(d) // if something else has its name it is gone
+		}
+	}
+}
+
+// unclaimed returns the beginnings, up to the label values, of the keys of an owner's restored
+// series, in order.
+func (r *Registry) unclaimed(owner string) (prefixes []string) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	found := map[string]Desc{}
 	for key := range r.restored {
 		parts := strings.SplitN(key, "\x00", 6)
-		if len(parts) < 6 || parts[2] != owner {
-			continue
-		}
-		if d, ok := parseKey(parts); ok {
-			found[strings.Join(parts[:5], "\x00")] = d
+		if len(parts) == 6 && parts[2] == owner {
+			prefixes = append(prefixes, key[:len(key)-len(parts[5])])
 		}
 	}
-	var all []Desc
-	for _, k := range slices.Sorted(maps.Keys(found)) {
-		all = append(all, found[k])
-	}
-	return all
-}
-
-// Owned returns the families of an owner, in order of their names.
-func (r *Registry) Owned(owner string) []*Family {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	var all []*Family
-	for _, f := range r.order {
-		if f.desc.Owner == owner {
-			all = append(all, f)
-		}
-	}
-	return all
-}
-
-// Find returns the series with these label values, nil if there is none.
-func (f *Family) Find(values ...string) *Series {
-	f.reg.mu.RLock()
-	defer f.reg.mu.RUnlock()
-	return f.series[joinValues(values)]
+	slices.Sort(prefixes)
+	return slices.Compact(prefixes)
 }
 
 // parseKey returns the family of a durable key.
@@ -271,11 +318,10 @@ func parseKey(parts []string) (d Desc, ok bool) {
 	return d, true
 }
 
-// keyPrefix begins the identities of a family's series: everything that, when changed, makes
-// their old values meaningless. By itself it is that of the overflow series.
-func keyPrefix(d Desc) string {
+// keyTail is what the identities of a family's series have behind its name: everything that, when
+// changed, makes their old values meaningless. With the name it is that of the overflow series.
+func keyTail(d *Desc) string {
 	var b strings.Builder
-	b.WriteString(d.Name)
 	b.WriteByte(0)
 	b.WriteString(d.Kind.String())
 	b.WriteByte(0)

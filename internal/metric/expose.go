@@ -2,6 +2,7 @@ package metric
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -28,72 +29,205 @@ func (f Format) ContentType() string {
 // counterSuffix ends the names of counters; in OpenMetrics their families lack it.
 const counterSuffix = "_total"
 
+// shot is what an exposition shows: the series in order, and the cells of all that they had at one
+// moment. To make it takes a moment, too, so that commits wait neither for the text nor for
+// who reads it.
+type shot struct {
+	series  []*Series
+	values  []float64
+	untyped []*Family // those that are, in order
+
+	// Where the text has come to.
+	next, value, passed int // passed: of untyped
+	family              *Family
+}
+
+// maxSpareShot is for how many series a shot's memory is kept for the next exposition.
+const maxSpareShot = 16 << 10
+
+// shoot collects and returns what there is, until it is given to free.
+func (r *Registry) shoot() *shot {
+	r.Collect()
+	t := r.spare.Swap(nil)
+	if t == nil {
+		t = new(shot)
+	}
+	writing := r.lockOrdered()
+	defer r.unlockOrdered(writing)
+	t.series, t.values = slices.Grow(t.series, len(r.order)), slices.Grow(t.values, len(r.order))
+	for _, f := range r.order {
+		if f.untyped {
+			t.untyped = append(t.untyped, f)
+		}
+		if f.many == nil {
+			if f.first.family != nil {
+				t.add(&f.first)
+			}
+			continue
+		}
+		for _, s := range f.many.sorted {
+			t.add(s)
+		}
+		if f.many.overflow != nil {
+			t.add(f.many.overflow)
+		}
+	}
+	return t
+}
+
+func (t *shot) add(s *Series) {
+	t.series = append(t.series, s)
+	t.values = append(t.values, s.Value())
+	for i := 1; i < s.Cells(); i++ {
+		t.values = append(t.values, s.Cell(i))
+	}
+}
+
+// free gives t back, without what would keep series from being freed.
+func (r *Registry) free(t *shot) {
+	if cap(t.values) > maxSpareShot {
+		return
+	}
+	clear(t.series)
+	clear(t.untyped)
+	*t = shot{series: t.series[:0], values: t.values[:0], untyped: t.untyped[:0]}
+	r.spare.Store(t)
+}
+
 // AppendText collects, appends the whole registry in a format to dst and returns it. A
 // family without series is left out. Cells of durable series are those of one commit
 // throughout.
 func (r *Registry) AppendText(dst []byte, format Format) []byte {
-	r.Collect()
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for _, f := range r.order {
-		if len(f.sorted) == 0 && f.overflow == nil {
+	t := r.shoot()
+	defer r.free(t)
+	for t.next < len(t.series) {
+		dst = t.appendNext(dst, format)
+	}
+	return appendEnd(dst, format)
+}
+
+// WriteText is AppendText for who passes the text on: it writes pieces of it, of a few more bytes
+// than buf has room for, which hold until write returns. It ends at write's first error.
+func (r *Registry) WriteText(write func([]byte) error, buf []byte, format Format) error {
+	t := r.shoot()
+	defer r.free(t)
+	most := cap(buf)
+	buf = buf[:0]
+	for t.next < len(t.series) {
+		if buf = t.appendNext(buf, format); len(buf) < most {
 			continue
 		}
-		dst = f.appendHead(dst, format)
-		for _, s := range f.sorted {
-			dst = s.append(dst, format)
+		if err := write(buf); err != nil {
+			return err
 		}
-		if f.overflow != nil {
-			dst = f.overflow.append(dst, format)
-		}
+		buf = buf[:0]
 	}
+	return write(appendEnd(buf, format))
+}
+
+func appendEnd(dst []byte, format Format) []byte {
 	if format == OpenMetrics {
 		dst = append(dst, "# EOF\n"...)
 	}
 	return dst
 }
 
-func (f *Family) appendHead(dst []byte, format Format) []byte {
-	name, kind := f.desc.Name, f.desc.Kind.String()
-	if format == OpenMetrics && f.desc.Kind == Counter {
-		if f.untyped {
+// appendNext appends the next series, and before the first of a family what tells of that.
+func (t *shot) appendNext(dst []byte, format Format) []byte {
+	s := t.series[t.next]
+	t.next++
+	if f := s.family; f != t.family {
+		t.family = f
+		for t.passed < len(t.untyped) && t.untyped[t.passed].Name() < f.Name() {
+			t.passed++
+		}
+		dst = f.appendHead(dst, format, t.passed < len(t.untyped) && t.untyped[t.passed] == f)
+	}
+	n := s.Cells()
+	cells := t.values[t.value : t.value+n]
+	t.value += n
+	return s.append(dst, format, cells)
+}
+
+func (f *Family) appendHead(dst []byte, format Format, untyped bool) []byte {
+	d := &f.shape.desc
+	name, kind := f.Name(), d.Kind.String()
+	if format == OpenMetrics && d.Kind == Counter {
+		if untyped {
 			kind = "unknown"
 		} else {
 			name = strings.TrimSuffix(name, counterSuffix)
 		}
 	}
-	if f.desc.Help != "" {
+	if subject := f.Subject(); d.Help != "" || subject != "" {
 		dst = append(append(append(dst, "# HELP "...), name...), ' ')
-		dst = append(appendEscaped(dst, f.desc.Help, format == OpenMetrics), '\n')
+		dst = appendEscaped(dst, d.Help, format == OpenMetrics)
+		if subject != "" {
+			dst = append(appendEscaped(append(dst, ' '), subject, format == OpenMetrics), '.')
+		}
+		dst = append(dst, '\n')
 	}
 	dst = append(append(append(dst, "# TYPE "...), name...), ' ')
 	return append(append(dst, kind...), '\n')
 }
 
-func (s *Series) append(dst []byte, format Format) []byte {
-	name := s.family.desc.Name
-	if s.family.desc.Kind != Histogram {
-		dst = append(append(dst, name...), s.text...)
-		return append(AppendValue(append(dst, ' '), s.Cell(0)), '\n')
-	}
-	open := "{" // of the labels before le
-	if s.text != "" {
-		open = s.text[:len(s.text)-1]
+// append appends the samples of s, which has these cells.
+func (s *Series) append(dst []byte, format Format, cells []float64) []byte {
+	f := s.family
+	if f.shape.desc.Kind != Histogram {
+		dst = s.appendLabels(append(dst, f.Name()...), "")
+		return append(AppendValue(append(dst, ' '), cells[0]), '\n')
 	}
 	count := 0.0
-	for i, le := range s.family.buckets[format] {
-		count += s.Cell(i)
-		dst = append(append(append(dst, name...), "_bucket"...), open...)
-		if s.text != "" {
-			dst = append(dst, ',')
-		}
-		dst = append(append(dst, le...), "} "...)
-		dst = append(AppendValue(dst, count), '\n')
+	for i, le := range f.shape.buckets[format] {
+		count += cells[i]
+		dst = s.appendLabels(append(append(dst, f.Name()...), "_bucket"...), le)
+		dst = append(AppendValue(append(dst, ' '), count), '\n')
 	}
-	dst = append(append(append(dst, name...), "_sum"...), s.text...)
-	dst = append(AppendValue(append(dst, ' '), s.Cell(len(s.cells)-1)), '\n')
-	dst = append(append(append(dst, name...), "_count"...), s.text...)
+	dst = s.appendLabels(append(append(dst, f.Name()...), "_sum"...), "")
+	dst = append(AppendValue(append(dst, ' '), cells[len(cells)-1]), '\n')
+	dst = s.appendLabels(append(append(dst, f.Name()...), "_count"...), "")
 	return append(AppendValue(append(dst, ' '), count), '\n')
+}
+
+// appendLabels appends all labels of s and a last one, which may be none, with braces.
+func (s *Series) appendLabels(dst []byte, last string) []byte {
+	f, joined := s.family, s.key()
+	open := len(dst)
+	dst = append(append(dst, ','), f.shape.reg.labels...)
+	if f.shape.reg.labels == "" {
+		dst = dst[:open]
+	}
+	d := &f.shape.desc
+	var name, value string
+	switch {
+	case joined == overflowKey:
+		dst = append(dst, `,overflow="true"`...)
+	case d.Free:
+		for joined != "" {
+			name, joined, _ = strings.Cut(joined, separator)
+			value, joined, _ = strings.Cut(joined, separator)
+			dst = appendLabel(append(dst, ','), name, value)
+		}
+	default:
+		for _, name = range d.Labels {
+			value, joined, _ = strings.Cut(joined, separator)
+			dst = appendLabel(append(dst, ','), name, value)
+		}
+	}
+	if last != "" {
+		dst = append(append(dst, ','), last...)
+	}
+	if len(dst) == open {
+		return dst
+	}
+	dst[open] = '{'
+	return append(dst, '}')
+}
+
+func appendLabel(dst []byte, name, value string) []byte {
+	dst = append(append(dst, name...), `="`...)
+	return append(appendEscaped(dst, value, true), '"')
 }
 
 // maxPlain is the bound below which every integer is a float64 and prints as one.
@@ -113,46 +247,19 @@ func AppendValue(dst []byte, v float64) []byte {
 
 // appendEscaped appends s with backslashes and line feeds escaped, and quotes if asked.
 func appendEscaped(dst []byte, s string, quotes bool) []byte {
+	plain := 0 // what is not appended yet and needs no escape
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '\n':
-			dst = append(dst, `\n`...)
+			dst = append(append(dst, s[plain:i]...), `\n`...)
 		case c == '\\', c == '"' && quotes:
-			dst = append(dst, '\\', c)
+			dst = append(append(dst, s[plain:i]...), '\\', c)
 		default:
-			dst = append(dst, c)
+			continue
 		}
+		plain = i + 1
 	}
-	return dst
-}
-
-// labelText returns the labels of a series as every exposition has them, so that it is
-// made once. Nil values are those of the overflow series.
-func (f *Family) labelText(values []string) string {
-	var b []byte
-	label := func(name, value string) {
-		b = append(append(append(b, ','), name...), `="`...)
-		b = append(appendEscaped(b, value, true), '"')
-	}
-	for _, l := range f.reg.constant {
-		label(l.Name, l.Value)
-	}
-	for i, v := range values {
-		switch {
-		case !f.desc.Free:
-			label(f.desc.Labels[i], v)
-		case i%2 == 1:
-			label(values[i-1], v)
-		}
-	}
-	if values == nil {
-		label(OverflowLabel, "true")
-	}
-	if len(b) == 0 {
-		return ""
-	}
-	b[0] = '{'
-	return string(append(b, '}'))
+	return append(dst, s[plain:]...)
 }
 
 // bucketLabels returns the le labels of a histogram, +Inf last, by Format.

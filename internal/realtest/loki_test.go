@@ -92,6 +92,33 @@ func pushing(t *testing.T) (*faulttest.Weir, *realtest.Logcli) {
 	return w, realtest.NewLogcli(t, "http://"+w.Address())
 }
 
+// TestLogcliPages asks for more lines than logcli takes at once, all of which weir read at
+// once: they say no time, and logcli gives up where a page of them has one time.
+func TestLogcliPages(t *testing.T) {
+	realtest.LokiProgram(t, "logcli")
+	const lines = 5000
+	name := filepath.Join(t.TempDir(), "app.log")
+	var text []byte
+	for i := range lines {
+		text = fmt.Appendf(text, "line %d\n", i)
+	}
+	if err := os.WriteFile(name, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := faulttest.Start(t, faulttest.Options{Config: fmt.Sprintf("sources: {app: {type: file, paths: [%q], start: beginning}}\nrules: []\n", name)})
+	logcli := realtest.NewLogcli(t, "http://"+w.Address())
+	faulttest.WaitFor(t, "all lines to be kept", func() bool {
+		return strings.Contains(logcli.Run(t, "instant-query", `sum(count_over_time({source="app"}[1h]))`), fmt.Sprintf("%q", strconv.Itoa(lines)))
+	})
+	for _, batch := range []string{"1000", "100"} {
+		for _, args := range [][]string{{"query", `{source="app"}`}, {"query", `{source="app"}`, "--forward"}} {
+			if got, err := logcli.Try(append(args, "--limit=5000", "--batch="+batch, "--output=raw")...); err != nil || strings.Count(got, "\n") != lines {
+				t.Errorf("%d lines, a page has %s: %v", strings.Count(got, "\n"), batch, err)
+			}
+		}
+	}
+}
+
 func TestLogcli(t *testing.T) {
 	w, logcli := pushing(t)
 	from := time.Now().Add(-10 * time.Minute).Truncate(time.Second)

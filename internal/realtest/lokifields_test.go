@@ -13,8 +13,8 @@ import (
 	"github.com/weirlog/weir/internal/realtest"
 )
 
-// TestSameFieldsAsLoki asks weir and Loki which fields the same logs have, and what takes
-// them apart, which logcli does not show.
+// TestSameFieldsAsLoki asks weir and Loki which fields the same logs have, what takes
+// them apart, and what leads to them, which logcli does not show.
 func TestSameFieldsAsLoki(t *testing.T) {
 	loki := realtest.StartLoki(t)
 	w, _ := pushing(t)
@@ -34,7 +34,7 @@ func TestSameFieldsAsLoki(t *testing.T) {
 	}
 }
 
-// fields returns the names and parsers of the fields that a server detects, sorted.
+// fields returns the names, parsers and paths of the fields that a server detects, sorted.
 func fields(t *testing.T, server, query string, from time.Time) string {
 	t.Helper()
 	params := url.Values{"query": {query}, "start": {from.Format(time.RFC3339)}, "end": {from.Add(9 * time.Minute).Format(time.RFC3339)}, "line_limit": {"1000"}}
@@ -49,8 +49,9 @@ func fields(t *testing.T, server, query string, from time.Time) string {
 	}
 	var answer struct {
 		Fields []struct {
-			Label   string
-			Parsers []string
+			Label    string
+			Parsers  []string
+			JSONPath []string
 		}
 	}
 	if err := json.Unmarshal(text, &answer); err != nil {
@@ -58,7 +59,7 @@ func fields(t *testing.T, server, query string, from time.Time) string {
 	}
 	var lines []string
 	for _, f := range answer.Fields {
-		lines = append(lines, f.Label+" "+strings.Join(f.Parsers, ","))
+		lines = append(lines, f.Label+" "+strings.Join(f.Parsers, ",")+" "+strings.Join(f.JSONPath, "."))
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")

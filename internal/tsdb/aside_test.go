@@ -123,12 +123,16 @@ func TestClockThatWasAhead(t *testing.T) {
 			if n := strings.Count(text, ":1"); n != 302 || !strings.HasSuffix(text, " 17940:1 18060:1 18120:1") {
 				t.Errorf("%s, %s: %d samples: %.100s … %s", name, part, n, text, text[max(0, len(text)-100):])
 			}
+			kept, next := start.Add(299*time.Minute).UnixMilli(), start.Add(301*time.Minute).UnixMilli()
+			if at, err := w.db.Await(t.Context(), start.Add(month*time.Second).UnixMilli()); err != nil || at < kept || at >= next {
+				t.Errorf("%s, %s: one who waits since then is told %s, %v", name, part, time.UnixMilli(at), err)
+			}
 			if found, err := os.ReadDir(dir + aheadSuffix); err != nil || len(found) != w.health.dropped["ahead of the clock"] {
 				t.Errorf("%s, %s: set aside %v, %v", name, part, found, err)
 			}
-			next := openWorld(t, killed(t, dir))
-			next.clock = w.clock
-			if again := next.samples("g"); len(again) != 1 || again[0] != text {
+			after := openWorld(t, killed(t, dir))
+			after.clock = w.clock
+			if again := after.samples("g"); len(again) != 1 || again[0] != text {
 				t.Errorf("%s, %s: after a kill the history has %.300s", name, part, again)
 			}
 		}

@@ -230,8 +230,8 @@ func (d *DB) labelSets(s *metric.Series) []labels.Labels {
 		for _, l := range d.o.Registry.Constant() {
 			add(l.Name, l.Value)
 		}
-		for i, v := range s.Values() {
-			add(desc.Labels[i], v)
+		for _, l := range s.Labels() {
+			add(l.Name, l.Value)
 		}
 		if s.IsOverflow() {
 			add(metric.OverflowLabel, "true")

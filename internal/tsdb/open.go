@@ -72,7 +72,7 @@ func (d *DB) open(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.db = db
-	d.rounds.set(d.written())
+	d.rounds.resume(d.written())
 	return nil
 }
 

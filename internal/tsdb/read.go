@@ -42,11 +42,16 @@ func (s *Series) Name() string {
 
 // Await returns the time of the newest round of samples, as soon as that is after last, in
 // Unix milliseconds. What is read up to then is complete: nothing is added to it any more.
+// When last is of a clock that was ahead, and what it wrote is set aside, Await returns the
+// time before last from which the history went on.
 func (d *DB) Await(ctx context.Context, last int64) (newest int64, err error) {
 	for {
-		newest, changed := d.rounds.get()
-		if newest > last {
+		newest, resumed, changed := d.rounds.get()
+		switch {
+		case newest > last:
 			return newest, nil
+		case newest != noRound && newest < last:
+			return resumed, nil
 		}
 		select {
 		case <-ctx.Done():
@@ -123,6 +128,7 @@ func (d *DB) Describe() map[string]metric.Desc {
 		}
 		last = f
 		desc := f.Desc()
+		desc.Help, desc.Subject = desc.HelpText(), ""
 		if desc.Kind != metric.Histogram {
 			all[desc.Name] = desc
 			return true
@@ -139,13 +145,22 @@ func (d *DB) Describe() map[string]metric.Desc {
 type rounds struct {
 	mu      sync.Mutex
 	newest  int64
+	resumed int64         // the newest when the database was opened
 	changed chan struct{} // closed and replaced when newest changes
 }
 
-func (r *rounds) get() (newest int64, changed <-chan struct{}) {
+func (r *rounds) get() (newest, resumed int64, changed <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.newest, r.changed
+	return r.newest, r.resumed, r.changed
+}
+
+// resume is set for a database that was opened.
+func (r *rounds) resume(newest int64) {
+	r.mu.Lock()
+	r.resumed = newest
+	r.mu.Unlock()
+	r.set(newest)
 }
 
 func (r *rounds) set(newest int64) {

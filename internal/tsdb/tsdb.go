@@ -98,7 +98,7 @@ func New(o Options) (*DB, error) {
 	if o.Interval == 0 {
 		o.Interval = DefaultInterval
 	}
-	d := &DB{o: o, now: time.Now, settled: clockSettled, doubts: make(chan error, 1), rounds: rounds{newest: noRound, changed: make(chan struct{})}, begun: begun{at: map[uint64]int64{}}}
+	d := &DB{o: o, now: time.Now, settled: clockSettled, doubts: make(chan error, 1), rounds: rounds{newest: noRound, resumed: noRound, changed: make(chan struct{})}, begun: begun{at: map[uint64]int64{}}}
 	d.feed.known = map[*metric.Series]*tracked{}
 	var err error
 	if d.numbers, err = newNumbers(o.Registry); err != nil {

@@ -30,7 +30,7 @@ func TestOtherSites(t *testing.T) {
 		h.ServeHTTP(w, r)
 		return w.Code
 	}
-	apis := []string{"GET /api/v1/query", "POST /api/v1/query", "OPTIONS /api/v1/query", "GET /loki/api/v1/tail", "POST /loki/api/v1/push", "POST /api/prom/push",
+	apis := []string{"GET /api/v1/query", "POST /api/v1/query", "OPTIONS /api/v1/query", "GET /loki/api/v1/tail", "GET /prometheus/api/v1/rules", "POST /loki/api/v1/push", "POST /api/prom/push",
 		"GET /weir/v1/ledger", "GET /weir/v1/streams", "GET /weir/v1/rules", "GET /weir/v1/logs"}
 	for _, c := range []struct {
 		site, origin string

@@ -148,6 +148,7 @@ func Handler(c Config, d Deps) http.Handler {
 	}
 	if d.Loki != nil {
 		mux.Handle("/loki/", own(h.catch(h.loki)))
+		mux.Handle("/prometheus/", own(h.catch(h.loki))) // where Loki has its rules
 		mux.Handle("GET /weir/v1/logs", own(h.catch(h.loki)))
 		mux.Handle("GET /ready", h.catch(h.ready)) // where Loki has it
 	}

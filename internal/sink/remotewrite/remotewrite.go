@@ -32,7 +32,8 @@ import (
 
 // History is what is sent; a tsdb.DB is one.
 type History interface {
-	// Await returns the time of the newest round of samples once it is after last.
+	// Await returns the time of the newest round of samples once it is after last; a time
+	// before last when the history went on from there.
 	Await(ctx context.Context, last int64) (newest int64, err error)
 	// Extent returns the time of the oldest sample and how many series there are now.
 	Extent() (oldest int64, series int, err error)
@@ -145,6 +146,11 @@ func (s *Sink) Run(ctx context.Context) error {
 		if err != nil {
 			return nil // ctx has ended
 		}
+		if newest < s.cursor { // what was sent up to the cursor is of a clock that was ahead
+			s.cursor = newest
+			s.keep()
+			continue
+		}
 		if !s.next(ctx, newest) {
 			return nil
 		}
@@ -163,8 +169,7 @@ const beginning = math.MinInt64
 // resume takes up the kept cursor, or begins where the configuration says.
 func (s *Sink) resume(now time.Time) {
 	if kept := s.deps.State.Load(s.States()[0]); len(kept) == 8 {
-		// A cursor ahead of the clock is one of a clock that was wrong, and would wait for it.
-		s.cursor = min(int64(binary.LittleEndian.Uint64(kept)), now.UnixMilli())
+		s.cursor = int64(binary.LittleEndian.Uint64(kept))
 		return
 	}
 	since, _ := s.config.since() // Validate has tried it

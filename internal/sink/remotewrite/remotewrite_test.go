@@ -210,13 +210,19 @@ func TestStart(t *testing.T) {
 	check("beginning", 0)
 	check("end", 100)
 	check("1m", 96)
-	w := newWorld(t, 1, 1)
-	now := time.Now()
-	w.state.Store(StatePrefix+"central", binary.LittleEndian.AppendUint64(nil, uint64(now.Add(time.Hour).UnixMilli())))
-	if s := w.sink(); s.States()[0] != StatePrefix+"central" {
-		t.Error(s.States())
-	} else if s.resume(now); s.cursor != now.UnixMilli() {
-		t.Errorf("a cursor ahead of the clock: %d", s.cursor-now.UnixMilli())
+}
+
+// TestHistoryGoesBack: when the rounds of a clock that was ahead are set aside, those that
+// come after them are sent, be the sink running or started later.
+func TestHistoryGoesBack(t *testing.T) {
+	w := newWorld(t, 1, 100)
+	w.run()
+	clear(w.receiver.got) // else it refuses times before those that it has
+	w.past.resumed = w.past.rounds[59]
+	w.past.rounds = append(w.past.rounds[:60], w.past.resumed+1, w.past.resumed+2)
+	w.runUntil(func() bool { return w.state.cursor() == w.past.newest() })
+	if w.book.sent != 102 || w.state.cursor() != w.past.newest() {
+		t.Errorf("sent %d, the cursor is %d ms before the newest", w.book.sent, w.past.newest()-w.state.cursor())
 	}
 }
 

@@ -31,6 +31,7 @@ const step = 15 * time.Second
 type past struct {
 	mu      sync.Mutex // guards below
 	rounds  []int64
+	resumed int64 // from where they go on after some were set aside
 	series  int
 	broken  error // what Read returns
 	changed chan struct{}
@@ -59,10 +60,13 @@ func (p *past) round() {
 func (p *past) Await(ctx context.Context, last int64) (int64, error) {
 	for {
 		p.mu.Lock()
-		newest, changed := p.newest(), p.changed
+		newest, resumed, changed := p.newest(), p.resumed, p.changed
 		p.mu.Unlock()
-		if newest > last {
+		switch {
+		case newest > last:
 			return newest, nil
+		case newest < last:
+			return resumed, nil
 		}
 		select {
 		case <-ctx.Done():

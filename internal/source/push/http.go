@@ -67,8 +67,8 @@ func (s *Source) serve(r *http.Request) (status int, text string) {
 	switch {
 	case err != nil:
 		return s.failed(err)
-	case len(result.reasons) > 0:
-		return http.StatusBadRequest, fmt.Sprintf("%d entries were taken, %d refused:\n%s", result.accepted, result.refused, strings.Join(result.reasons, "\n"))
+	case len(result.reasons) > 0: // Alloy and Promtail show the first line of an answer alone
+		return http.StatusBadRequest, fmt.Sprintf("%d entries were taken, %d refused: %s", result.accepted, result.refused, strings.Join(result.reasons, "\n"))
 	}
 	return http.StatusNoContent, ""
 }

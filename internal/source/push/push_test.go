@@ -134,7 +134,7 @@ func TestLongLines(t *testing.T) {
 func TestRefused(t *testing.T) {
 	w := newWorld(t, nil).run()
 	body := protoPush(`{app="shop"}`, "one", `{app=}`, "two", `{app="shop"}`, "three", `{}`, "four")
-	if got := w.send(body); got != "400 2 entries were taken, 2 refused:\nstream {app=}: at byte 5: expected a value in quotes\nstream {}: at byte 0: a stream needs at least one label" {
+	if got := w.send(body); got != "400 2 entries were taken, 2 refused: stream {app=}: at byte 5: expected a value in quotes\nstream {}: at byte 0: a stream needs at least one label" {
 		t.Error(got)
 	}
 	w.expect(map[string][]string{shop: {"1000000000 unknown one", "1000000000 unknown three"}})
@@ -149,7 +149,7 @@ func TestRefused(t *testing.T) {
 
 	w.refuse = errTest
 	if got := w.send(protoPush(`{app="shop"}`, "five", `{app="new"}`, "six", `{app="new"}`, "seven")); got !=
-		"400 1 entries were taken, 2 refused:\nstream {app=\"new\", source=\"push\"}: it does not work\nstream {app=\"new\", source=\"push\"}: it does not work" {
+		"400 1 entries were taken, 2 refused: stream {app=\"new\", source=\"push\"}: it does not work\nstream {app=\"new\", source=\"push\"}: it does not work" {
 		t.Error(got)
 	}
 }

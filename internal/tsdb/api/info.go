@@ -74,7 +74,7 @@ func (a *API) metadata(_ context.Context, f form, o *out) error {
 		}
 		o.string(d.Name)
 		o.raw(`:[{"type":"` + d.Kind.String() + `","unit":"","help":`)
-		o.string(strings.ToValidUTF8(d.Help, "\uFFFD"))
+		o.string(strings.ToValidUTF8(d.HelpText(), "\uFFFD"))
 		o.raw("}]")
 		return true
 	})

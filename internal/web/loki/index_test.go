@@ -92,7 +92,7 @@ func TestFields(t *testing.T) {
 	w.answers(t, `{"fields":[{"label":"msg","type":"string","cardinality":20,"parsers":["logfmt"]},{"label":"ts","type":"int","cardinality":20,"parsers":["logfmt"]},`+
 		`{"label":"detected_level","type":"string","cardinality":1,"parsers":null},{"label":"level","type":"string","cardinality":1,"parsers":["logfmt"]}],"limit":1000}`,
 		"detected_fields", within(`query={app="web"}`)...)
-	w.answers(t, `{"fields":[{"label":"dur","type":"duration","cardinality":5,"parsers":["json"]},{"label":"msg","type":"string","cardinality":5,"parsers":["json"]}],"limit":2}`,
+	w.answers(t, `{"fields":[{"label":"dur","type":"duration","cardinality":5,"parsers":["json"],"jsonPath":["dur"]},{"label":"msg","type":"string","cardinality":5,"parsers":["json"],"jsonPath":["msg"]}],"limit":2}`,
 		"detected_fields", within(`query={app="shop"}`, "line_limit=5", "limit=2")...)
 	w.answers(t, `{"fields":[],"limit":1000}`, "detected_fields", within(`query={app="none"}`)...)
 	w.answers(t, `{"values":["200","300","400"],"limit":1000}`, "detected_field/status/values", within(`query={app="shop"}`)...)
@@ -112,6 +112,13 @@ func TestProbes(t *testing.T) {
 	if _, body := w.ask(t, "drilldown-limits"); !strings.Contains(body, `"max_entries_limit_per_query":5000`) || !strings.Contains(body, `"query_timeout":"60s"`) ||
 		!strings.Contains(body, `"pattern_ingester_enabled":false`) {
 		t.Error(body)
+	}
+	for name, want := range map[string]string{"rules": `{"groups":[]}`, "alerts": `{"alerts":[]}`} {
+		rec := httptest.NewRecorder()
+		w.ServeHTTP(rec, httptest.NewRequest("GET", "/prometheus/api/v1/"+name+"?limit_alerts=16", nil))
+		if want = `{"status":"success","data":` + want + `,"errorType":"","error":""}`; rec.Code != http.StatusOK || rec.Body.String() != want {
+			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
+		}
 	}
 }
 

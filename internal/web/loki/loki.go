@@ -3,6 +3,7 @@
 //
 //	api, err := loki.New(loki.Deps{Engine: engine, Index: engine, Survey: engine, Live: archive, ...})
 //	mux.Handle("/loki/", api)
+//	mux.Handle("/prometheus/", api)
 //
 // It also answers /weir/v1/logs, which has what Loki's forms have no place for, and shares
 // their bounds.
@@ -132,7 +133,8 @@ type API struct {
 	zippers sync.Pool // of *gzip.Writer
 }
 
-// New returns the handler for /weir/v1/logs and all addresses below /loki/api/v1 but push.
+// New returns the handler for /weir/v1/logs, all addresses below /loki/api/v1 but push, and
+// those below /prometheus.
 func New(d Deps) (*API, error) {
 	d.Limits.fill()
 	if d.Log == nil {
@@ -162,13 +164,19 @@ func New(d Deps) (*API, error) {
 	a.plain("format_query", a.format)
 	a.plain("status/buildinfo", a.buildInfo)
 	a.plain("drilldown-limits", a.drilldownLimits)
+	a.none("rules", "groups")
+	a.none("alerts", "alerts")
 	a.mux.HandleFunc("GET "+root+"tail", a.tail)
 	a.mux.HandleFunc("GET /weir/v1/logs", a.lines)
 	return a, nil
 }
 
-// root is what all addresses begin with.
-const root = "/loki/api/v1/"
+// root is what nearly all addresses begin with, rulesRoot what those begin with where Loki
+// says what its rules are at.
+const (
+	root      = "/loki/api/v1/"
+	rulesRoot = "/prometheus/api/v1/"
+)
 
 // maxForm bounds the body of a request: a query in it may be as long as the language
 // allows, and may have been escaped.

@@ -152,6 +152,10 @@ func (o *out) field(f *logql.Field) {
 	} else {
 		o.strings(f.Parsers)
 	}
+	if len(f.Path) > 0 {
+		o.raw(`,"jsonPath":`)
+		o.strings(f.Path)
+	}
 	o.raw(`}`)
 }
 
