@@ -114,23 +114,25 @@ func (p *parser) object(context bool) bool {
 		return true
 	}
 	for {
-		a := Attr{Context: context}
-		if !p.name(&a) {
+		name, escaped, ok := p.name()
+		if !ok {
 			return false
 		}
-		isContext := !context && a.Name.Len == 7 && string(p.Text[a.Name.Off:a.Name.Off+7]) == "context"
+		isContext := !context && name.Len == 7 && string(p.Text[name.Off:name.Off+7]) == "context"
 		if isContext && p.contexts {
 			p.forgetContext()
 		}
-		ok := false
 		if isContext && p.Next('{') {
 			p.contexts = true
-			ok = p.object(true)
+			if !p.object(true) {
+				return false
+			}
 		} else {
-			ok = p.value(&a)
-		}
-		if !ok {
-			return false
+			value, kind, ok := p.value()
+			if !ok || len(p.attrs) >= p.most {
+				return ok && p.fail(TooMany)
+			}
+			p.attrs = append(p.attrs, Attr{Name: name, Value: value, Kind: kind, Context: context, EscapedName: escaped})
 		}
 		if t, i := p.Text, p.At; i+1 < len(t) && t[i] == ',' && t[i+1] == ' ' {
 			p.At += 2
@@ -145,34 +147,29 @@ func (p *parser) object(context bool) bool {
 }
 
 // name goes through the name of an attribute, and to its value.
-func (p *parser) name(a *Attr) bool {
+func (p *parser) name() (name record.Span, escaped, ok bool) {
 	t, i := p.Text, p.At
 	if i >= len(t) || t[i] != '"' {
-		return false
+		return name, false, false
 	}
 	end := plain(t, i+1)
-	if end+2 < len(t) && t[end] == '"' && t[end+1] == ':' && t[end+2] == ' ' {
-		a.Name = record.Span{Off: uint32(i + 1), Len: uint32(end - i - 1)}
+	if end+3 < len(t) && t[end] == '"' && t[end+1] == ':' && t[end+2] == ' ' && t[end+3] > ' ' {
 		p.At = end + 3
-		if p.At < len(t) && t[p.At] > ' ' {
-			return true
-		}
-		p.Space()
-		return true
+		return between(i+1, end), false, true
 	}
 	p.At++
-	name, escaped, ok := p.Inside()
+	inside, escaped, ok := p.Inside()
 	if !ok {
-		return false
+		return name, false, false
 	}
-	a.Name, a.EscapedName = p.span(name), escaped
+	name = p.span(inside)
 	p.Space()
-	if !p.Take(':') {
-		return false
-	}
+	ok = p.Take(':')
 	p.Space()
-	return true
+	return name, escaped, ok
 }
+
+func between(from, to int) record.Span { return record.Span{Off: uint32(from), Len: uint32(to - from)} }
 
 const (
 	ones = 0x0101010101010101
@@ -206,35 +203,33 @@ func (p *parser) forgetContext() {
 	p.attrs = kept
 }
 
-// value goes through the value of a and adds that.
-func (p *parser) value(a *Attr) bool {
-	if len(p.attrs) >= p.most {
-		return p.fail(TooMany)
-	}
+// value goes through the value of an attribute.
+func (p *parser) value() (value record.Span, k Kind, ok bool) {
 	t, from := p.Text, p.At
 	if from >= len(t) {
-		return false
+		return value, Null, false
 	}
-	switch c := t[from]; c {
+	switch t[from] {
 	case '"':
-		return p.text(a)
+		return p.text()
 	case '{', '[':
-		a.Kind = Nested
+		k = Nested
 	case 't', 'f':
-		a.Kind = Bool
+		k = Bool
 	case 'n':
-		a.Kind = Null
+		if len(t)-from > 4 && string(t[from:from+4]) == "null" {
+			p.At = from + 4
+			return between(from, from+4), Null, true
+		}
 	default:
-		a.Kind = Number
+		k = Number
 		if i := number(t, from); i > from && i < len(t) && (t[i] == ',' || t[i] == '}') {
 			p.At = i
-			return p.add(a, from, i)
+			return between(from, i), k, true
 		}
 	}
-	if !p.skip(maxDepth - 1) {
-		return false
-	}
-	return p.add(a, from, p.At)
+	ok = p.skip(maxDepth - 1)
+	return between(from, p.At), k, ok
 }
 
 // number returns where the number ends that begins at i, if it is one without an exponent; i
@@ -264,30 +259,22 @@ func number(t []byte, i int) int {
 	return i
 }
 
-// text goes through the value of a, which is a string.
-func (p *parser) text(a *Attr) bool {
+// text goes through a value that is a string.
+func (p *parser) text() (value record.Span, k Kind, ok bool) {
 	t, from := p.Text, p.At+1
 	if end := plain(t, from); end < len(t) && t[end] == '"' {
 		p.At = end + 1
-		a.Kind = Text
-		return p.add(a, from, end)
+		return between(from, end), Text, true
 	}
 	p.At++
 	inside, escaped, ok := p.Inside()
 	if !ok {
-		return false
+		return value, Null, false
 	}
-	if a.Kind = Text; escaped {
-		a.Kind = Escaped
+	if k = Text; escaped {
+		k = Escaped
 	}
-	return p.add(a, from, from+len(inside))
-}
-
-// add adds a with the value between two places.
-func (p *parser) add(a *Attr, from, to int) bool {
-	a.Value = record.Span{Off: uint32(from), Len: uint32(to - from)}
-	p.attrs = append(p.attrs, *a)
-	return true
+	return between(from, from+len(inside)), k, true
 }
 
 // skip goes through any value, of at most depth levels.
