@@ -123,6 +123,22 @@ func (d *Decoder) frequent(op byte) bool {
 	rest := d.src[d.at:]
 	head, n := 0, 0
 	switch op {
+	case 'N', 'K', 'J': // NONE, BININT1, BININT
+		if len(rest) < 4 || len(d.nodes) >= maxNodes {
+			return false
+		}
+		x := node{}
+		switch op {
+		case 'K':
+			x = node{kind: Int, value: uint64(rest[0])}
+			d.at++
+		case 'J':
+			x = node{kind: Int, value: uint64(int64(int32(binary.LittleEndian.Uint32(rest))))}
+			d.at += 4
+		}
+		d.nodes = append(d.nodes, x)
+		d.stack = append(d.stack, uint32(len(d.nodes)-1))
+		return true
 	case 'q', 0x94: // BINPUT, MEMOIZE
 		i, size := len(d.memo), 0
 		if op == 'q' {

@@ -54,13 +54,6 @@ func (v Value) Text() []byte {
 	return v.d.bytes(v.n)
 }
 
-// Place returns where the text of a Text or of Bytes stands in the pickle, if it stands there
-// as it is.
-func (v Value) Place() (off, n int, ok bool) {
-	x := v.node()
-	return int(x.a), int(x.b), (x.kind == Text || x.kind == Bytes) && !x.mine
-}
-
 // Int returns the number of an Int or a Bool.
 func (v Value) Int() (i int64, ok bool) {
 	x := v.node()
@@ -98,7 +91,19 @@ func (v Value) Pairs() iter.Seq2[Value, Value] {
 }
 
 // Pair is a key of a Dict with its value.
-type Pair struct{ Key, Value Value }
+type Pair struct {
+	Key, Value Value
+	// KeyKind and Kind are what they are.
+	KeyKind, Kind Kind
+	// KeyPlace and Place are where their texts stand in the pickle.
+	KeyPlace, Place Place
+}
+
+// Place is where the text of a Text or of Bytes stands in the pickle.
+type Place struct {
+	Off, Len uint32
+	OK       bool // it stands there as it is
+}
 
 // AppendPairs appends what Pairs goes over.
 func (v Value) AppendPairs(dst []Pair) []Pair {
@@ -110,12 +115,19 @@ func (v Value) AppendPairs(dst []Pair) []Pair {
 		for _, item := range d.items[d.runs[r].start:][:d.runs[r].n] {
 			if have = !have; have {
 				key = item
-			} else {
-				dst = append(dst, Pair{Value{d, key}, Value{d, item}})
+				continue
 			}
+			k, x := &d.nodes[key], &d.nodes[item]
+			dst = append(dst, Pair{
+				Key: Value{d, key}, Value: Value{d, item}, KeyKind: k.kind, Kind: x.kind, KeyPlace: k.place(), Place: x.place(),
+			})
 		}
 	}
 	return dst
+}
+
+func (x *node) place() Place {
+	return Place{Off: x.a, Len: x.b, OK: (x.kind == Text || x.kind == Bytes) && !x.mine}
 }
 
 // Get returns what a Dict has for a key that is a text.

@@ -7,6 +7,7 @@ import (
 
 	wire "github.com/weirlog/weir/internal/codec/distlog"
 	"github.com/weirlog/weir/internal/codec/jsontext"
+	"github.com/weirlog/weir/internal/codec/pickle"
 	"github.com/weirlog/weir/internal/codec/severity"
 	"github.com/weirlog/weir/internal/record"
 )
@@ -45,6 +46,7 @@ type builder struct {
 	excess  int // fields that were left out
 	host    []byte
 	scratch []byte
+	pairs   []pickle.Pair
 }
 
 // reset forgets the batch.

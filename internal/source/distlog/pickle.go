@@ -3,6 +3,7 @@ package distlog
 import (
 	"bytes"
 	"context"
+	"strconv"
 	"unicode/utf8"
 
 	wire "github.com/weirlog/weir/internal/codec/distlog"
@@ -29,8 +30,8 @@ func (t *taker) pickled(ctx context.Context, topic wire.Topic, parts [][]byte) e
 	}
 	var host []byte
 	for i := len(pairs) - 1; i >= 0; i-- { // it is the last one most of the time
-		if h := &pairs[i].Value; h.Kind() == pickle.Text && string(pairs[i].Key.Text()) == "hostname" {
-			host = h.Text()
+		if p := &pairs[i]; p.Kind == pickle.Text && string(textOf(body, p.Key, p.KeyPlace)) == "hostname" {
+			host = p.Value.Text()
 			break
 		}
 	}
@@ -61,18 +62,23 @@ func (x *builder) pickle(b *record.Batch, v pickle.Value, pairs []pickle.Pair, b
 	x.base = b.Append(body).Off
 	for i := range pairs {
 		p := &pairs[i]
-		if k := p.Key.Kind(); k != pickle.Text && k != pickle.Bytes {
+		if p.KeyKind != pickle.Text && p.KeyKind != pickle.Bytes {
 			continue // no attribute of Python's has such a name
 		}
-		name := p.Key.Text()
+		name := textOf(body, p.Key, p.KeyPlace)
 		switch {
 		case isLeftOut(name):
-		case p.Value.Kind() == pickle.Dict && string(name) == "context":
-			for name, value := range p.Value.Pairs() {
-				x.attr(x.name(name), x.value(value), true)
+		case p.Kind == pickle.Dict && string(name) == "context":
+			x.pairs = p.Value.AppendPairs(x.pairs[:0])
+			for k := range x.pairs {
+				p := &x.pairs[k]
+				x.attr(x.place(p.Key, p.KeyPlace), x.value(p), true)
+			}
+			if cap(x.pairs) > maxKeptAttrs {
+				x.pairs = nil
 			}
 		default:
-			x.attr(x.name(p.Key), x.value(p.Value), false)
+			x.attr(x.place(p.Key, p.KeyPlace), x.value(p), false)
 		}
 	}
 	whole := record.Span{}
@@ -88,43 +94,50 @@ func (x *builder) pickle(b *record.Batch, v pickle.Value, pairs []pickle.Pair, b
 	return nil
 }
 
-// value appends a value of a pickle to the arena.
-func (x *builder) value(v pickle.Value) text {
+// textOf returns the text of a value of the pickle in body.
+func textOf(body []byte, v pickle.Value, at pickle.Place) []byte {
+	if at.OK {
+		return body[at.Off : at.Off+at.Len]
+	}
+	return v.Text()
+}
+
+// value returns the value of p as a text, which is appended to the arena if it does not lie
+// there. Halves of surrogate pairs, and bytes that are no UTF-8, become U+FFFD.
+func (x *builder) value(p *pickle.Pair) text {
 	b := x.batch
+	off := len(b.Arena)
 	kind := wire.Nested
-	switch v.Kind() {
+	switch p.Kind {
 	case pickle.None:
 		return text{}
 	case pickle.Text, pickle.Bytes:
-		return text{x.utf8(v), wire.Text}
-	case pickle.Int, pickle.Long, pickle.Float:
+		span := x.place(p.Value, p.Place)
+		if plain := b.Bytes(span); !utf8.Valid(plain) {
+			span = b.Append(bytes.ToValidUTF8(plain, []byte("\uFFFD")))
+		}
+		return text{span, wire.Text}
+	case pickle.Int:
+		n, _ := p.Value.Int()
+		b.Arena = strconv.AppendInt(b.Arena, n, 10)
+		return text{record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)}, wire.Number}
+	case pickle.Long, pickle.Float:
 		kind = wire.Number
 	case pickle.Bool:
 		kind = wire.Bool
 	}
-	off := len(b.Arena)
 	var err error
-	if b.Arena, err = v.AppendJSON(b.Arena, maxFieldBytes); err != nil {
+	if b.Arena, err = p.Value.AppendJSON(b.Arena, maxFieldBytes); err != nil {
 		x.excess++
 		return text{}
 	}
 	return text{record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)}, kind}
 }
 
-// utf8 returns a text as UTF-8. Halves of surrogate pairs, and bytes that are none, become
-// U+FFFD.
-func (x *builder) utf8(v pickle.Value) record.Span {
-	p := v.Text()
-	if !utf8.Valid(p) {
-		return x.batch.Append(bytes.ToValidUTF8(p, []byte("\uFFFD")))
-	}
-	return x.name(v)
-}
-
-// name returns a text as it is: most stand in the pickle, which lies in the arena.
-func (x *builder) name(v pickle.Value) record.Span {
-	if off, n, ok := v.Place(); ok {
-		return record.Span{Off: x.base + uint32(off), Len: uint32(n)}
+// place returns a text as it is: most stand in the pickle, which lies in the arena.
+func (x *builder) place(v pickle.Value, at pickle.Place) record.Span {
+	if at.OK {
+		return record.Span{Off: x.base + at.Off, Len: at.Len}
 	}
 	return x.batch.Append(v.Text())
 }
