@@ -230,6 +230,19 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
+		e := v.Entries()
+		for key, value := range v.Pairs() {
+			if !e.Next() || e.Key.Kind != key.Kind() || e.Value.Kind != value.Kind() || e.Of(&e.Value) != value {
+				t.Fatalf("%v of %v: %v of %v among the entries", value.Kind(), key.Kind(), e.Value.Kind, e.Key.Kind)
+			}
+			if isText := e.Key.Kind == pickle.Text || e.Key.Kind == pickle.Bytes; isText && string(e.Key.Text) != string(key.Text()) ||
+				e.Key.Placed && string(body[e.Key.Off:][:len(e.Key.Text)]) != string(key.Text()) {
+				t.Fatalf("key %q is %q among the entries", key.Text(), e.Key.Text)
+			}
+		}
+		if e.Next() {
+			t.Fatal("there are more entries than pairs")
+		}
 		const limit = 1 << 16
 		text, err := v.AppendJSON(nil, limit)
 		if err != nil {

@@ -90,44 +90,67 @@ func (v Value) Pairs() iter.Seq2[Value, Value] {
 	}
 }
 
-// Pair is a key of a Dict with its value.
-type Pair struct {
-	Key, Value Value
-	// KeyKind and Kind are what they are.
-	KeyKind, Kind Kind
-	// KeyPlace and Place are where their texts stand in the pickle.
-	KeyPlace, Place Place
+// Entries goes over the keys and values of a Dict, as Pairs does, and says what they are
+// without a call for each question:
+//
+//	for e := v.Entries(); e.Next(); {
+//		name := e.Key.Text
+//	}
+type Entries struct {
+	// Key and Value are the present ones.
+	Key, Value Entry
+
+	d     *Decoder
+	items []uint32 // of the present run, that are to come
+	next  uint32   // run
 }
 
-// Place is where the text of a Text or of Bytes stands in the pickle.
-type Place struct {
-	Off, Len uint32
-	OK       bool // it stands there as it is
+// Entry is a key or a value.
+type Entry struct {
+	Kind Kind
+	// Text is what Value.Text returns, of a Text and of Bytes.
+	Text []byte
+	// Placed is set if that stands in the pickle as it is, at Off.
+	Placed bool
+	Off    uint32
+
+	n uint32
 }
 
-// AppendPairs appends what Pairs goes over.
-func (v Value) AppendPairs(dst []Pair) []Pair {
+// Entries returns the entries of a Dict, none of any other value.
+func (v Value) Entries() Entries {
 	if v.Kind() != Dict {
-		return dst
+		return Entries{}
 	}
-	d, key, have := v.d, uint32(0), false
-	for r := d.nodes[v.n].a; r != 0; r = d.runs[r].next {
-		for _, item := range d.items[d.runs[r].start:][:d.runs[r].n] {
-			if have = !have; have {
-				key = item
-				continue
-			}
-			k, x := &d.nodes[key], &d.nodes[item]
-			dst = append(dst, Pair{
-				Key: Value{d, key}, Value: Value{d, item}, KeyKind: k.kind, Kind: x.kind, KeyPlace: k.place(), Place: x.place(),
-			})
+	return Entries{d: v.d, next: v.d.nodes[v.n].a}
+}
+
+// Of returns an entry as a Value.
+func (e *Entries) Of(x *Entry) Value { return Value{e.d, x.n} }
+
+// Next goes to the next entry. It returns false when there is none.
+func (e *Entries) Next() bool { return e.take(&e.Key) && e.take(&e.Value) }
+
+func (e *Entries) take(into *Entry) bool {
+	for len(e.items) == 0 {
+		if e.next == 0 {
+			return false
+		}
+		r := &e.d.runs[e.next]
+		e.items, e.next = e.d.items[r.start:][:r.n], r.next
+	}
+	into.n = e.items[0]
+	e.items = e.items[1:]
+	x := &e.d.nodes[into.n]
+	into.Kind, into.Text, into.Placed = x.kind, nil, false
+	if x.kind == Text || x.kind == Bytes {
+		if x.mine {
+			into.Text = e.d.arena[x.a : x.a+x.b]
+		} else {
+			into.Text, into.Placed, into.Off = e.d.src[x.a:x.a+x.b], true, x.a
 		}
 	}
-	return dst
-}
-
-func (x *node) place() Place {
-	return Place{Off: x.a, Len: x.b, OK: (x.kind == Text || x.kind == Bytes) && !x.mine}
+	return true
 }
 
 // Get returns what a Dict has for a key that is a text.

@@ -7,7 +7,6 @@ import (
 
 	wire "github.com/weirlog/weir/internal/codec/distlog"
 	"github.com/weirlog/weir/internal/codec/jsontext"
-	"github.com/weirlog/weir/internal/codec/pickle"
 	"github.com/weirlog/weir/internal/codec/severity"
 	"github.com/weirlog/weir/internal/record"
 )
@@ -46,7 +45,6 @@ type builder struct {
 	excess  int // fields that were left out
 	host    []byte
 	scratch []byte
-	pairs   []pickle.Pair
 }
 
 // reset forgets the batch.

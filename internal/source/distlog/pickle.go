@@ -23,16 +23,10 @@ func (t *taker) pickled(ctx context.Context, topic wire.Topic, parts [][]byte) e
 		t.faults.add(t, notDict, body)
 		return nil
 	}
-	t.pairs = v.AppendPairs(t.pairs[:0])
-	pairs := t.pairs
-	if cap(pairs) > maxKeptAttrs {
-		t.pairs = nil
-	}
 	var host []byte
-	for i := len(pairs) - 1; i >= 0; i-- { // it is the last one most of the time
-		if p := &pairs[i]; p.Kind == pickle.Text && string(textOf(body, p.Key, p.KeyPlace)) == "hostname" {
-			host = p.Value.Text()
-			break
+	for e := v.Entries(); e.Next(); {
+		if e.Value.Kind == pickle.Text && len(e.Key.Text) == len("hostname") && string(e.Key.Text) == "hostname" && isName(e.Key.Kind) {
+			host = e.Value.Text
 		}
 	}
 	if err := t.turnTo(ctx, topic, host); err != nil {
@@ -43,7 +37,7 @@ func (t *taker) pickled(ctx context.Context, topic wire.Topic, parts [][]byte) e
 		return err
 	}
 	arena, fields := len(b.Arena), len(b.Fields)
-	if err := t.build.pickle(b, v, pairs, body); err != nil {
+	if err := t.build.pickle(b, v, body); err != nil {
 		b.Arena, b.Fields = b.Arena[:arena], b.Fields[:fields]
 		t.faults.add(t, faultOf(err), body)
 		return nil
@@ -57,28 +51,21 @@ func (t *taker) pickled(ctx context.Context, topic wire.Topic, parts [][]byte) e
 const maxWritten = maxLineBytes
 
 // pickle appends a record to b. Only a dictionary that is no log record is written out whole.
-func (x *builder) pickle(b *record.Batch, v pickle.Value, pairs []pickle.Pair, body []byte) error {
+func (x *builder) pickle(b *record.Batch, v pickle.Value, body []byte) error {
 	x.begin(b)
 	x.base = b.Append(body).Off
-	for i := range pairs {
-		p := &pairs[i]
-		if p.KeyKind != pickle.Text && p.KeyKind != pickle.Bytes {
-			continue // no attribute of Python's has such a name
-		}
-		name := textOf(body, p.Key, p.KeyPlace)
+	for e := v.Entries(); e.Next(); {
 		switch {
-		case isLeftOut(name):
-		case p.Kind == pickle.Dict && string(name) == "context":
-			x.pairs = p.Value.AppendPairs(x.pairs[:0])
-			for k := range x.pairs {
-				p := &x.pairs[k]
-				x.attr(x.place(p.Key, p.KeyPlace), x.value(p), true)
-			}
-			if cap(x.pairs) > maxKeptAttrs {
-				x.pairs = nil
+		case !isName(e.Key.Kind): // no attribute of Python's has such a name
+		case isLeftOut(e.Key.Text):
+		case e.Value.Kind == pickle.Dict && string(e.Key.Text) == "context":
+			for c := e.Of(&e.Value).Entries(); c.Next(); {
+				if isName(c.Key.Kind) {
+					x.attr(x.place(&c.Key), x.value(&c), true)
+				}
 			}
 		default:
-			x.attr(x.place(p.Key, p.KeyPlace), x.value(p), false)
+			x.attr(x.place(&e.Key), x.value(&e), false)
 		}
 	}
 	whole := record.Span{}
@@ -94,31 +81,25 @@ func (x *builder) pickle(b *record.Batch, v pickle.Value, pairs []pickle.Pair, b
 	return nil
 }
 
-// textOf returns the text of a value of the pickle in body.
-func textOf(body []byte, v pickle.Value, at pickle.Place) []byte {
-	if at.OK {
-		return body[at.Off : at.Off+at.Len]
-	}
-	return v.Text()
-}
+// isName tells whether a key of a dictionary may be the name of an attribute.
+func isName(k pickle.Kind) bool { return k == pickle.Text || k == pickle.Bytes }
 
-// value returns the value of p as a text, which is appended to the arena if it does not lie
-// there. Halves of surrogate pairs, and bytes that are no UTF-8, become U+FFFD.
-func (x *builder) value(p *pickle.Pair) text {
+// value returns the value of the present entry as a text, which is appended to the arena if it
+// does not lie there. Halves of surrogate pairs, and bytes that are no UTF-8, become U+FFFD.
+func (x *builder) value(e *pickle.Entries) text {
 	b := x.batch
 	off := len(b.Arena)
 	kind := wire.Nested
-	switch p.Kind {
+	switch e.Value.Kind {
 	case pickle.None:
 		return text{}
 	case pickle.Text, pickle.Bytes:
-		span := x.place(p.Value, p.Place)
-		if plain := b.Bytes(span); !utf8.Valid(plain) {
-			span = b.Append(bytes.ToValidUTF8(plain, []byte("\uFFFD")))
+		if !utf8.Valid(e.Value.Text) {
+			return text{b.Append(bytes.ToValidUTF8(e.Value.Text, []byte("\uFFFD"))), wire.Text}
 		}
-		return text{span, wire.Text}
+		return text{x.place(&e.Value), wire.Text}
 	case pickle.Int:
-		n, _ := p.Value.Int()
+		n, _ := e.Of(&e.Value).Int()
 		b.Arena = strconv.AppendInt(b.Arena, n, 10)
 		return text{record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)}, wire.Number}
 	case pickle.Long, pickle.Float:
@@ -127,7 +108,7 @@ func (x *builder) value(p *pickle.Pair) text {
 		kind = wire.Bool
 	}
 	var err error
-	if b.Arena, err = p.Value.AppendJSON(b.Arena, maxFieldBytes); err != nil {
+	if b.Arena, err = e.Of(&e.Value).AppendJSON(b.Arena, maxFieldBytes); err != nil {
 		x.excess++
 		return text{}
 	}
@@ -135,9 +116,9 @@ func (x *builder) value(p *pickle.Pair) text {
 }
 
 // place returns a text as it is: most stand in the pickle, which lies in the arena.
-func (x *builder) place(v pickle.Value, at pickle.Place) record.Span {
-	if at.OK {
-		return record.Span{Off: x.base + at.Off, Len: at.Len}
+func (x *builder) place(e *pickle.Entry) record.Span {
+	if e.Placed {
+		return record.Span{Off: x.base + e.Off, Len: uint32(len(e.Text))}
 	}
-	return x.batch.Append(v.Text())
+	return x.batch.Append(e.Text)
 }
