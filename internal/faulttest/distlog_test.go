@@ -1,6 +1,7 @@
 package faulttest_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,8 +12,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"encoding/json"
 
 	"github.com/weirlog/weir/internal/codec/zmtp"
 	"github.com/weirlog/weir/internal/faulttest"

@@ -1,6 +1,9 @@
 package realtest_test
 
 import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -11,8 +14,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"context"
 
 	"github.com/weirlog/weir/internal/codec/zmtp"
 	"github.com/weirlog/weir/internal/faulttest"
@@ -275,5 +276,45 @@ ctx.destroy(linger=0)
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
 		})
+	}
+}
+
+// TestDistlogKeepsTheWire: with keep_wire, what comes out of the journal is, byte for byte, what
+// libzmq sent.
+func TestDistlogKeepsTheWire(t *testing.T) {
+	python := realtest.PythonZMQ(t)
+	address := faulttest.FreeAddress(t)
+	w := faulttest.Start(t, faulttest.Options{Config: fmt.Sprintf("rules: []\nsources: {app: {type: distlog, listen: ['tcp://%s'], keep_wire: true}}\n", address)})
+	sent := python.Start(t, `
+s = ctx.socket(zmq.PUSH)
+s.linger = 20000
+s.connect('tcp://' + sys.argv[1])
+for name in ['distlog-pickle-tutorial', 'distlog-json-rich']:
+    for topic, body in frames(sys.argv[2] + name + '.frames'):
+        s.send_multipart([topic, body])
+        print(topic.decode(), body.hex())
+s.close()
+ctx.term()
+`, address, captures)
+	want := map[string]bool{}
+	for line := range strings.Lines(sent.Wait()) {
+		want[strings.TrimSpace(line)] = true
+	}
+	counted(t, w, "weir_distlog_records_total", 28)
+	lines, labels := kept(t, w, `{source="app"}`, time.Unix(1_790_000_000, 0))
+	if len(lines) != 28 || len(want) != 28 {
+		t.Fatalf("%d lines of %d", len(lines), len(want))
+	}
+	for _, have := range labels {
+		body := []byte(have["wire_json"])
+		if packed := have["wire_pickle"]; packed != "" {
+			var err error
+			if body, err = base64.StdEncoding.DecodeString(packed); err != nil {
+				t.Error(err)
+			}
+		}
+		if line := have["wire_topic"] + " " + hex.EncodeToString(body); !want[line] {
+			t.Errorf("%s was not sent: %q", have["wire_topic"], body)
+		}
 	}
 }
