@@ -18,11 +18,14 @@ import (
 // one line never import each other; a package and those below its own folder may.
 var layers = []layer{
 	{"record disk retry", ""},
-	{"metric match", "record"},
+	{"codec/protobuf", ""},
+	{"codec/native", "codec/protobuf"},
+	{"metric", "record codec/protobuf codec/native"},
+	{"match", "record"},
 	{"config", ""},
 	{"codec/jsontext codec/packed codec/processor codec/rfc3339", ""}, // what several formats are made of
 	{"codec/scan", "record codec/jsontext codec/processor"},
-	{"codec/*", "record codec/jsontext codec/processor codec/rfc3339 codec/scan"},
+	{"codec/*", "record codec/protobuf codec/native codec/jsontext codec/processor codec/rfc3339 codec/scan"},
 	{"follow dockerapi", "codec/packed"},
 	{"zmq", "retry codec/*"},
 	{"ledger", "metric"},
@@ -32,7 +35,7 @@ var layers = []layer{
 	{"journal", "record metric disk codec/* ledger flow archive"},
 	{"reader", "record retry codec/* ledger flow archive"},
 	{"logql task", "record match codec/* archive journal"},
-	{"tsdb", "metric"},
+	{"tsdb", "metric codec/native"},
 	{"source/*", "record metric retry config codec/* follow dockerapi zmq ledger flow logfile"},
 	{"stage/*", "record metric match config codec/* ledger flow"},
 	{"sink/*", "record metric retry match config codec/* zmq ledger flow tsdb /statsd"},

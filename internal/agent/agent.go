@@ -64,8 +64,11 @@ type Agent struct {
 	tallies         tallies
 	batches         *flow.Pool
 
-	changing sync.Mutex                                   // held while a generation is started, replaced or drained
-	feed     func() (context.Context, context.CancelFunc) // made by Run: what sources end with; guarded by changing
+	handover   flow.Handover   // what sources leave open over a reload
+	containers flow.Containers // where they are, as sources say
+
+	changing sync.Mutex                                        // held while a generation is started, replaced or drained
+	feed     func() (context.Context, context.CancelCauseFunc) // made by Run: what sources end with; guarded by changing
 
 	mu         sync.Mutex // guards generation
 	generation *generation
@@ -136,6 +139,8 @@ func (a *Agent) Close() error { return a.journal.Close() }
 // read its inputs to their end. Then what was read is committed and what was counted is
 // sent, within a bounded time.
 func (a *Agent) Run(ctx context.Context) error {
+	defer pace()()
+	settleHeap(a.registry)
 	background, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
 	committing := make(chan error, 1)
@@ -152,7 +157,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 	}
 	a.changing.Lock()
-	a.feed = func() (context.Context, context.CancelFunc) { return context.WithCancel(ctx) }
+	a.feed = func() (context.Context, context.CancelCauseFunc) { return context.WithCancelCause(ctx) }
 	a.generation.start(background, a.feed)
 	a.changing.Unlock()
 	if a.opts.Once {
@@ -175,7 +180,7 @@ func (a *Agent) drain(background context.Context) error {
 	ctx, cancel := context.WithTimeout(background, drainTime)
 	defer cancel()
 	g := a.current()
-	if !g.stopSources(ctx) {
+	if !g.stopSources(ctx, nil) {
 		a.opts.Log.Warn("a source did not end in time; what it has not committed will be read again")
 	}
 	err := a.journal.Sync(ctx)
@@ -213,7 +218,7 @@ func (a *Agent) Reload(ctx context.Context, cfg Config) error {
 		return err
 	}
 	background := context.WithoutCancel(ctx)
-	old.stopSources(background)
+	old.stopSources(background, flow.ErrReload)
 	if err := a.journal.Sync(ctx); err != nil {
 		a.opts.Log.Warn("commit before reload", "error", err)
 	}
@@ -227,6 +232,7 @@ func (a *Agent) Reload(ctx context.Context, cfg Config) error {
 		}
 		next, err = again, fmt.Errorf("the old configuration goes on: %w", err)
 	}
+	a.handover.Close()
 	a.forgetStates(next)
 	a.forgetComponents(old, next)
 	a.mu.Lock()
@@ -311,13 +317,13 @@ func (a *Agent) forgetChanged(old, next Config) {
 	shapes := map[string]string{}
 	for _, r := range next.Rules {
 		for _, c := range r.Count {
-			shapes[c.MetricName()] = fmt.Sprint(c.Buckets)
+			shapes[c.MetricName()] = c.Shape()
 		}
 	}
 	for _, r := range old.Rules {
 		for _, c := range r.Count {
 			name := c.MetricName()
-			if owners[name] != was[name] || shapes[name] != fmt.Sprint(c.Buckets) {
+			if owners[name] != was[name] || shapes[name] != c.Shape() {
 				a.registry.Forget(name)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/journal"
 	"github.com/weirlog/weir/internal/ledger"
+	"github.com/weirlog/weir/internal/metric"
 	filesink "github.com/weirlog/weir/internal/sink/file"
 	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/sink/statsd"
@@ -28,6 +29,7 @@ var (
 	}
 	sinkTypes = map[string]func(*config.Node, environment) (sinkPart, config.Mistakes){
 		"file":         sinkEntry(filesink.Default, newFileSink),
+		"graphite":     sinkEntry(statsd.DefaultGraphite, newGraphite),
 		"remote_write": sinkEntry(remotewrite.Default, newRemoteWrite),
 		"statsd":       sinkEntry(statsd.Default, newStatsd),
 	}
@@ -61,19 +63,11 @@ type sinkDeps struct {
 	ledger *ledger.Component
 	rules  []*rule
 	state  *journal.Journal
+	// registry has the numbers, statsd the names of the sources of StatsD's lines.
+	registry *metric.Registry
+	statsd   []string
 
 	history  *tsdb.DB // nil where none is kept
 	interval time.Duration
 	version  string
-}
-
-// newStatsd gives a StatsD sink the numbers of all rules.
-func newStatsd(c statsd.Config, d sinkDeps) (outlet, error) {
-	var exports []statsd.Export
-	for _, r := range d.rules {
-		for _, m := range r.metrics {
-			exports = append(exports, statsd.Export{Family: m.Family, Name: m.Name, As: m.As, Window: m.Window})
-		}
-	}
-	return statsd.New(c, exports, statsd.Deps{Name: d.name, Ledger: d.ledger, State: d.state})
 }

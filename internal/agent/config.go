@@ -209,6 +209,7 @@ func (c *Config) decodeParts(env environment, mistakes config.Mistakes) (parts, 
 	}
 	mistakes = append(mistakes, c.separateSinks(p.sinks)...)
 	mistakes = append(mistakes, c.pastToSend(p.sinks)...)
+	mistakes = append(mistakes, c.sentOn(p)...)
 	return p, append(mistakes, c.ownPatterns(p)...)
 }
 

@@ -19,7 +19,7 @@ type generation struct {
 	sources []*source
 	sinks   []*sink
 
-	stop     context.CancelFunc // ends the sources
+	stop     context.CancelCauseFunc // ends the sources
 	stopSink context.CancelCauseFunc
 	feeding  sync.WaitGroup
 	draining sync.WaitGroup
@@ -106,7 +106,7 @@ func (a *Agent) addSource(g *generation, p sourcePart, mapping *level.Mapping) e
 	var err error
 	s.Source, err = p.build(flow.Deps{
 		Name: p.name, Log: a.opts.Log.With("source", p.name), Ledger: c, Metrics: a.registry, State: sourceState{a.journal, p.name}, Batches: a.batches, Sync: a.journal.Sync, Hurry: a.journal.Archive().Hurry,
-		Once: a.opts.Once, Own: ownDirs(a.dataDir, g.cfg.parts.sinks), First: len(a.journal.Load("settled/"+p.name)) == 0,
+		Handover: &a.handover, Containers: &a.containers, Once: a.opts.Once, Own: ownDirs(a.dataDir, g.cfg.parts.sinks), First: len(a.journal.Load("settled/"+p.name)) == 0,
 	})
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func (a *Agent) addSource(g *generation, p sourcePart, mapping *level.Mapping) e
 func (a *Agent) addSink(g *generation, p sinkPart) error {
 	c := a.ledger.Component("sink", p.name, p.typ)
 	out, err := p.build(sinkDeps{
-		name: p.name, ledger: c, rules: g.rules, state: a.journal,
+		name: p.name, ledger: c, rules: g.rules, state: a.journal, registry: a.registry, statsd: g.cfg.parts.statsdSources(),
 		history: a.history, interval: a.historyInterval, version: a.opts.Version,
 	})
 	if err != nil {
@@ -130,7 +130,7 @@ func (a *Agent) addSink(g *generation, p sinkPart) error {
 
 // start runs the sinks, then the sources. Sources end with what feed makes, sinks with
 // background or stopSinks.
-func (g *generation) start(background context.Context, feed func() (context.Context, context.CancelFunc)) {
+func (g *generation) start(background context.Context, feed func() (context.Context, context.CancelCauseFunc)) {
 	sinking, stopSink := context.WithCancelCause(background)
 	g.stopSink = stopSink
 	for _, s := range g.sinks {
@@ -161,10 +161,11 @@ func keep(ctx context.Context, c *ledger.Component, run func(context.Context) er
 	}
 }
 
-// stopSources ends the sources and waits for them; false says that ctx ended first.
-func (g *generation) stopSources(ctx context.Context) bool {
+// stopSources ends the sources for a cause, flow.ErrReload or nil, and waits for them; false says
+// that ctx ended first.
+func (g *generation) stopSources(ctx context.Context, cause error) bool {
 	if g.stop != nil {
-		g.stop()
+		g.stop(cause)
 	}
 	ended := make(chan struct{})
 	go func() {

@@ -31,11 +31,14 @@ type HistoryBounds struct {
 	Size config.Bytes `yaml:"size"`
 	// Interval is how far samples are apart, from 1s to 2m. Default: 15s.
 	Interval time.Duration `yaml:"interval"`
+	// MaxExemplars is how many exemplars are kept, of all series together; each new one takes the
+	// place of the oldest. From 0, which keeps none, to 1000000. Default: 10000.
+	MaxExemplars int `yaml:"max_exemplars"`
 }
 
 // defaultHistory returns the history of a node that is not told any.
 func defaultHistory() History {
-	return History{HistoryBounds: HistoryBounds{Age: tsdb.DefaultAge, Size: tsdb.DefaultSize, Interval: tsdb.DefaultInterval}}
+	return History{HistoryBounds: HistoryBounds{Age: tsdb.DefaultAge, Size: tsdb.DefaultSize, Interval: tsdb.DefaultInterval, MaxExemplars: tsdb.DefaultExemplars}}
 }
 
 // The least and most that bounds of the history make sense for. A query takes a sample that
@@ -45,6 +48,7 @@ const (
 	minHistorySize     = 16 << 20
 	minHistoryInterval = time.Second
 	maxHistoryInterval = 2 * time.Minute
+	mostExemplars      = 1_000_000
 )
 
 // Validate returns what is wrong with b.
@@ -61,6 +65,9 @@ func (b HistoryBounds) Validate() error {
 	}
 	if b.Interval < minHistoryInterval || b.Interval > maxHistoryInterval {
 		problem("interval", "want 1s to 2m")
+	}
+	if b.MaxExemplars < 0 || b.MaxExemplars > mostExemplars {
+		problem("max_exemplars", "want 0 to 1000000")
 	}
 	return config.Join(problems...)
 }
@@ -100,7 +107,7 @@ func (a *Agent) newHistory(cfg Config) (*tsdb.DB, error) {
 		return nil, nil
 	}
 	return tsdb.New(tsdb.Options{
-		Dir: filepath.Join(cfg.DataDir, historyDir), Age: cfg.History.Age, Size: int64(cfg.History.Size), Interval: cfg.History.Interval,
+		Dir: filepath.Join(cfg.DataDir, historyDir), Age: cfg.History.Age, Size: int64(cfg.History.Size), Interval: cfg.History.Interval, Exemplars: cfg.History.MaxExemplars,
 		Registry: a.registry, Health: a.ledger.Component("history", "tsdb", "tsdb"), Log: a.opts.Log.With("history", "tsdb"),
 	})
 }

@@ -29,7 +29,7 @@ func TestHistoryBounds(t *testing.T) {
 	none := defaultHistory()
 	none.None = true
 	good("history: none", none)
-	good("history: {age: 3d, size: 16MiB, interval: 1s}", History{HistoryBounds: HistoryBounds{Age: 72 * time.Hour, Size: 16 << 20, Interval: time.Second}})
+	good("history: {age: 3d, size: 16MiB, interval: 1s, max_exemplars: 0}", History{HistoryBounds: HistoryBounds{Age: 72 * time.Hour, Size: 16 << 20, Interval: time.Second}})
 	bad := func(text, want string) {
 		t.Helper()
 		if _, mistakes := load(text); !strings.Contains(mistakes, want) {
@@ -40,6 +40,7 @@ func TestHistoryBounds(t *testing.T) {
 	bad("history: {age: 1h}", "history.age: want at least 3h")
 	bad("history: {size: 1MiB}", "history.size: want at least 16MiB")
 	bad("history: {interval: 1h}", "history.interval: want 1s to 2m")
+	bad("history: {max_exemplars: -1}", "history.max_exemplars: want 0 to 1000000")
 	bad("history: {keep: 1h}", "history.keep: unknown key")
 	cfg, _ := load("history: none")
 	if text, err := Effective(cfg, false); err != nil || !strings.Contains(string(text), "\nhistory: none\n") {

@@ -65,12 +65,12 @@ func (p *pasts) renew(now time.Time) {
 
 // fillCounter sets the rates of a counter's series, in what the counter is in a second.
 func (p *pasts) fillCounter(ctx context.Context, c *web.Counter) {
-	name := c.Name
-	if c.Kind == "histogram" {
-		name += "_count"
+	grown := p.read(ctx, c.Name, p.history.Growth)
+	if c.Kind == "histogram" && len(grown) == 0 { // a native one has its own name
+		grown = p.read(ctx, c.Name+"_count", p.history.Growth)
 	}
 	byValues := map[string][]float64{}
-	for _, past := range p.read(ctx, name, p.history.Growth) {
+	for _, past := range grown {
 		rates := make([]float64, len(past.Steps))
 		for i, grown := range past.Steps {
 			rates[i] = grown / p.steps.Each.Seconds()

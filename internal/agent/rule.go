@@ -153,7 +153,7 @@ type madeMetric struct {
 
 // sameShape tells whether another count may feed the same series.
 func (m madeMetric) sameShape(c count.Config) bool {
-	return slices.Equal(m.By, c.By) && slices.Equal(m.Buckets, c.Buckets) && (m.Histogram == "") == (c.Histogram == "")
+	return slices.Equal(m.By, c.By) && m.Shape() == c.Shape() && (m.Histogram == "") == (c.Histogram == "")
 }
 
 // redactAll returns what is done to lines that are shown: the patterns of every rule, since

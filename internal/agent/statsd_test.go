@@ -132,3 +132,37 @@ func TestStatsdReload(t *testing.T) {
 	}
 	until("hits_total", false)
 }
+
+// TestSentOn: a sink names sources that there are, and none whose lines it would send back to it.
+func TestSentOn(t *testing.T) {
+	const source = "http: {listen: ''}\nsources: {app: {type: statsd, listen: ['udp://127.0.0.1:8125', 'unix:///run/app.sock']}, other: {type: statsd, listen: 'udp://127.0.0.1:9125'}, push: {}}\nsinks:\n  out: "
+	for sink, want := range map[string]string{
+		"{type: statsd, address: 'udp://10.0.0.1:8125', sources: [app]}":        "",
+		"{type: statsd, address: 'udp://127.0.0.1:8125'}":                       "",
+		"{type: statsd, address: 'udp://127.0.0.1:8125', sources: [other]}":     "",
+		"{type: statsd, address: 'tcp://127.0.0.1:8125', sources: ['*']}":       "",
+		"{type: graphite, address: 'tcp://127.0.0.1'}":                          "",
+		"{type: graphite, sources: []}":                                         "",
+		"{type: statsd, address: 'udp://localhost', sources: [other, app]}":     "sinks.out.sources[1]: it would send the numbers of app back to udp://localhost",
+		"{type: statsd, address: 'udp://127.0.0.1', sources: ['*']}":            "sinks.out.sources[0]: it would send the numbers of app back",
+		"{type: statsd, address: 'unixstream:///run/app.sock', sources: [app]}": "back to unixstream:///run/app.sock",
+		"{type: statsd, address: 'udp://10.0.0.1', sources: [ap]}":              `there is no statsd source "ap", did you mean "app"?`,
+		"{type: graphite, sources: [push]}":                                     `there is no statsd source "push"`,
+		"{type: graphite, address: 'unix:///x'}":                                "sinks.out.address: use tcp://host:port or udp://host:port",
+	} {
+		if _, mistakes := loaded(t, source+sink+"\n"); want == "" && mistakes != "" || want != "" && !strings.Contains(mistakes, want) {
+			t.Errorf("%s\n\tis %s\n\twant %s", sink, mistakes, want)
+		}
+	}
+	relay := "http: {listen: ''}\nsources: {app: {type: statsd, listen: 'udp://127.0.0.1:8125', relay: ['%s']}}\n"
+	for address, want := range map[string]string{
+		"tcp://127.0.0.1:8125": "", "udp://10.0.0.1": "",
+		"udp://127.0.0.1":                       "sources.app.relay[0]: lines would come back",
+		"http://x":                              "sources.app.relay[0]: it begins with none",
+		"udp://10.0.0.1:8125?dialect=dogstatsd": "give an address alone",
+	} {
+		if _, mistakes := loaded(t, fmt.Sprintf(relay, address)); want == "" && mistakes != "" || want != "" && !strings.Contains(mistakes, want) {
+			t.Errorf("%s\n\tis %s\n\twant %s", address, mistakes, want)
+		}
+	}
+}

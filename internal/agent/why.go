@@ -200,20 +200,12 @@ func (e *Explanation) addSeries(reg *metric.Registry, f *metric.Family) {
 		if g != f || empty(s) {
 			return true
 		}
-		add := s.Cell(s.Cells() - 1) // the count, the sum, or a histogram's sum
-		e.Counts = append(e.Counts, Counted{Series: f.Desc().Name + seriesLabels(f, s), Add: add})
+		e.Counts = append(e.Counts, Counted{Series: f.Desc().Name + seriesLabels(f, s), Add: s.Sum()})
 		return true
 	})
 }
 
-func empty(s *metric.Series) bool {
-	for i := range s.Cells() {
-		if s.Cell(i) != 0 {
-			return false
-		}
-	}
-	return true
-}
+func empty(s *metric.Series) bool { return s.Count() == 0 && s.Sum() == 0 }
 
 func seriesLabels(f *metric.Family, s *metric.Series) string {
 	var ls record.Labels

@@ -3,6 +3,7 @@ package dockerapi
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -82,6 +83,8 @@ type Details struct {
 	Health string
 	// NetworkMode is "host" where it has no network of its own.
 	NetworkMode string
+	// Addresses are those of its own in the networks that it is in now.
+	Addresses []netip.Addr
 	// Limits are what it may use at most.
 	Limits Limits
 }
@@ -132,6 +135,7 @@ func (c *Client) Inspect(ctx context.Context, id string) (Details, error) {
 			CpusetCpus                               string
 			Memory, MemorySwap, MemoryReservation    int64
 		}
+		NetworkSettings struct{ Networks networks }
 	}
 	if err := c.getJSON(ctx, "/containers/"+url.PathEscape(id)+"/json", nil, &raw); err != nil {
 		return Details{}, fmt.Errorf("inspect container %s: %w", Short(id), err)
@@ -147,12 +151,28 @@ func (c *Client) Inspect(ctx context.Context, id string) (Details, error) {
 		Running: raw.State.Running || raw.State.Restarting, Status: raw.State.Status,
 		Created: parseTime(raw.Created), Started: parseTime(raw.State.StartedAt), Finished: parseTime(raw.State.FinishedAt),
 		AutoRemove: h.AutoRemove,
-		Pid:        raw.State.Pid, ExitCode: raw.State.ExitCode, OOMKilled: raw.State.OOMKilled, Restarts: raw.RestartCount, Health: health, NetworkMode: h.NetworkMode,
+		Pid:        raw.State.Pid, ExitCode: raw.State.ExitCode, OOMKilled: raw.State.OOMKilled, Restarts: raw.RestartCount, Health: health, NetworkMode: h.NetworkMode, Addresses: raw.NetworkSettings.Networks.addresses(),
 		Limits: Limits{
 			NanoCPUs: h.NanoCpus, CPUQuota: h.CpuQuota, CPUPeriod: h.CpuPeriod, CPUShares: h.CpuShares, CPUSet: h.CpusetCpus,
 			Memory: h.Memory, MemorySwap: h.MemorySwap, MemoryReservation: h.MemoryReservation,
 		},
 	}, nil
+}
+
+// networks are those that a container is in, by their names.
+type networks map[string]struct{ IPAddress, GlobalIPv6Address string }
+
+// addresses returns those of the container, in order.
+func (n networks) addresses() (all []netip.Addr) {
+	for _, one := range n {
+		for _, text := range []string{one.IPAddress, one.GlobalIPv6Address} {
+			if a, err := netip.ParseAddr(text); err == nil {
+				all = append(all, a)
+			}
+		}
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return all
 }
 
 // parseTime leaves the engine's year 1 zero.

@@ -27,7 +27,7 @@ type Source interface {
 
 // ErrReload is the cause of a context that ends because a new configuration takes over. A
 // part that would send something at its end leaves that to its successor, which has the
-// same state.
+// same state, and a source leaves what it has open, in Deps.Handover.
 var ErrReload = errors.New("the configuration is loaded again")
 
 // A Sink takes batches. A nil error means that b is accepted and what its Position covers
@@ -119,6 +119,10 @@ type Deps struct {
 	State State
 	// Batches bounds the memory of all sources together.
 	Batches *Pool
+	// Handover has what the source of this name left open when the configuration was loaded again.
+	Handover *Handover
+	// Containers knows at which addresses containers are.
+	Containers *Containers
 	// Once asks a source to read what exists to its end, from its beginning, and return.
 	Once bool
 	// Sync waits until what was written before is durable. It is for a source whose sender
@@ -160,13 +164,19 @@ func (p *Pool) Get(ctx context.Context, s *record.Stream) (*record.Batch, error)
 }
 
 // maxPooledArena is the largest arena that goes back to the pool; a burst of long records
-// must not hold its memory for ever.
-const maxPooledArena = 1 << 20
+// must not hold its memory for ever. maxPooledDeltas is the same of deltas.
+const (
+	maxPooledArena  = 1 << 20
+	maxPooledDeltas = 16 << 10
+)
 
 // Put gives b back.
 func (p *Pool) Put(b *record.Batch) {
 	if cap(b.Arena) > maxPooledArena {
 		b.Arena = nil
+	}
+	if cap(b.Deltas) > maxPooledDeltas {
+		b.Deltas = nil
 	}
 	p.free <- b
 }

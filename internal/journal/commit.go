@@ -1,12 +1,11 @@
 package journal
 
 import (
-	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -39,25 +38,26 @@ type commitLog struct {
 	// the order in which recovery would add them: in another one the rounding of sums, and
 	// so what is shown, could differ from what comes back.
 	unsynced  []record.Delta
-	written   bool            // something was written since the last sync
-	marked    bool            // a mark was written since the last commit
-	series    map[uint32]bool // those that the current file defines
-	forgotten uint64          // how many the registry had forgotten at the last snapshot
-	taken     change          // scratch
+	exemplars map[cell]metric.Exemplar // those that the registry has not got yet
+	written   bool                     // something was written since the last sync
+	marked    bool                     // a mark was written since the last commit
+	series    set                      // those that the current file defines
+	forgotten uint64                   // how many the registry had forgotten at the last snapshot
+	taken     change                   // scratch
 	archive   *archive.Archive
 	described map[*archive.Stream]bool // those that the current file tells the definition of
-	buf       []byte                   // scratch: a frame
-	floor     uint64                   // what the archive's was at the last look
-	strained  atomic.Bool              // it has so much that a full disk should bring no more text
-	unclean   bool                     // it has text that nobody wants any more
-	damaged   bool                     // durable commits were missing when it was opened
-	cleaned   time.Time                // when it was last rid of such
+	scratch   frame
+	floor     uint64      // what the archive's was at the last look
+	strained  atomic.Bool // it has so much that a full disk should bring no more text
+	unclean   bool        // it has text that nobody wants any more
+	damaged   bool        // durable commits were missing when it was opened
+	cleaned   time.Time   // when it was last rid of such
 }
 
 // open recovers j's state and begins a new generation.
 func (l *commitLog) open(j *Journal) error {
-	l.series = map[uint32]bool{}
 	l.described = map[*archive.Stream]bool{}
+	l.exemplars = map[cell]metric.Exemplar{}
 	best, err := l.recover(j)
 	if err != nil {
 		return err
@@ -154,15 +154,15 @@ func (l *commitLog) write(j *Journal) error {
 	if !l.take(j, nil) {
 		return nil
 	}
-	l.buf = appendFrame(l.buf[:0], l.at, &l.taken)
-	if l.offset+int64(len(l.buf)) > l.sizes[l.current] {
+	f := l.frame(l.at, &l.taken)
+	if l.offset+f.size > l.sizes[l.current] {
 		return l.note(j, l.begin(j))
 	}
-	if _, err := l.files[l.current].WriteAt(l.buf, l.offset); err != nil {
+	if err := f.write(l.files[l.current], l.offset); err != nil {
 		l.stale = true
 		return l.note(j, fmt.Errorf("write %s: %w", fileNames[l.current], err))
 	}
-	l.advance()
+	l.advance(f)
 	l.written, l.marked = true, false
 	if err := l.archive.Flush(); err != nil && j.opts.Ledger != nil {
 		j.opts.Ledger.Event("text not kept")
@@ -170,15 +170,12 @@ func (l *commitLog) write(j *Journal) error {
 	return nil
 }
 
-// advance goes behind the frame in buf, which was written.
-func (l *commitLog) advance() {
-	l.offset += int64(len(l.buf))
+// advance goes behind a frame, which was written.
+func (l *commitLog) advance(f *frame) {
+	l.offset += f.size
 	l.used[l.current] = max(l.used[l.current], l.offset)
 	l.strained.Store(l.offset > l.sizes[l.current]/2) // when it begins anew, what waits for room is lost
-	l.at = l.at.next(l.buf)
-	if cap(l.buf) > maxSpare {
-		l.buf = nil
-	}
+	l.at = l.at.next(f.head[:])
 }
 
 // sync writes what is pending, makes it durable and raises the registry.
@@ -263,6 +260,9 @@ func (l *commitLog) take(j *Journal, all *change) bool {
 	c.reset()
 	j.mu.Lock()
 	j.takeLocked(c)
+	synced := len(l.unsynced)
+	l.unsynced = j.deltas.moveTo(l.unsynced)
+	c.deltas = l.unsynced[synced:]
 	l.archive.TakeDelivered()
 	if all != nil {
 		j.copyLocked(all)
@@ -270,21 +270,13 @@ func (l *commitLog) take(j *Journal, all *change) bool {
 	j.mu.Unlock()
 	l.addTexts(j, c)
 	for _, d := range c.deltas {
-		if !l.series[d.Series] {
-			l.define(j, d.Series)
+		if l.series.add(d.Series) {
+			if s := j.opts.Registry.Durable(d.Series); s != nil {
+				c.defined = append(c.defined, s) // with its value still without anything unsynced: this is its first delta
+			}
 		}
 	}
-	l.unsynced = append(l.unsynced, c.deltas...)
 	return len(c.positions)+len(c.deltas)+len(c.states)+len(c.kept) > 0
-}
-
-// define adds the definition of a series to the commit that first counts it. Its value in
-// the registry is still without anything unsynced, since this is its first delta.
-func (l *commitLog) define(j *Journal, id uint32) {
-	l.series[id] = true
-	if s, ok := j.opts.Registry.Describe(id); ok {
-		l.taken.series = append(l.taken.series, s)
-	}
 }
 
 // begin writes a snapshot of everything, with what is pending, to the other file under a
@@ -305,19 +297,19 @@ func (l *commitLog) begin(j *Journal) error {
 		return err
 	}
 	first := link{generation: l.at.generation + 1}
-	l.buf = appendFrame(l.buf[:0], first, snapshot)
+	f := l.frame(first, snapshot)
 	next := 1 - l.current
-	if err := l.prepare(j, next, int64(len(l.buf))); err != nil {
+	if err := l.prepare(j, next, f.size); err != nil {
 		return err
 	}
-	if _, err := l.files[next].WriteAt(l.buf, 0); err != nil {
+	if err := f.write(l.files[next], 0); err != nil {
 		return fmt.Errorf("write %s: %w", fileNames[next], err)
 	}
 	if err := l.settle(next, true); err != nil {
 		return err
 	}
 	l.current, l.at, l.offset = next, first, 0
-	l.advance()
+	l.advance(f)
 	l.stale, l.written, l.marked, l.at.synced = false, false, false, true
 	l.raise(j)
 	l.archive.Forgotten()
@@ -417,23 +409,28 @@ func (l *commitLog) prepare(j *Journal, i int, snapshot int64) error {
 func (l *commitLog) raise(j *Journal) {
 	if len(l.unsynced) > 0 {
 		j.opts.Registry.Apply(l.unsynced)
-		l.unsynced = l.unsynced[:0]
+		l.taken.deltas = nil // they are a part of these
+	}
+	if len(l.exemplars) > 0 {
+		j.opts.Registry.Exemplify(maps.Values(l.exemplars))
+		clear(l.exemplars)
 	}
 	l.archive.Show()
 	l.archive.Tidy()
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	l.unsynced = j.deltas.keep(emptied(l.unsynced))
 	j.showLocked()
 }
 
 // merge adds up what waits for a disk that fails, so that it grows with the number of
 // cells and not with the time that takes. A snapshot comes next, so the order is free.
 func (l *commitLog) merge() {
-	sums := make(sums, len(l.unsynced))
+	var all sums
 	for _, d := range l.unsynced {
-		sums.add(d)
+		all.add(d)
 	}
-	l.unsynced = sums.appendTo(l.unsynced[:0])
+	l.unsynced = all.list
 }
 
 // snapshot takes what is pending and returns the whole state as one change: what the
@@ -454,17 +451,12 @@ func (l *commitLog) snapshot(j *Journal) (*change, error) {
 		c.files = append(c.files, stateDef{s.ID(), st})
 	}
 	l.forgotten = j.opts.Registry.Forgotten() // before the series: at worst it is done again
-	c.series = j.opts.Registry.Snapshot()
+	c.defined = j.opts.Registry.Durables(nil)
 	clear(l.series)
-	for i := range c.series {
-		l.series[c.series[i].ID] = true
+	for _, s := range c.defined {
+		l.series.add(s.ID())
 	}
-	for _, d := range l.unsynced {
-		i, ok := slices.BinarySearchFunc(c.series, d.Series, func(s metric.Durable, id uint32) int { return cmp.Compare(s.ID, id) })
-		if ok {
-			changeCell(c.series[i], d)
-		}
-	}
+	c.deltas = l.unsynced
 	return c, nil
 }
 

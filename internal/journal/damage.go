@@ -100,12 +100,12 @@ func (l *commitLog) mark() {
 		return
 	}
 	l.marked = true
-	l.buf = appendFrame(l.buf[:0], l.at, new(change))
-	if l.offset+int64(len(l.buf)) > l.sizes[l.current] {
+	f := l.frame(l.at, new(change))
+	if l.offset+f.size > l.sizes[l.current] {
 		return
 	}
-	if _, err := l.files[l.current].WriteAt(l.buf, l.offset); err != nil {
+	if err := f.write(l.files[l.current], l.offset); err != nil {
 		return // the next commit goes to the same place
 	}
-	l.advance()
+	l.advance(f)
 }

@@ -23,10 +23,14 @@ type history struct {
 	sums  *metric.Family
 	rule  *metric.Family
 	level *metric.Family     // a gauge that has what the counter has
+	fine  *metric.Family     // a native histogram that has seen as many values as the counter has
 	shown map[string]float64 // what the outside has seen, by series
 }
 
 var ruleDesc = metric.Desc{Name: "rule_total", Labels: []string{"input"}, Durable: true, Owner: "rule", MaxSeries: 2}
+
+// fineDesc has few buckets, so that they become wider all the time.
+var fineDesc = metric.Desc{Name: "fine", Kind: metric.Histogram, Native: &metric.Native{Schema: 8, MaxBuckets: 12}, Labels: []string{"input"}, Durable: true, Owner: "test"}
 
 func (h *history) open() {
 	h.t.Helper()
@@ -41,6 +45,9 @@ func (h *history) open() {
 	if h.level, err = h.reg.Family(metric.Desc{Name: "level", Kind: metric.Gauge, Free: true, Durable: true, Owner: "test"}); err != nil {
 		h.t.Fatal(err)
 	}
+	if h.fine, err = h.reg.Family(fineDesc); err != nil {
+		h.t.Fatal(err)
+	}
 	h.reg.DropUnclaimed()
 	h.look()
 }
@@ -50,10 +57,10 @@ func (h *history) look() {
 	h.t.Helper()
 	h.reg.Each(func(f *metric.Family, s *metric.Series) bool {
 		name := f.Desc().Name + fmt.Sprint(s.Values())
-		if was := h.shown[name]; s.Value() < was {
-			h.t.Fatalf("%s went back from %v to %v", name, was, s.Value())
+		if was := h.shown[name]; s.Count() < was {
+			h.t.Fatalf("%s went back from %v to %v", name, was, s.Count())
 		}
-		h.shown[name] = s.Value()
+		h.shown[name] = s.Count()
 		return true
 	})
 	if b := h.journal.Load("sink"); b != nil {
@@ -76,6 +83,9 @@ func (h *history) agree() {
 		if level := int(h.level.Series("input", name).Value()); level != position(p)+int(h.rest(name)) {
 			h.t.Fatalf("%s: position %d and %d lines of before, but a level of %d", name, position(p), int(h.rest(name)), level)
 		}
+		if seen := int(h.fine.Series(name).Count()); seen != position(p)+int(h.rest(name)) {
+			h.t.Fatalf("%s: position %d and %d lines of before, but %d values seen", name, position(p), int(h.rest(name)), seen)
+		}
 	}
 }
 
@@ -95,6 +105,11 @@ func (h *history) readAll(name string, n int) {
 		record.Delta{Series: h.sums.Series(name).ID(), Add: h.rnd.Float64()},
 		record.Delta{Series: h.rule.Series(name).ID(), Add: float64(n)},
 		h.raise(name, n))
+	var tally metric.Tally
+	for range n {
+		tally.Add(fineDesc.Native.CellOf(math.Exp(10*h.rnd.NormFloat64())), 1)
+	}
+	b.Deltas = tally.AppendTo(b.Deltas, h.fine.Series(name))
 	if err := in.Write(h.t.Context(), b); err != nil {
 		h.t.Fatal(err)
 	}

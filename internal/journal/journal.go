@@ -29,6 +29,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -93,21 +94,22 @@ type Journal struct {
 	end   sync.Once
 	ended chan struct{} // closed when Run has returned
 
-	mu      sync.Mutex // guards what was accepted and is not written yet
-	inputs  map[string]*input
-	nextNum uint32
-	dirty   []*input
-	deltas  sums
-	states  map[string][]byte
-	changed map[string]bool // states to write
-	unshown []*input        // written and not synced
-	streams map[*archive.Stream]*pending
-	texts   []*pending    // those with text
-	waiting int           // bytes of text in texts
-	spares  []kept.Text   // memory for texts to come
-	spare   int           // how much of it
-	taken   chan struct{} // closed and replaced when texts are taken
-	closed  bool
+	mu        sync.Mutex // guards what was accepted and is not written yet
+	inputs    map[string]*input
+	nextNum   uint32
+	dirty     []*input
+	deltas    sums
+	exemplars map[cell]metric.Exemplar // the latest of each cell
+	states    map[string][]byte
+	changed   map[string]bool // states to write
+	unshown   []*input        // written and not synced
+	streams   map[*archive.Stream]*pending
+	texts     []*pending    // those with text
+	waiting   int           // bytes of text in texts
+	spares    []kept.Text   // memory for texts to come
+	spare     int           // how much of it
+	taken     chan struct{} // closed and replaced when texts are taken
+	closed    bool
 
 	commit commitLog // used by one goroutine at a time: Open, then Run, then Close
 }
@@ -125,6 +127,9 @@ type input struct {
 	accepted, written, shown Progress
 	waiting                  bool // written is ahead of shown, and the input in Journal.unshown
 }
+
+// cell is one of a durable series.
+type cell struct{ series, cell uint32 }
 
 // Progress is how much of an input was read since the process started.
 type Progress struct{ Records, Bytes, Gaps uint64 }
@@ -147,7 +152,7 @@ func Open(o Options) (*Journal, error) {
 		opts: o, lock: lock, wake: make(chan chan error), crowded: make(chan struct{}, 1),
 		streams: map[*archive.Stream]*pending{}, taken: make(chan struct{}),
 		ended: make(chan struct{}), inputs: map[string]*input{}, nextNum: 1,
-		deltas: sums{}, states: map[string][]byte{}, changed: map[string]bool{},
+		exemplars: map[cell]metric.Exemplar{}, states: map[string][]byte{}, changed: map[string]bool{},
 	}
 	if err := j.commit.open(j); err != nil {
 		return nil, errors.Join(disk.Explain(err), j.commit.close(), lock.Close())
@@ -277,8 +282,11 @@ func (w *Writer) accept(b *record.Batch, t writtenText) error {
 	w.input.position.Source = append(w.input.position.Source[:0], b.Position.Source...)
 	w.input.position.Resume = b.Position.Resume
 	j.markLocked(w.input)
-	for _, d := range b.Deltas {
-		j.deltas.add(d)
+	j.deltas.addAll(&b.Deltas)
+	for _, e := range b.Exemplars {
+		j.exemplars[cell{e.Series, e.Cell}] = metric.Exemplar{
+			Series: e.Series, Cell: e.Cell, Value: e.Value, Time: e.Time / int64(time.Millisecond), Labels: string(b.Bytes(e.Labels)),
+		}
 	}
 	switch {
 	case t.keep:
@@ -391,7 +399,7 @@ func (j *Journal) Close() error {
 	return err
 }
 
-// takeLocked moves what is pending into c, as one change.
+// takeLocked moves what is pending into c, as one change, but for the deltas.
 func (j *Journal) takeLocked(c *change) {
 	for _, st := range j.dirty {
 		st.dirty = false
@@ -412,8 +420,8 @@ func (j *Journal) takeLocked(c *change) {
 	}
 	j.dirty = j.dirty[:0]
 	j.takeTextsLocked(c)
-	c.deltas = j.deltas.appendTo(c.deltas)
-	clear(j.deltas)
+	maps.Copy(j.commit.exemplars, j.exemplars)
+	clear(j.exemplars)
 	for key := range j.changed {
 		c.states = append(c.states, stateDef{key, c.keep(j.states[key])})
 	}

@@ -231,7 +231,8 @@ func (r *recovered) apply(c *change) {
 	}
 	for _, d := range c.deltas {
 		if s, ok := r.series[d.Series]; ok {
-			changeCell(s, d)
+			s.Change(d)
+			r.series[d.Series] = s
 		}
 	}
 	for _, s := range c.states {

@@ -50,7 +50,8 @@ var errTorn = errors.New("no whole commit here")
 type change struct {
 	inputs    []inputDef
 	positions []positionDef
-	series    []metric.Durable // new ones, with their values before deltas
+	series    []metric.Durable // new ones, with their values before deltas; of a change that was read
+	defined   []*metric.Series // the same, of one that is to be written
 	deltas    []record.Delta   // one with record.SetCell is of no cell to a weir from before there was that
 	states    []stateDef
 	kept      []keptDef
@@ -68,15 +69,15 @@ func (c *change) keep(b []byte) []byte {
 // reset empties c and keeps its memory.
 func (c *change) reset() {
 	*c = change{
-		inputs: c.inputs[:0], positions: c.positions[:0], series: c.series[:0], deltas: c.deltas[:0],
+		inputs: c.inputs[:0], positions: c.positions[:0], series: c.series[:0], defined: c.defined[:0],
 		states: c.states[:0], kept: c.kept[:0], files: c.files[:0], arena: c.arena[:0], texts: c.texts[:0],
 	}
 	// A burst must not hold its memory for ever.
 	if cap(c.arena) > maxSpare {
 		c.arena = nil
 	}
-	if cap(c.series) > maxSpareSeries {
-		c.series = nil
+	if cap(c.defined) > maxSpareSeries {
+		c.defined = nil
 	}
 }
 
@@ -122,6 +123,13 @@ func appendFrame(dst []byte, at link, c *change) []byte {
 	dst = append(dst, make([]byte, frameHeader)...)
 	dst = appendChange(dst, c)
 	head := dst[start : start+frameHeader]
+	putHead(head, at, len(dst)-start-frameHeader)
+	binary.LittleEndian.PutUint32(head[28:], frameSum(at.before, dst[start:]))
+	return dst
+}
+
+// putHead fills the header of a frame with so many bytes of payload, but for its checksum.
+func putHead(head []byte, at link, payload int) {
 	magic := frameMagic
 	if at.synced {
 		magic |= frameSynced
@@ -129,9 +137,7 @@ func appendFrame(dst []byte, at link, c *change) []byte {
 	binary.LittleEndian.PutUint64(head[0:], magic)
 	binary.LittleEndian.PutUint64(head[8:], at.generation)
 	binary.LittleEndian.PutUint64(head[16:], at.sequence)
-	binary.LittleEndian.PutUint32(head[24:], uint32(len(dst)-start-frameHeader))
-	binary.LittleEndian.PutUint32(head[28:], frameSum(at.before, dst[start:]))
-	return dst
+	binary.LittleEndian.PutUint32(head[24:], uint32(payload))
 }
 
 func frameSum(before uint32, frame []byte) uint32 {
@@ -157,6 +163,12 @@ func parseFrame(b []byte, before uint32) (at link, payload []byte, err error) {
 }
 
 func appendChange(dst []byte, c *change) []byte {
+	return appendChangeIn(dst, c, func(b []byte) []byte { return b })
+}
+
+// appendChangeIn is appendChange for a change with many series: spill gets what there is after each
+// of them, and returns what the rest is appended to.
+func appendChangeIn(dst []byte, c *change, spill func([]byte) []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(c.inputs)))
 	for _, in := range c.inputs {
 		dst = binary.AppendUvarint(dst, uint64(in.number))
@@ -173,7 +185,22 @@ func appendChange(dst []byte, c *change) []byte {
 		dst = binary.AppendVarint(dst, p.position.Resume[1])
 		dst = appendString(dst, p.position.Source)
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(c.series)))
+	dst = appendSeries(dst, c, spill)
+	dst = binary.AppendUvarint(dst, uint64(len(c.deltas)))
+	for _, d := range c.deltas {
+		dst = binary.AppendUvarint(dst, uint64(d.Series))
+		dst = binary.AppendUvarint(dst, uint64(d.Cell))
+		dst = spill(appendFloat(dst, d.Add))
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(c.states)))
+	for _, s := range c.states {
+		dst = appendString(appendString(dst, s.key), s.value)
+	}
+	return appendKept(dst, c)
+}
+
+func appendSeries(dst []byte, c *change, spill func([]byte) []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(c.series)+len(c.defined)))
 	for _, s := range c.series {
 		dst = binary.AppendUvarint(dst, uint64(s.ID))
 		dst = binary.AppendVarint(dst, s.Created.UnixMilli())
@@ -183,17 +210,21 @@ func appendChange(dst []byte, c *change) []byte {
 			dst = appendFloat(dst, v)
 		}
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(c.deltas)))
-	for _, d := range c.deltas {
-		dst = binary.AppendUvarint(dst, uint64(d.Series))
-		dst = binary.AppendUvarint(dst, uint64(d.Cell))
-		dst = appendFloat(dst, d.Add)
+	var key []byte
+	var cells []float64
+	for _, s := range c.defined {
+		dst = binary.AppendUvarint(dst, uint64(s.ID()))
+		dst = binary.AppendVarint(dst, s.Created().UnixMilli())
+		key = s.AppendKey(key[:0])
+		dst = appendString(dst, key)
+		cells = s.AppendCells(cells[:0])
+		dst = binary.AppendUvarint(dst, uint64(len(cells)))
+		for _, v := range cells {
+			dst = appendFloat(dst, v)
+		}
+		dst = spill(dst)
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(c.states)))
-	for _, s := range c.states {
-		dst = appendString(appendString(dst, s.key), s.value)
-	}
-	return appendKept(dst, c)
+	return dst
 }
 
 // appendKept appends what is about kept text; commits from before there was any end here.

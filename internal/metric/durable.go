@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +17,31 @@ type Durable struct {
 	ID      uint32    // its number in deltas
 	Key     string    // identity over restarts: family shape, owner and label values
 	Created time.Time // when counting began
-	Cells   []float64
+	// Cells are the values; of a native histogram, which has few of very many cells, pairs of a
+	// cell's number and its value, in order of the numbers.
+	Cells []float64
+}
+
+// nativeKind stands in a durable key for the kind of a native histogram.
+const nativeKind = "native"
+
+// Change makes the change of a delta, unless there is no such cell.
+func (d *Durable) Change(by record.Delta) {
+	cell, _ := by.Target()
+	if _, rest, _ := strings.Cut(d.Key, "\x00"); !strings.HasPrefix(rest, nativeKind+"\x00") {
+		if uint64(cell) < uint64(len(d.Cells)) {
+			d.Cells[cell] = by.Change(d.Cells[cell])
+		}
+		return
+	}
+	i := 2 * sort.Search(len(d.Cells)/2, func(i int) bool { return d.Cells[2*i] >= float64(cell) })
+	if i+1 >= len(d.Cells) || d.Cells[i] != float64(cell) {
+		if _, _, ok := cellBucket(cell); !ok && cell >= nativeBuckets {
+			return
+		}
+		d.Cells = slices.Insert(d.Cells, i, float64(cell), 0)
+	}
+	d.Cells[i+1] = by.Change(d.Cells[i+1])
 }
 
 // Apply makes the changes of a synced commit, in their order. Those of series that are gone
@@ -30,6 +55,12 @@ func (r *Registry) Apply(deltas []record.Delta) {
 			continue
 		}
 		s := r.durable[d.Series]
+		if n := s.native(); n != nil {
+			if s.changeNative(n, d) {
+				s.changed.Store(now)
+			}
+			continue
+		}
 		if i, _ := d.Target(); uint64(i) < uint64(s.Cells()) {
 			c := s.cell(int(i)) // nobody else writes to it
 			c.Store(math.Float64bits(d.Change(math.Float64frombits(c.Load()))))
@@ -79,11 +110,12 @@ func (r *Registry) Snapshot() []Durable {
 	return all
 }
 
-// stored fills cells, one for each cell of s.
+// stored fills cells, one for each cell of s. A native histogram has others.
 func (s *Series) stored(cells []float64) Durable {
-	for i := range cells {
-		cells[i] = s.Cell(i)
+	if s.native() != nil {
+		cells = nil
 	}
+	cells = s.AppendCells(cells[:0])
 	return Durable{ID: s.id, Key: string(s.AppendKey(nil)), Created: s.Created(), Cells: cells}
 }
 
@@ -216,7 +248,11 @@ func (r *Registry) claimLocked(f *Family) {
 // whoever stores it may be reading it.
 func (r *Registry) adoptLocked(f *Family, s *Series) error {
 	rest := s.key()[int(f.nameLen)+len(f.shape.tail):]
-	if s.Cells() != f.cells() {
+	if f.shape.desc.Native != nil {
+		if err := f.checkPairs(s); err != nil {
+			return fmt.Errorf("restore series %q: %w", s.key(), err)
+		}
+	} else if s.Cells() != f.cells() {
 		return fmt.Errorf("restore series %q: it has %d cells, %s has %d", s.key(), s.Cells(), f.Name(), f.cells())
 	}
 	if rest == "" {
@@ -244,9 +280,13 @@ func (r *Registry) adoptLocked(f *Family, s *Series) error {
 
 // adoptedLocked makes s what old was, as a series of f.
 func (f *Family) adoptedLocked(s, old *Series, joined string) *Series {
-	s.fill(f, joined, old.Cells())
-	for i := range old.Cells() {
-		s.cell(i).Store(old.cell(i).Load())
+	s.fill(f, joined, f.cells())
+	if n := s.native(); n != nil {
+		s.takePairs(n, old)
+	} else {
+		for i := range old.Cells() {
+			s.cell(i).Store(old.cell(i).Load())
+		}
 	}
 	s.id, s.created = old.id, old.created
 	s.changed.Store(old.changed.Load())
@@ -297,13 +337,18 @@ func (r *Registry) unclaimed(owner string) (prefixes []string) {
 // parseKey returns the family of a durable key.
 func parseKey(parts []string) (d Desc, ok bool) {
 	d = Desc{Name: parts[0], Owner: parts[2], Durable: true, Free: parts[3] == freeLabels}
+	if !d.Free && parts[3] != "" {
+		d.Labels = strings.Split(parts[3], ",")
+	}
+	if parts[1] == nativeKind {
+		schema, err := strconv.ParseInt(parts[4], 10, 8)
+		d.Kind, d.Native = Histogram, &Native{Schema: int8(schema)}
+		return d, err == nil
+	}
 	for d.Kind = Counter; d.Kind.String() != parts[1]; d.Kind++ {
 		if d.Kind == Histogram {
 			return d, false
 		}
-	}
-	if !d.Free && parts[3] != "" {
-		d.Labels = strings.Split(parts[3], ",")
 	}
 	for limit := range strings.SplitSeq(strings.TrimSuffix(parts[4], ","), ",") {
 		if limit == "" {
@@ -323,7 +368,11 @@ func parseKey(parts []string) (d Desc, ok bool) {
 func keyTail(d *Desc) string {
 	var b strings.Builder
 	b.WriteByte(0)
-	b.WriteString(d.Kind.String())
+	if d.Native != nil {
+		b.WriteString(nativeKind)
+	} else {
+		b.WriteString(d.Kind.String())
+	}
 	b.WriteByte(0)
 	b.WriteString(d.Owner)
 	b.WriteByte(0)
@@ -332,6 +381,9 @@ func keyTail(d *Desc) string {
 	}
 	b.WriteString(strings.Join(d.Labels, ","))
 	b.WriteByte(0)
+	if d.Native != nil {
+		b.WriteString(strconv.Itoa(int(d.Native.Schema)))
+	}
 	for _, limit := range d.Buckets {
 		b.WriteString(formatLimit(limit))
 		b.WriteByte(',')

@@ -5,9 +5,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/weirlog/weir/internal/codec/native"
 )
 
-// Format is a text format of the numbers.
+// Format is one in which the numbers are shown.
 type Format uint8
 
 // The formats.
@@ -16,12 +18,18 @@ const (
 	Text Format = iota
 	// OpenMetrics is OpenMetrics 1.0.0.
 	OpenMetrics
+	// Proto is Prometheus' protobuf format, delimited: the one that has the buckets of native
+	// histograms.
+	Proto
 )
 
 // ContentType returns the format's media type.
 func (f Format) ContentType() string {
-	if f == OpenMetrics {
+	switch f {
+	case OpenMetrics:
 		return "application/openmetrics-text; version=1.0.0; charset=utf-8"
+	case Proto:
+		return protoMedia + "; proto=" + protoMessage + "; encoding=" + protoEncoding
 	}
 	return "text/plain; version=0.0.4; charset=utf-8"
 }
@@ -36,14 +44,38 @@ type shot struct {
 	series  []*Series
 	values  []float64
 	untyped []*Family // those that are, in order
+	// natives are the native histograms among the series, exemplified those with exemplars.
+	natives     []native.Histogram
+	counts      []float64 // of their buckets
+	spans       []native.Span
+	exemplified []exemplified
 
 	// Where the text has come to.
 	next, value, passed int // passed: of untyped
+	native, exemplar    int
 	family              *Family
 }
 
-// maxSpareShot is for how many series a shot's memory is kept for the next exposition.
+// exemplified is a series with its exemplars, which stay as they are.
+type exemplified struct {
+	series *Series
+	all    []Exemplar
+}
+
+// shown is a series with what it has at the moment.
+type shown struct {
+	series    *Series
+	cells     []float64
+	native    *native.Histogram // nil: it is none
+	exemplars []Exemplar
+	untyped   bool // OpenMetrics has no name for the type of its family
+}
+
+// maxSpareShot is for how many values a shot's memory is kept for the next exposition, however many that has.
 const maxSpareShot = 16 << 10
+
+// maxSpareCounts is for how many buckets of native histograms it is kept.
+const maxSpareCounts = 128 << 10
 
 // shoot collects and returns what there is, until it is given to free.
 func (r *Registry) shoot() *shot {
@@ -77,26 +109,48 @@ func (r *Registry) shoot() *shot {
 
 func (t *shot) add(s *Series) {
 	t.series = append(t.series, s)
+	t.addMore(s)
 	t.values = append(t.values, s.Value())
 	for i := 1; i < s.Cells(); i++ {
 		t.values = append(t.values, s.Cell(i))
 	}
 }
 
+// addMore adds what few series have.
+func (t *shot) addMore(s *Series) {
+	if n := s.native(); n != nil {
+		t.addNative(s, n)
+	}
+	if r := s.family.shape.reg; len(r.exemplars) > 0 {
+		if all := r.exemplars[s]; len(all) > 0 {
+			t.exemplified = append(t.exemplified, exemplified{s, all})
+		}
+	}
+}
+
+// wasteful tells whether memory is more than may be spare, and little of it was used.
+func wasteful(room, used, spare int) bool { return room > spare && used < room/4 }
+
 // free gives t back, without what would keep series from being freed.
 func (r *Registry) free(t *shot) {
-	if cap(t.values) > maxSpareShot {
+	if wasteful(cap(t.values), len(t.values), maxSpareShot) || wasteful(cap(t.counts), len(t.counts), maxSpareCounts) {
 		return
 	}
 	clear(t.series)
 	clear(t.untyped)
-	*t = shot{series: t.series[:0], values: t.values[:0], untyped: t.untyped[:0]}
+	clear(t.exemplified)
+	clear(t.natives) // they may have memory of before there was more
+	*t = shot{
+		series: t.series[:0], values: t.values[:0], untyped: t.untyped[:0],
+		natives: t.natives[:0], counts: t.counts[:0], spans: t.spans[:0], exemplified: t.exemplified[:0],
+	}
 	r.spare.Store(t)
 }
 
 // AppendText collects, appends the whole registry in a format to dst and returns it. A
 // family without series is left out. Cells of durable series are those of one commit
-// throughout.
+// throughout. The text formats show of a native histogram how many values there were and
+// their sum.
 func (r *Registry) AppendText(dst []byte, format Format) []byte {
 	t := r.shoot()
 	defer r.free(t)
@@ -106,8 +160,8 @@ func (r *Registry) AppendText(dst []byte, format Format) []byte {
 	return appendEnd(dst, format)
 }
 
-// WriteText is AppendText for who passes the text on: it writes pieces of it, of a few more bytes
-// than buf has room for, which hold until write returns. It ends at write's first error.
+// WriteText is AppendText for who passes the text on: it writes pieces of it, which hold until write
+// returns. All but the last are a series more than buf has room for, at most. It ends at write's first error.
 func (r *Registry) WriteText(write func([]byte) error, buf []byte, format Format) error {
 	t := r.shoot()
 	defer r.free(t)
@@ -132,21 +186,44 @@ func appendEnd(dst []byte, format Format) []byte {
 	return dst
 }
 
-// appendNext appends the next series, and before the first of a family what tells of that.
+// appendNext appends the next series, and before the first of a family what tells of that; of
+// Proto a whole family, which says how long it is before it begins.
 func (t *shot) appendNext(dst []byte, format Format) []byte {
-	s := t.series[t.next]
+	if format == Proto {
+		return t.appendProto(dst)
+	}
+	last := t.family
+	s := t.take()
+	if t.family != last {
+		dst = t.family.appendHead(dst, format, s.untyped)
+	}
+	return s.append(dst, format)
+}
+
+// take returns the next series.
+func (t *shot) take() (s shown) {
+	s.series = t.series[t.next]
 	t.next++
-	if f := s.family; f != t.family {
+	f := s.series.family
+	if f != t.family {
 		t.family = f
 		for t.passed < len(t.untyped) && t.untyped[t.passed].Name() < f.Name() {
 			t.passed++
 		}
-		dst = f.appendHead(dst, format, t.passed < len(t.untyped) && t.untyped[t.passed] == f)
 	}
-	n := s.Cells()
-	cells := t.values[t.value : t.value+n]
+	s.untyped = t.passed < len(t.untyped) && t.untyped[t.passed] == f
+	n := s.series.Cells()
+	s.cells = t.values[t.value : t.value+n]
 	t.value += n
-	return s.append(dst, format, cells)
+	if s.series.native() != nil {
+		s.native = &t.natives[t.native]
+		t.native++
+	}
+	if t.exemplar < len(t.exemplified) && t.exemplified[t.exemplar].series == s.series {
+		s.exemplars = t.exemplified[t.exemplar].all
+		t.exemplar++
+	}
+	return s
 }
 
 func (f *Family) appendHead(dst []byte, format Format, untyped bool) []byte {
@@ -171,21 +248,29 @@ func (f *Family) appendHead(dst []byte, format Format, untyped bool) []byte {
 	return append(append(dst, kind...), '\n')
 }
 
-// append appends the samples of s, which has these cells.
-func (s *Series) append(dst []byte, format Format, cells []float64) []byte {
-	f := s.family
+// append appends the samples of a series.
+func (t *shown) append(dst []byte, format Format) []byte {
+	s, f := t.series, t.series.family
 	if f.shape.desc.Kind != Histogram {
 		dst = s.appendLabels(append(dst, f.Name()...), "")
-		return append(AppendValue(append(dst, ' '), cells[0]), '\n')
+		dst = AppendValue(append(dst, ' '), t.cells[0])
+		if f.shape.desc.Kind == Counter && !t.untyped {
+			dst = t.appendExemplar(dst, 0, format)
+		}
+		return append(dst, '\n')
 	}
 	count := 0.0
 	for i, le := range f.shape.buckets[format] {
-		count += cells[i]
+		if t.native != nil {
+			count = t.native.Count
+		} else {
+			count += t.cells[i]
+		}
 		dst = s.appendLabels(append(append(dst, f.Name()...), "_bucket"...), le)
-		dst = append(AppendValue(append(dst, ' '), count), '\n')
+		dst = append(t.appendExemplar(AppendValue(append(dst, ' '), count), i, format), '\n')
 	}
 	dst = s.appendLabels(append(append(dst, f.Name()...), "_sum"...), "")
-	dst = append(AppendValue(append(dst, ' '), cells[len(cells)-1]), '\n')
+	dst = append(AppendValue(append(dst, ' '), t.cells[len(t.cells)-1]), '\n')
 	dst = s.appendLabels(append(append(dst, f.Name()...), "_count"...), "")
 	return append(AppendValue(append(dst, ' '), count), '\n')
 }

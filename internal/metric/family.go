@@ -20,6 +20,8 @@ type shape struct {
 	tail    string      // of the durable identities of its families' series, behind the name
 	buckets [2][]string // a histogram's le labels, by Format
 	users   int         // families that have it; guarded by reg.mu
+	// maxBuckets bounds the buckets of a native histogram.
+	maxBuckets atomic.Int64
 }
 
 // Family is the series of one name. Most have one series, which is a part of it.
@@ -82,8 +84,11 @@ func (f *Family) fits(values []string) bool {
 
 // cells returns how many cells each of the series has.
 func (f *Family) cells() int {
-	if f.shape.desc.Kind == Histogram {
-		return len(f.shape.desc.Buckets) + 2
+	switch d := &f.shape.desc; {
+	case d.Native != nil:
+		return nativeBuckets
+	case d.Kind == Histogram:
+		return len(d.Buckets) + 2
 	}
 	return 1
 }

@@ -9,7 +9,7 @@ import (
 // Negotiate returns the format that an Accept header likes best. Text is what everything
 // reads: it is the answer to an empty header, to wildcards and to what we do not speak.
 func Negotiate(accept string) Format {
-	best := [2]float64{} // the quality of each format
+	best := [3]float64{} // the quality of each format
 	for part := range strings.SplitSeq(accept, ",") {
 		media, params, err := mime.ParseMediaType(part)
 		if err != nil {
@@ -18,6 +18,10 @@ func Negotiate(accept string) Format {
 		q := quality(params["q"])
 		version := params["version"]
 		switch media {
+		case protoMedia:
+			if params["proto"] == protoMessage && params["encoding"] == protoEncoding {
+				best[Proto] = max(best[Proto], q)
+			}
 		case "application/openmetrics-text":
 			// 0.0.1 is a draft that 1.0.0 satisfies, and what older scrapers ask for.
 			if version == "" || version == "0.0.1" || strings.HasPrefix(version, "1.") {
@@ -29,10 +33,13 @@ func Negotiate(accept string) Format {
 			}
 		}
 	}
-	if best[OpenMetrics] > 0 && best[OpenMetrics] >= best[Text] {
-		return OpenMetrics
+	liked := Text
+	for _, f := range [...]Format{OpenMetrics, Proto} {
+		if best[f] > 0 && best[f] >= best[liked] {
+			liked = f
+		}
 	}
-	return Text
+	return liked
 }
 
 // quality reads a q parameter: 1 when it is missing, 0 when it is not a number of 0 to 1.

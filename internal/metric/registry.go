@@ -71,6 +71,8 @@ type Desc struct {
 	Free bool
 	// Buckets are a histogram's upper limits, ascending, without +Inf.
 	Buckets []float64
+	// Native makes a histogram a native one, which has no Buckets.
+	Native *Native
 	// Owner is the rule or component that the family belongs to. For a durable family
 	// it includes a digest of the rule: a changed rule starts new series.
 	Owner string
@@ -102,6 +104,10 @@ type Registry struct {
 	waiting  map[string][]*Series // the same by the name of their family
 	gone     uint64               // durable series that were forgotten
 	hooks    []func()             // append-only, see OnCollect
+	origins  map[*Family]string   // see SetOrigin; nil while nobody asks
+
+	exemplars   map[*Series][]Exemplar // each list is replaced, never changed
+	exemplified uint64                 // how many exemplars there were
 }
 
 // New returns an empty registry whose series all carry the constant labels.
@@ -132,9 +138,7 @@ func (r *Registry) Family(d Desc) (*Family, error) {
 	if err := d.check(r.constant); err != nil {
 		return nil, err
 	}
-	if d.MaxSeries == 0 {
-		d.MaxSeries = DefaultMaxSeries
-	}
+	d.fill()
 	bound := int32(min(d.MaxSeries, math.MaxInt32))
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -143,6 +147,7 @@ func (r *Registry) Family(d Desc) (*Family, error) {
 			return nil, fmt.Errorf("metric %s is already defined by %s with labels %v", d.Name, has.Owner, has.Labels)
 		}
 		f.max.Store(bound) // a reload may have changed it
+		f.shape.setMaxBuckets(&d)
 		return f, nil
 	}
 	if other := r.clashLocked(&d); other != "" {
@@ -160,7 +165,7 @@ func (r *Registry) Family(d Desc) (*Family, error) {
 // shapeLocked returns the shape of d for one more family.
 func (r *Registry) shapeLocked(d *Desc) *shape {
 	for _, s := range r.shapes[d.Owner] {
-		if s.desc.same(d) && s.desc.Help == d.Help && s.desc.MaxSeries == d.MaxSeries && s.desc.Idle == d.Idle {
+		if s.desc.same(d) && s.desc.Help == d.Help && s.desc.MaxSeries == d.MaxSeries && s.desc.Idle == d.Idle && d.Native.sameBound(s.desc.Native) {
 			s.users++
 			return s
 		}
@@ -168,6 +173,7 @@ func (r *Registry) shapeLocked(d *Desc) *shape {
 	s := &shape{desc: *d, reg: r, tail: keyTail(d), users: 1}
 	s.desc.Name, s.desc.Subject = "", ""
 	s.desc.Labels, s.desc.Buckets = slices.Clone(d.Labels), slices.Clone(d.Buckets)
+	s.setMaxBuckets(d)
 	if d.Kind == Histogram {
 		s.buckets = bucketLabels(d.Buckets)
 	}
@@ -190,7 +196,7 @@ func (r *Registry) releaseLocked(s *shape) {
 // same tells whether d and o describe one family.
 func (d *Desc) same(o *Desc) bool {
 	return d.Kind == o.Kind && d.Free == o.Free && d.Owner == o.Owner && d.Durable == o.Durable &&
-		slices.Equal(d.Labels, o.Labels) && slices.Equal(d.Buckets, o.Buckets)
+		slices.Equal(d.Labels, o.Labels) && slices.Equal(d.Buckets, o.Buckets) && d.Native.same(o.Native)
 }
 
 // check returns what the text formats cannot express about d.
@@ -215,6 +221,9 @@ func (d *Desc) check(constant record.Labels) error {
 		case constant.Get(l) != "":
 			return fmt.Errorf("label name %q of %s is already a label of every series", l, d.Name)
 		}
+	}
+	if err := d.checkNative(); err != nil {
+		return err
 	}
 	for i, limit := range d.Buckets {
 		if d.Kind != Histogram || math.IsNaN(limit) || math.IsInf(limit, 0) || i > 0 && limit <= d.Buckets[i-1] {
@@ -268,6 +277,7 @@ func (r *Registry) Forget(name string) {
 		return
 	}
 	r.families.remove(f)
+	delete(r.origins, f)
 	f.gone = true
 	if r.dead++; crowded(r.dead, len(r.order)) {
 		r.tidyLocked()
@@ -288,6 +298,7 @@ func (r *Registry) dropLocked(s *Series) {
 		r.durable[s.id] = nil
 		r.gone++
 	}
+	delete(r.exemplars, s)
 }
 
 // Named returns the family of that name, nil if there is none.

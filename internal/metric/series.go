@@ -10,6 +10,7 @@ import (
 
 // Series is one set of label values of a family, and its cells: one for a counter or a
 // gauge; for a histogram a count for each bucket (not cumulative), one for +Inf, and the sum.
+// Those of a native histogram are in native.go; ReadNative has what they come to.
 // Nothing of it but cells and changed is written once it can be found.
 type Series struct {
 	family  *Family // nil: no family has claimed it
@@ -24,6 +25,7 @@ type Series struct {
 type detail struct {
 	joined string          // label values, as by joinValues; the durable identity where no family has claimed it
 	more   []atomic.Uint64 // the cells behind the first; all are the bits of a float64
+	sparse *sparse         // the buckets of a native histogram
 }
 
 // fill makes s a series of f with so many cells, which are zero.
@@ -35,6 +37,9 @@ func (s *Series) fill(f *Family, joined string, cells int) {
 	s.detail = &detail{joined: joined}
 	if cells > 1 {
 		s.detail.more = make([]atomic.Uint64, cells-1)
+	}
+	if f != nil && f.shape.desc.Native != nil {
+		s.detail.sparse = new(sparse)
 	}
 }
 
@@ -90,6 +95,11 @@ func (s *Series) Set(v float64) {
 // Observe counts v in a volatile histogram: in the first bucket whose limit it does not
 // pass, and in the sum.
 func (s *Series) Observe(v float64) {
+	if n := s.native(); n != nil {
+		s.observeNative(n, v)
+		s.touch()
+		return
+	}
 	limits := s.family.shape.desc.Buckets
 	i, _ := slices.BinarySearch(limits, v)
 	s.addCell(i, 1)
@@ -102,7 +112,7 @@ func (s *Series) touch() { s.changed.Store(uint32(time.Now().Unix())) }
 // Value returns the counter's or gauge's value; for a histogram the count of its first bucket.
 func (s *Series) Value() float64 { return s.Cell(0) }
 
-// Cells returns how many cells s has.
+// Cells returns how many cells s has, buckets of a native histogram left out.
 func (s *Series) Cells() int {
 	if s.detail == nil {
 		return 1

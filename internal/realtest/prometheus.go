@@ -27,6 +27,8 @@ type PrometheusConfig struct {
 	Address string
 	// Receive makes it take remote write.
 	Receive bool
+	// Features are enabled, as in native-histograms,exemplar-storage.
+	Features string
 	// Newest takes the Prometheus that .ci/components builds, which knows version 2 of remote
 	// write, in place of Debian's.
 	Newest bool
@@ -48,6 +50,9 @@ func StartPrometheus(t testing.TB, c PrometheusConfig) *Prometheus {
 		c.Dir = filepath.Join(dir, "data")
 	}
 	text := "global: {scrape_interval: 1s}\n"
+	if c.Newest && strings.Contains(c.Features, "native-histograms") { // there it is a setting
+		text = "global: {scrape_interval: 1s, scrape_native_histograms: true}\n"
+	}
 	if c.Scrape != "" {
 		text += fmt.Sprintf("scrape_configs: [{job_name: weir, static_configs: [{targets: [%q]}]}]\n", c.Scrape)
 	}
@@ -56,6 +61,9 @@ func StartPrometheus(t testing.TB, c PrometheusConfig) *Prometheus {
 		t.Fatal(err)
 	}
 	args := []string{"--config.file=" + name, "--storage.tsdb.path=" + c.Dir, "--storage.tsdb.retention.time=10y", "--log.level=warn"}
+	if c.Features != "" {
+		args = append(args, "--enable-feature="+c.Features)
+	}
 	if c.Receive {
 		args = append(args, "--web.enable-remote-write-receiver")
 	}

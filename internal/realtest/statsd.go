@@ -31,12 +31,12 @@ func StartStatsD(t testing.TB) *StatsD {
 }
 
 // StartStatsDTo is StartStatsD for a server that flushes every so often, to a Graphite
-// server at a loopback address.
-func StartStatsDTo(t testing.TB, graphite string, every time.Duration) *StatsD {
+// server at a loopback address, with more settings of its own.
+func StartStatsDTo(t testing.TB, graphite string, every time.Duration, more ...string) *StatsD {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(graphite)
-	return startStatsD(t, fmt.Sprintf(`backends: ["./backends/graphite"], graphiteHost: %q, graphitePort: %s, flushInterval: %d`,
-		host, port, every/time.Millisecond))
+	return startStatsD(t, strings.Join(append([]string{fmt.Sprintf(`backends: ["./backends/graphite"], graphiteHost: %q, graphitePort: %s, flushInterval: %d`,
+		host, port, every/time.Millisecond)}, more...), ", "))
 }
 
 func startStatsD(t testing.TB, flushing string) *StatsD {
@@ -195,4 +195,16 @@ func packageVersion(module string) string {
 		return "of unknown version"
 	}
 	return p.Version
+}
+
+// Modules returns the folder of npm's modules that `make test` put into tmp/<folder>, or skips
+// the test. It notes the use of one of them.
+func Modules(t testing.TB, folder, module string) string {
+	t.Helper()
+	dir := filepath.Join(moduleRoot(), "tmp", folder, "node_modules")
+	if _, err := os.Stat(filepath.Join(dir, module)); err != nil {
+		Skip(t, "npm's "+module, "not installed (make test does it)")
+	}
+	Used(t, module+" "+packageVersion(filepath.Join(dir, module)))
+	return dir
 }

@@ -97,6 +97,19 @@ type Delta struct {
 	Add    float64 // in the series' unit
 }
 
+// Exemplar is a record that stands for those which a batch counts in a cell of a durable
+// series. Like a Delta it takes effect when the batch's commit is synced; it is not stored.
+type Exemplar struct {
+	Series, Cell uint32 // as in Delta
+	Value        float64
+	Time         int64 // Unix nanoseconds
+	// Labels are names and values in turn, each ended by LabelEnd.
+	Labels Span
+}
+
+// LabelEnd ends a text in Exemplar.Labels. It is no part of UTF-8.
+const LabelEnd = "\xff"
+
 // SetCell, added to a Delta's Cell, says that Add is what the cell has from then on, whatever
 // it had before: a gauge does not add up.
 const SetCell = 1 << 30
@@ -166,6 +179,8 @@ type Batch struct {
 	Fields []Field
 	// Deltas are the counts that the batch's records made.
 	Deltas []Delta
+	// Exemplars are of some of what Deltas count.
+	Exemplars []Exemplar
 	// Gaps are the losses that the source noticed before the batch's first record.
 	Gaps []Gap
 	// Held is set by a stage that keeps the start of an unfinished record. The source
@@ -188,6 +203,7 @@ func (b *Batch) Reset(s *Stream) {
 	b.Values = b.Values[:0]
 	b.Fields = b.Fields[:0]
 	b.Deltas = b.Deltas[:0]
+	b.Exemplars = b.Exemplars[:0]
 	b.Gaps = b.Gaps[:0]
 	b.Held = false
 	b.Refusable = false

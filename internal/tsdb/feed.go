@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
 
+	"github.com/weirlog/weir/internal/codec/native"
 	"github.com/weirlog/weir/internal/metric"
 )
 
@@ -23,13 +24,17 @@ type feed struct {
 	round  uint64
 	shot   []seen    // the series of this round
 	values []float64 // of their samples
-	failed bool      // the last round was not written, so what the database knows is in doubt
+	// natives are the native histograms of this round.
+	natives   []native.Histogram
+	exemplars []shotExemplar
+	failed    bool // the last round was not written, so what the database knows is in doubt
 }
 
-// seen is a series of the registry, and where its values begin.
+// seen is a series of the registry, and where its values begin, or its native histogram is.
 type seen struct {
 	series *metric.Series
 	first  int
+	native bool
 }
 
 // tracked is what the database knows a series of the registry as: one series for a counter
@@ -38,6 +43,8 @@ type tracked struct {
 	labels []labels.Labels
 	refs   []storage.SeriesRef
 	round  uint64 // in which it was last seen
+	// exemplified is the number of the newest exemplar that was added.
+	exemplified uint64
 }
 
 // errClock keeps samples of the past out: the database has newer ones already.
@@ -98,10 +105,14 @@ func (d *DB) shut() {
 // shoot copies the numbers out of the registry, which must not wait for a disk.
 func (d *DB) shoot() {
 	f := &d.feed
-	f.shot, f.values = f.shot[:0], f.values[:0]
+	f.shot, f.values, f.natives, f.exemplars = f.shot[:0], f.values[:0], f.natives[:0], f.exemplars[:0]
 	d.o.Registry.Collect()
 	d.o.Registry.Each(func(family *metric.Family, s *metric.Series) bool {
-		f.shot = append(f.shot, seen{s, len(f.values)})
+		f.shootExemplars(s)
+		if f.shootNative(s) {
+			return true
+		}
+		f.shot = append(f.shot, seen{series: s, first: len(f.values)})
 		if s.Cells() == 1 {
 			f.values = append(f.values, s.Value())
 			return true
@@ -133,6 +144,9 @@ func (d *DB) write(ctx context.Context, ts int64) error {
 	if err == nil {
 		err = d.end(app, ts, fresh)
 	}
+	if err == nil {
+		d.appendExemplars(app, ts)
+	}
 	if err != nil {
 		return errors.Join(err, app.Rollback())
 	}
@@ -149,7 +163,7 @@ func (d *DB) write(ctx context.Context, ts int64) error {
 	if dropped > 0 {
 		d.o.Health.Dropped("sample", dropped)
 	}
-	d.numbers.samples.Add(float64(len(f.values) - dropped))
+	d.numbers.samples.Add(float64(len(f.values) + len(f.natives) - dropped))
 	return nil
 }
 
@@ -168,11 +182,16 @@ func (d *DB) append(app storage.Appender, ts int64) (fresh map[storage.SeriesRef
 		}
 		t.round = f.round
 		for i, set := range t.labels {
-			ref, err := app.Append(t.refs[i], set, ts, f.values[s.first+i])
+			ref, err := t.refs[i], error(nil)
+			if s.native {
+				ref, err = appendNative(app, ref, sampled{set, ts, &f.natives[s.first]})
+			} else {
+				ref, err = app.Append(ref, set, ts, f.values[s.first+i])
+			}
 			switch {
 			case err == nil:
 				t.refs[i] = ref
-			case errors.Is(err, storage.ErrOutOfOrderSample), errors.Is(err, storage.ErrOutOfBounds), errors.Is(err, storage.ErrDuplicateSampleForTimestamp):
+			case errors.Is(err, storage.ErrOutOfOrderSample), errors.Is(err, storage.ErrOutOfBounds), errors.Is(err, storage.ErrDuplicateSampleForTimestamp), errors.Is(err, errNative):
 				dropped++
 				continue
 			default:
@@ -239,7 +258,7 @@ func (d *DB) labelSets(s *metric.Series) []labels.Labels {
 		b.Sort()
 		return b.Labels()
 	}
-	if desc.Kind != metric.Histogram {
+	if desc.Kind != metric.Histogram || desc.Native != nil {
 		return []labels.Labels{set("", "")}
 	}
 	sets := make([]labels.Labels, 0, len(desc.Buckets)+3)

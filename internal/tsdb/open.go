@@ -38,6 +38,7 @@ func (d *DB) options() *tsdb.Options {
 	o.WALSegmentSize = walSegment
 	o.StripeSize = stripes
 	o.HeadChunksWriteBufferSize = writeBuffer
+	o.EnableExemplarStorage, o.MaxExemplars = d.o.Exemplars > 0, int64(d.o.Exemplars)
 	o.NoLockfile = true // the journal has the data directory locked
 	if d.hasty {        // what is old cannot be told
 		o.RetentionDuration, o.MaxBytes = 0, 0
@@ -73,6 +74,7 @@ func (d *DB) open(ctx context.Context) error {
 	defer d.mu.Unlock()
 	d.db = db
 	d.rounds.resume(d.written())
+	d.recall(ctx)
 	return nil
 }
 

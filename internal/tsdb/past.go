@@ -34,7 +34,8 @@ func (p *Past) Label(name string) string { return p.labels.Get(name) }
 // maxPast is how many series of one name are looked at.
 const maxPast = 1000
 
-// Growth returns how much each series of a counter grew in each of the steps. What it had
+// Growth returns how much each series of a counter, or the count of a native histogram, grew in
+// each of the steps. What it had
 // grown to before its first sample is not known; a counter that fell began again at zero.
 // Beyond a thousand series there are no more.
 func (d *DB) Growth(ctx context.Context, name string, s Steps) ([]Past, error) {
@@ -80,8 +81,9 @@ func (d *DB) past(ctx context.Context, name string, s Steps, note func(step *flo
 			p.Steps[i] = math.NaN()
 		}
 		before := math.NaN()
-		for it = series.Iterator(it); it.Next() == chunkenc.ValFloat; {
-			t, v := it.At()
+		it = series.Iterator(it)
+		for kind := it.Next(); kind != chunkenc.ValNone; kind = it.Next() {
+			t, v := pointOf(it, kind)
 			if value.IsStaleNaN(v) {
 				before = math.NaN()
 				continue

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
+	"github.com/weirlog/weir/internal/codec/native"
 	"github.com/weirlog/weir/internal/metric"
 )
 
@@ -22,10 +23,20 @@ type Sample struct {
 	Value float64
 }
 
-// Series is a series of the history with some of its samples.
+// Histogram is a native histogram at a time. The end of a series is one whose sum has the bits
+// of Prometheus' marker.
+type Histogram struct {
+	Time  int64
+	Value native.Histogram
+}
+
+// Series is a series of the history with some of its samples: values, or native histograms.
 type Series struct {
-	Labels  []Label // sorted by name
-	Samples []Sample
+	Labels     []Label // sorted by name
+	Samples    []Sample
+	Histograms []Histogram
+	// Exemplars came with the rounds of these samples; they may be older.
+	Exemplars []Exemplar
 	// Created is when a counter of the present registry began, in Unix milliseconds; else 0.
 	Created int64
 }
@@ -89,32 +100,54 @@ func (d *DB) Read(ctx context.Context, from, until int64, visit func(*Series)) e
 		return err
 	}
 	defer q.Close()
+	exemplars := d.arrivals.between(from, until)
 	var s Series
 	var it chunkenc.Iterator
 	set := q.Select(ctx, true, nil, labels.MustNewMatcher(labels.MatchEqual, "", "")) // all there are
 	for set.Next() {
 		at := set.At()
 		it = at.Iterator(it)
-		s.Samples = s.Samples[:0]
-		for it.Next() == chunkenc.ValFloat {
-			t, v := it.At()
-			s.Samples = append(s.Samples, Sample{t, v})
+		s.Samples, s.Histograms = s.Samples[:0], s.Histograms[:0]
+		for kind := it.Next(); kind != chunkenc.ValNone; kind = it.Next() {
+			s.add(it, kind)
 		}
 		if err := it.Err(); err != nil {
 			return fmt.Errorf("read samples: %w", err)
 		}
-		if len(s.Samples) == 0 {
+		if len(s.Samples)+len(s.Histograms) == 0 {
 			continue
 		}
 		s.Labels = s.Labels[:0]
 		at.Labels().Range(func(l labels.Label) { s.Labels = append(s.Labels, Label(l)) })
-		s.Created = d.begun.of(at.Labels())
+		s.Created, s.Exemplars = d.begun.of(at.Labels()), nil
+		if len(exemplars) > 0 {
+			s.Exemplars = exemplars[at.Labels().Hash()]
+		}
 		visit(&s)
 	}
 	if err := set.Err(); err != nil {
 		return fmt.Errorf("read samples: %w", err)
 	}
 	return nil
+}
+
+// add takes the sample that it is at.
+func (s *Series) add(it chunkenc.Iterator, kind chunkenc.ValueType) {
+	if kind == chunkenc.ValFloat {
+		t, v := it.At()
+		s.Samples = append(s.Samples, Sample{t, v})
+		return
+	}
+	n := len(s.Histograms)
+	if n < cap(s.Histograms) {
+		s.Histograms = s.Histograms[:n+1] // with the memory that it had
+	} else {
+		s.Histograms = append(s.Histograms, Histogram{})
+	}
+	h := &s.Histograms[n]
+	t, from := it.AtFloatHistogram(nil)
+	h.Time = t
+	readNative(&h.Value, from)
 }
 
 // Describe returns what the registry says of the metrics that it has now, by the names that
@@ -129,7 +162,7 @@ func (d *DB) Describe() map[string]metric.Desc {
 		last = f
 		desc := f.Desc()
 		desc.Help, desc.Subject = desc.HelpText(), ""
-		if desc.Kind != metric.Histogram {
+		if desc.Kind != metric.Histogram || desc.Native != nil {
 			all[desc.Name] = desc
 			return true
 		}

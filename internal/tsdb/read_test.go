@@ -162,3 +162,19 @@ func TestAwait(t *testing.T) {
 		}
 	})
 }
+
+// TestFreeLabels: series that have labels of their own, as StatsD's have.
+func TestFreeLabels(t *testing.T) {
+	w := openWorld(t, t.TempDir())
+	hits := w.family(metric.Desc{Name: "hits_total", Kind: metric.Counter, Free: true})
+	hits.Series().Add(1)
+	hits.Series("code", "200", "env", "prod").Add(2)
+	w.take(0)
+	const name = "[{__name__ hits_total} "
+	want := []string{name + "{code 200} {env prod} {machine web-1}] 0:2", name + "{machine web-1}] 0:1"}
+	got := w.read("hits_total", 0, 0)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -45,7 +45,7 @@ func (d *DB) remedy(err error) string {
 }
 
 // numbers are what weir tells of its history.
-type numbers struct{ samples, series, bytes, oldest, newest *metric.Series }
+type numbers struct{ samples, exemplars, series, bytes, oldest, newest *metric.Series }
 
 func newNumbers(reg *metric.Registry) (n numbers, err error) {
 	series := func(name, help string, kind metric.Kind) *metric.Series {
@@ -57,6 +57,7 @@ func newNumbers(reg *metric.Registry) (n numbers, err error) {
 		return f.Series()
 	}
 	n.samples = series("weir_history_samples_total", "Samples that were written to the history.", metric.Counter)
+	n.exemplars = series("weir_history_exemplars_total", "Exemplars that were written to the history, which keeps the newest.", metric.Counter)
 	n.series = series("weir_history_series", "Series that have recent samples in the history.", metric.Gauge)
 	n.bytes = series("weir_history_bytes", "What the history takes on the disk.", metric.Gauge)
 	n.oldest = series("weir_history_oldest_timestamp_seconds", "Time of the oldest sample.", metric.Gauge)

@@ -9,8 +9,7 @@
 // much is kept, and what happens when the disk is full or damaged. Since the registry knows
 // nothing that is not committed, nor does the history. What asks for it is in tsdb/api.
 //
-// A Querier may be used while Run goes on. The package leaves out exemplars and native
-// histograms, which the registry does not have.
+// A Querier may be used while Run goes on.
 package tsdb
 
 import (
@@ -55,9 +54,11 @@ type Options struct {
 	Size int64
 	// Interval is how far samples are apart; 0 is DefaultInterval.
 	Interval time.Duration
-	Registry *metric.Registry
-	Health   Health
-	Log      *slog.Logger
+	// Exemplars is how many exemplars are kept, of all series together; 0 keeps none.
+	Exemplars int
+	Registry  *metric.Registry
+	Health    Health
+	Log       *slog.Logger
 }
 
 // ErrNotReady is what a query gets before the database is open, and after.
@@ -83,6 +84,8 @@ type DB struct {
 	rounds rounds
 	begun  begun
 
+	arrivals arrivals
+
 	telling  sync.Mutex // guards below
 	troubles [2]trouble // by part
 }
@@ -99,6 +102,7 @@ func New(o Options) (*DB, error) {
 		o.Interval = DefaultInterval
 	}
 	d := &DB{o: o, now: time.Now, settled: clockSettled, doubts: make(chan error, 1), rounds: rounds{newest: noRound, resumed: noRound, changed: make(chan struct{})}, begun: begun{at: map[uint64]int64{}}}
+	d.arrivals.most = o.Exemplars
 	d.feed.known = map[*metric.Series]*tracked{}
 	var err error
 	if d.numbers, err = newNumbers(o.Registry); err != nil {

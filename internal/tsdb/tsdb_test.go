@@ -26,6 +26,9 @@ func TestSamplesAreWhatMetricsShows(t *testing.T) {
 	hits.Series("404", "").Add(1)
 	hits.Series("500", "/beyond").Add(7)
 	w.family(metric.Desc{Name: "temperature", Kind: metric.Gauge}).Series().Set(-0.5)
+	free := w.family(metric.Desc{Name: "free_total", Free: true})
+	free.Series("env", "prod", "path", "/").Add(2)
+	free.Series().Add(1)
 	rt := w.family(metric.Desc{Name: "rt_seconds", Kind: metric.Histogram, Buckets: []float64{0.1, 1}}).Series()
 	rt.Observe(0.05)
 	rt.Observe(0.5)
@@ -38,6 +41,9 @@ func TestSamplesAreWhatMetricsShows(t *testing.T) {
 		`{__name__="hits_total", machine="web-1", path="/", status="200"} 0:3 15:4`,
 		`{__name__="hits_total", machine="web-1", status="404"} 0:1 15:1`)
 	w.has("temp", `{__name__="temperature", machine="web-1"} 0:-0.5 15:-0.5`)
+	w.has("free",
+		`{__name__="free_total", env="prod", machine="web-1", path="/"} 0:2 15:2`,
+		`{__name__="free_total", machine="web-1"} 0:1 15:1`)
 	w.has("rt_", // limits are written as OpenMetrics writes them
 		`{__name__="rt_seconds_bucket", le="+Inf", machine="web-1"} 0:3 15:3`,
 		`{__name__="rt_seconds_bucket", le="0.1", machine="web-1"} 0:1 15:1`,

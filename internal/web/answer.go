@@ -31,17 +31,55 @@ func (h *handler) scrape(w http.ResponseWriter, r *http.Request) error {
 	case <-r.Context().Done():
 		return r.Context().Err()
 	}
-	body, _ := h.bodies.Get().(*[]byte)
-	if body == nil {
-		body = new([]byte)
-	}
 	format := metric.Negotiate(strings.Join(r.Header.Values("Accept"), ","))
-	*body = h.Metrics.AppendText((*body)[:0], format)
 	w.Header().Set("Vary", "Accept, Accept-Encoding")
-	err := h.send(w, r, format.ContentType(), *body)
-	if cap(*body) <= maxPooledBody {
-		h.bodies.Put(body)
+	buf, _ := h.bodies.Get().(*[]byte)
+	if buf == nil {
+		buf = new(make([]byte, 0, pieceBytes))
 	}
+	defer h.bodies.Put(buf)
+	p := pieces{handler: h, w: w, r: r, contentType: format.ContentType()}
+	err := h.Metrics.WriteText(p.write, *buf, format)
+	if p.zipper == nil {
+		return nil // an error says that the client has gone
+	}
+	if err == nil {
+		_ = p.zipper.Close() // fails only when the client has gone
+	}
+	p.zipper.Reset(nil)
+	h.zippers.Put(p.zipper)
+	return nil
+}
+
+// pieces answers with a text that comes in pieces of pieceBytes or more, but for the last one.
+type pieces struct {
+	*handler
+	w           http.ResponseWriter
+	r           *http.Request
+	contentType string
+	begun       bool
+	zipper      *gzip.Writer // nil: what comes is not compressed
+}
+
+// write answers with a piece. Where it is the only one the answer tells its length.
+func (p *pieces) write(b []byte) error {
+	if !p.begun {
+		p.begun = true
+		if len(b) < pieceBytes {
+			return p.send(p.w, p.r, p.contentType, b)
+		}
+		p.w.Header().Set("Content-Type", p.contentType)
+		if accepts(p.r.Header.Values("Accept-Encoding"), "gzip") {
+			p.w.Header().Set("Content-Encoding", "gzip")
+			p.zipper = p.newZipper()
+			p.zipper.Reset(p.w)
+		}
+	}
+	to := io.Writer(p.w)
+	if p.zipper != nil {
+		to = p.zipper
+	}
+	_, err := to.Write(b)
 	return err
 }
 
@@ -235,10 +273,7 @@ func (h *handler) send(w http.ResponseWriter, r *http.Request, contentType strin
 func (h *handler) zip(body []byte) ([]byte, error) {
 	var packed bytes.Buffer
 	packed.Grow(len(body)/8 + 512)
-	z, _ := h.zippers.Get().(*gzip.Writer)
-	if z == nil {
-		z, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a valid one
-	}
+	z := h.newZipper()
 	z.Reset(&packed)
 	if _, err := z.Write(body); err != nil {
 		return nil, err
@@ -248,6 +283,14 @@ func (h *handler) zip(body []byte) ([]byte, error) {
 	}
 	h.zippers.Put(z)
 	return packed.Bytes(), nil
+}
+
+func (h *handler) newZipper() *gzip.Writer {
+	z, _ := h.zippers.Get().(*gzip.Writer)
+	if z == nil {
+		z, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a valid one
+	}
+	return z
 }
 
 func addVary(h http.Header, name string) {

@@ -177,11 +177,7 @@ func CounterOf(name string, f *metric.Family, limit int) Counter {
 	f.Each(func(s *metric.Series) bool {
 		one := Series{Values: s.Values(), Value: s.Value()}
 		if d.Kind == metric.Histogram {
-			one.Value = 0
-			for i := range s.Cells() - 1 {
-				one.Value += s.Cell(i)
-			}
-			one.Sum = s.Cell(s.Cells() - 1)
+			one.Value, one.Sum = s.Count(), s.Sum()
 		}
 		if s.IsOverflow() {
 			c.Overflow = one.Value

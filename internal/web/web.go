@@ -76,8 +76,9 @@ func (c Config) Validate() error {
 
 // Metrics is where the numbers are.
 type Metrics interface {
-	// AppendText appends all of them to dst.
-	AppendText(dst []byte, format metric.Format) []byte
+	// WriteText writes all of them in pieces that are not much larger than buf, of one moment
+	// however long that takes.
+	WriteText(write func([]byte) error, buf []byte, format metric.Format) error
 }
 
 // Status is where the rest is.
@@ -112,8 +113,8 @@ type Deps struct {
 const (
 	// maxScrapes bounds the answers with metrics made at one time, and so their memory.
 	maxScrapes = 4
-	// maxPooledBody is the largest buffer kept for the next scrape.
-	maxPooledBody = 8 << 20
+	// pieceBytes is about how large the pieces are that a scrape is answered in.
+	pieceBytes = 64 << 10
 )
 
 type handler struct {

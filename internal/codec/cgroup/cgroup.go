@@ -108,6 +108,22 @@ func Group(text []byte, controller string) (path []byte, ok bool) {
 	return nil, false
 }
 
+// Container returns the id of the container that a process is in, from its /proc/…/cgroup; empty if its
+// groups name none.
+func Container(text []byte) string {
+	for len(text) > 0 {
+		var line []byte
+		line, text = cutLine(text)
+		parts := bytes.FieldsFunc(line, func(r rune) bool { return r == '/' || r == '-' || r == '.' || r == ':' })
+		for i := len(parts) - 1; i >= 0; i-- {
+			if p := parts[i]; len(p) == 64 && len(bytes.Trim(p, "0123456789abcdef")) == 0 {
+				return string(p)
+			}
+		}
+	}
+	return ""
+}
+
 // System reads /proc/stat: the time that all processors together have spent, as Docker's
 // system_cpu_usage has it, and how many are online.
 func System(text []byte) (ns uint64, cpus int, ok bool) {

@@ -7,13 +7,15 @@
 //	w.Reset()
 //
 // The zero value of V1 and V2 is ready; each belongs to one goroutine and keeps its memory.
-// The package leaves out packing, HTTP, exemplars and native histograms. What reads the
-// bodies again is for tests: remotewritetest.
+// The package leaves out packing and HTTP. What reads the bytes again is for tests:
+// remotewritetest.
 package remotewrite
 
 import (
 	"encoding/binary"
-	"math"
+
+	"github.com/weirlog/weir/internal/codec/native"
+	"github.com/weirlog/weir/internal/codec/protobuf"
 )
 
 // Label is a name and a value.
@@ -25,6 +27,19 @@ type Sample struct {
 	Value float64
 }
 
+// Histogram is a native histogram at a time in Unix milliseconds.
+type Histogram struct {
+	Time  int64
+	Value native.Histogram
+}
+
+// Exemplar is a value that samples count, with labels that lead to where it comes from.
+type Exemplar struct {
+	Labels []Label // sorted by name
+	Value  float64
+	Time   int64
+}
+
 // Type is what kind of metric a series belongs to, as version 2 numbers them.
 type Type uint64
 
@@ -33,44 +48,39 @@ const (
 	Unknown Type = iota
 	Counter
 	Gauge
-	Histogram
+	HistogramType
 )
 
-// Series is one series with samples in the order of time. Version 1 has its labels and
-// samples alone.
+// Series is one series with samples in the order of time: values, or native histograms. Version
+// 1 has neither Type nor Help nor Start.
 type Series struct {
-	Labels  []Label // sorted by name
-	Samples []Sample
-	Type    Type
-	Help    string
+	Labels     []Label // sorted by name
+	Samples    []Sample
+	Histograms []Histogram
+	Exemplars  []Exemplar
+	Type       Type
+	Help       string
 	// Start is when a counter began, in Unix milliseconds; 0 where that is not known. It is
 	// left out of samples that are older.
 	Start int64
 }
 
-// The wire types of protobuf.
-const (
-	varint = 0
-	fixed  = 1
-	packed = 2 // bytes with their length before them
-)
-
 // The fields of both versions.
 const (
-	v1Series, v1Labels, v1Samples        = 1, 1, 2
-	labelName, labelValue                = 1, 2
-	sampleValue, sampleTime, sampleStart = 1, 2, 3
-	v2Symbols, v2Series                  = 4, 5
-	v2LabelRefs, v2Samples, v2Metadata   = 1, 2, 5
-	metadataType, metadataHelp           = 1, 3
+	v1Series, v1Labels, v1Samples, v1Exemplars, v1Histograms = 1, 1, 2, 3, 4
+	labelName, labelValue                                    = 1, 2
+	sampleValue, sampleTime, sampleStart                     = 1, 2, 3
+	exemplarLabels, exemplarValue, exemplarTime              = 1, 2, 3
+	countWhole, countFloat, histogramSum                     = 1, 2, 3
+	histogramTime, histogramStart                            = 15, 17
+	v2Symbols, v2Series                                      = 4, 5
+	v2LabelRefs, v2Samples, v2Histograms, v2Exemplars        = 1, 2, 3, 4
+	v2Metadata                                               = 5
+	metadataType, metadataHelp                               = 1, 3
 )
 
 // V1 writes a prometheus.WriteRequest.
-type V1 struct {
-	body   []byte
-	series []byte // the one that is written
-	part   []byte
-}
+type V1 struct{ body []byte }
 
 // Reset begins a new body.
 func (w *V1) Reset() { w.body = w.body[:0] }
@@ -80,16 +90,46 @@ func (w *V1) Body() []byte { return w.body }
 
 // Add appends a series.
 func (w *V1) Add(s *Series) {
-	w.series = w.series[:0]
-	for _, l := range s.Labels {
-		w.part = appendText(appendText(w.part[:0], labelName, l.Name), labelValue, l.Value)
-		w.series = appendBytes(w.series, v1Labels, w.part)
-	}
+	b, series := w.begin(s)
 	for _, sample := range s.Samples {
-		w.part = appendSample(w.part[:0], sample)
-		w.series = appendBytes(w.series, v1Samples, w.part)
+		var at int
+		b, at = protobuf.Open(b, v1Samples)
+		b = protobuf.Close(appendSample(b, sample), at)
 	}
-	w.body = appendBytes(w.body, v1Series, w.series)
+	for i := range s.Histograms {
+		var at int
+		b, at = protobuf.Open(b, v1Histograms)
+		b = protobuf.Close(appendHistogram(b, &s.Histograms[i]), at)
+	}
+	if len(s.Histograms) > 0 && len(s.Exemplars) > 0 {
+		// Prometheus looks at exemplars before histograms, and does not know the series yet.
+		w.body = protobuf.Close(b, series)
+		b, series = w.begin(s)
+	}
+	for _, e := range s.Exemplars {
+		var at int
+		b, at = protobuf.Open(b, v1Exemplars)
+		for _, l := range e.Labels {
+			b = appendLabel(b, exemplarLabels, l)
+		}
+		b = protobuf.AppendFloat(b, exemplarValue, e.Value)
+		b = protobuf.Close(protobuf.AppendNumber(b, exemplarTime, uint64(e.Time)), at)
+	}
+	w.body = protobuf.Close(b, series)
+}
+
+// begin opens a series with its labels.
+func (w *V1) begin(s *Series) (b []byte, at int) {
+	b, at = protobuf.Open(w.body, v1Series)
+	for _, l := range s.Labels {
+		b = appendLabel(b, v1Labels, l)
+	}
+	return b, at
+}
+
+func appendLabel(dst []byte, field uint32, l Label) []byte {
+	dst, at := protobuf.Open(dst, field)
+	return protobuf.Close(protobuf.AppendText(protobuf.AppendText(dst, labelName, l.Name), labelValue, l.Value), at)
 }
 
 // V2 writes an io.prometheus.write.v2.Request.
@@ -98,8 +138,6 @@ type V2 struct {
 	symbols []byte            // as fields of the body
 	all     []byte            // the series, as fields of the body
 	body    []byte
-	series  []byte // the one that is written
-	part    []byte
 }
 
 // Reset begins a new body.
@@ -122,55 +160,77 @@ func (w *V2) symbol(text string) uint64 {
 	}
 	if len(w.known) == 0 {
 		w.known[""] = 0
-		w.symbols = appendText(w.symbols, v2Symbols, "")
+		w.symbols = protobuf.AppendText(w.symbols, v2Symbols, "")
 	}
 	ref, ok := w.known[text]
 	if !ok {
 		ref = uint64(len(w.known))
 		w.known[text] = ref
-		w.symbols = appendText(w.symbols, v2Symbols, text)
+		w.symbols = protobuf.AppendText(w.symbols, v2Symbols, text)
 	}
 	return ref
 }
 
 // Add appends a series.
 func (w *V2) Add(s *Series) {
-	w.part = w.part[:0]
-	for _, l := range s.Labels {
-		w.part = binary.AppendUvarint(w.part, w.symbol(l.Name))
-		w.part = binary.AppendUvarint(w.part, w.symbol(l.Value))
-	}
-	w.series = appendBytes(w.series[:0], v2LabelRefs, w.part)
+	b, series := protobuf.Open(w.all, v2Series)
+	b = w.appendLabels(b, v2LabelRefs, s.Labels)
+	var at int
 	for _, sample := range s.Samples {
-		w.part = appendSample(w.part[:0], sample)
-		if s.Start != 0 && s.Start <= sample.Time {
-			w.part = appendNumber(w.part, sampleStart, uint64(s.Start))
-		}
-		w.series = appendBytes(w.series, v2Samples, w.part)
+		b, at = protobuf.Open(b, v2Samples)
+		b = appendSample(b, sample)
+		b = protobuf.Close(s.appendStart(b, sampleStart, sample.Time), at)
 	}
-	w.part = appendNumber(w.part[:0], metadataType, uint64(s.Type))
+	for i := range s.Histograms {
+		b, at = protobuf.Open(b, v2Histograms)
+		b = appendHistogram(b, &s.Histograms[i])
+		b = protobuf.Close(s.appendStart(b, histogramStart, s.Histograms[i].Time), at)
+	}
+	for _, e := range s.Exemplars {
+		b, at = protobuf.Open(b, v2Exemplars)
+		b = w.appendLabels(b, exemplarLabels, e.Labels)
+		b = protobuf.AppendFloat(b, exemplarValue, e.Value)
+		b = protobuf.Close(protobuf.AppendNumber(b, exemplarTime, uint64(e.Time)), at)
+	}
+	b, at = protobuf.Open(b, v2Metadata)
+	b = protobuf.AppendNumber(b, metadataType, uint64(s.Type))
 	if s.Help != "" {
-		w.part = appendNumber(w.part, metadataHelp, w.symbol(s.Help))
+		b = protobuf.AppendNumber(b, metadataHelp, w.symbol(s.Help))
 	}
-	w.series = appendBytes(w.series, v2Metadata, w.part)
-	w.all = appendBytes(w.all, v2Series, w.series)
+	w.all = protobuf.Close(protobuf.Close(b, at), series)
 }
 
-// appendSample writes what both versions have of a sample.
+// appendLabels appends labels as places of symbols.
+func (w *V2) appendLabels(dst []byte, field uint32, labels []Label) []byte {
+	dst, at := protobuf.Open(dst, field)
+	for _, l := range labels {
+		dst = binary.AppendUvarint(dst, w.symbol(l.Name))
+		dst = binary.AppendUvarint(dst, w.symbol(l.Value))
+	}
+	return protobuf.Close(dst, at)
+}
+
+// appendStart appends when counting began, to a sample that is not older.
+func (s *Series) appendStart(dst []byte, field uint32, time int64) []byte {
+	if s.Start == 0 || s.Start > time {
+		return dst
+	}
+	return protobuf.AppendNumber(dst, field, uint64(s.Start))
+}
+
+// appendSample appends what both versions have of a sample.
 func appendSample(dst []byte, s Sample) []byte {
-	dst = append(dst, sampleValue<<3|fixed)
-	dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(s.Value))
-	return appendNumber(dst, sampleTime, uint64(s.Time))
+	return protobuf.AppendNumber(protobuf.AppendFloat(dst, sampleValue, s.Value), sampleTime, uint64(s.Time))
 }
 
-func appendNumber(dst []byte, field byte, n uint64) []byte {
-	return binary.AppendUvarint(append(dst, field<<3|varint), n)
-}
-
-func appendBytes(dst []byte, field byte, b []byte) []byte {
-	return append(binary.AppendUvarint(append(dst, field<<3|packed), uint64(len(b))), b...)
-}
-
-func appendText(dst []byte, field byte, text string) []byte {
-	return append(binary.AppendUvarint(append(dst, field<<3|packed), uint64(len(text))), text...)
+// appendHistogram appends what both versions have of a native histogram.
+func appendHistogram(dst []byte, h *Histogram) []byte {
+	if h.Value.Whole() {
+		dst = protobuf.AppendNumber(dst, countWhole, uint64(h.Value.Count))
+	} else {
+		dst = protobuf.AppendFloat(dst, countFloat, h.Value.Count)
+	}
+	dst = protobuf.AppendFloat(dst, histogramSum, h.Value.Sum)
+	dst = native.Append(dst, native.RemoteWrite, &h.Value)
+	return protobuf.AppendNumber(dst, histogramTime, uint64(h.Time))
 }

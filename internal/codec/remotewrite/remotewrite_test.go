@@ -116,7 +116,7 @@ func FuzzRoundTrip(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, value, help string, at int64, v float64, start int64) {
 		want := remotewrite.Series{
 			Labels: []remotewrite.Label{{name, value}, {value, name}}, Samples: []remotewrite.Sample{{at, v}, {at, -v}},
-			Type: remotewrite.Histogram, Help: help, Start: start,
+			Type: remotewrite.HistogramType, Help: help, Start: start,
 		}
 		var v1 remotewrite.V1
 		var v2 remotewrite.V2
@@ -135,7 +135,7 @@ func FuzzRoundTrip(f *testing.F) {
 		if start > at {
 			wantStart = 0
 		}
-		if got[0].Help != help || got[0].Type != remotewrite.Histogram || got[0].Start != wantStart {
+		if got[0].Help != help || got[0].Type != remotewrite.HistogramType || got[0].Start != wantStart {
 			t.Fatalf("%+v\nwant %+v", got[0], want)
 		}
 	})

@@ -44,6 +44,11 @@ var typeNames = [...]string{Counter: "counter", Gauge: "gauge", Timer: "timer", 
 // String returns the name of the type.
 func (t Type) String() string { return typeNames[t] }
 
+var typeLetters = [...]string{Counter: "c", Gauge: "g", Timer: "ms", Histogram: "h", Distribution: "d", Set: "s"}
+
+// Letters returns what stands for the type in a line: c, g, ms, h, d or s.
+func (t Type) Letters() string { return typeLetters[t] }
+
 // Reason is what is wrong with a metric, or a line. The zero Reason is Good.
 type Reason uint8
 

@@ -52,6 +52,11 @@ type Config struct {
 	BearerToken config.Secret `yaml:"bearer_token"`
 	// TLS is about the certificates of an https address.
 	TLS TLS `yaml:"tls"`
+	// SendNativeHistograms sends native histograms. A receiver that does not know them, or has them
+	// not enabled, may refuse the requests they are in. Default true.
+	SendNativeHistograms bool `yaml:"send_native_histograms"`
+	// SendExemplars sends exemplars. Default false.
+	SendExemplars bool `yaml:"send_exemplars"`
 	// Timeout is how long a request may take. Default 30s.
 	Timeout time.Duration `yaml:"timeout"`
 	// MaxSamples bounds the samples of a request. Default 2000.
@@ -81,7 +86,7 @@ type TLS struct {
 
 // Default returns the configuration of a sink that says nothing.
 func Default() Config {
-	return Config{Protocol: V1, Start: "end", TLS: TLS{Verify: true}, Timeout: 30 * time.Second, MaxSamples: 2000}
+	return Config{Protocol: V1, Start: "end", TLS: TLS{Verify: true}, SendNativeHistograms: true, Timeout: 30 * time.Second, MaxSamples: 2000}
 }
 
 // The bounds of what makes sense.

@@ -12,8 +12,8 @@
 //
 // Samples that a receiver refuses with 4xx are dropped and counted, as the specification
 // asks; at anything else the request is repeated, with growing pauses. Requests go one after
-// another. New, States and LastFlush may be called while Run goes on. The package leaves out
-// exemplars and native histograms, which the history does not have.
+// another. New, States and LastFlush may be called while Run goes on. Exemplars go with
+// the samples of the round that brought them; what a receiver does with them is not counted.
 package remotewrite
 
 import (

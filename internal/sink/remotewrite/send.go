@@ -113,8 +113,10 @@ func (s *Sink) post(ctx context.Context, body []byte) (answer, error) {
 	if res.StatusCode == http.StatusTooManyRequests || res.StatusCode/100 == 5 {
 		a.after = retryAfter(res.Header.Get("Retry-After"), time.Now())
 	}
-	if n, err := strconv.Atoi(res.Header.Get("X-Prometheus-Remote-Write-Samples-Written")); err == nil && n >= 0 {
-		a.written = n
+	for _, what := range [...]string{"Samples", "Histograms"} {
+		if n, err := strconv.Atoi(res.Header.Get("X-Prometheus-Remote-Write-" + what + "-Written")); err == nil && n >= 0 {
+			a.written = max(a.written, 0) + n
+		}
 	}
 	return a, nil
 }

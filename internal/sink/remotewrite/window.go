@@ -39,6 +39,8 @@ type window struct {
 	labels     []remotewrite.Label // for all series, sorted by name
 	described  map[string]metric.Desc
 	detailed   bool // with types and helps
+	exemplars  bool // they are sent, too
+	histograms bool // native ones are
 	series     remotewrite.Series
 	now        request // the one that is made
 	bytes      int     // about what its body has
@@ -50,7 +52,7 @@ type window struct {
 const maxBody = 4 << 20
 
 func newWindow(c Config) window {
-	w := window{maxSamples: c.MaxSamples, encoder: new(remotewrite.V1)}
+	w := window{maxSamples: c.MaxSamples, encoder: new(remotewrite.V1), exemplars: c.SendExemplars, histograms: c.SendNativeHistograms}
 	if c.Protocol == V2 {
 		w.encoder, w.detailed = new(remotewrite.V2), true
 	}
@@ -109,31 +111,80 @@ func (w *window) add(s *tsdb.Series) {
 	for _, l := range w.series.Labels {
 		size += len(l.Name) + len(l.Value)
 	}
+	histograms := s.Histograms
+	if !w.histograms {
+		histograms = nil
+	}
+	exemplars := w.convert(s.Exemplars)
 	for rest := s.Samples; len(rest) > 0; {
-		if w.now.samples >= w.maxSamples || w.bytes > maxBody {
-			w.flush()
-		}
-		n := min(len(rest), w.maxSamples-w.now.samples)
-		w.series.Samples = w.series.Samples[:0]
+		n := w.room(len(rest))
 		for _, x := range rest[:n] {
 			w.series.Samples = append(w.series.Samples, remotewrite.Sample(x))
 		}
-		w.encoder.Add(&w.series)
-		if w.now.samples == 0 || rest[0].Time < w.now.oldest {
-			w.now.oldest = rest[0].Time
+		if n == len(rest) && len(histograms) == 0 {
+			w.series.Exemplars = exemplars
 		}
-		w.now.samples += n
-		w.bytes += size + n*sampleBytes
+		w.put(rest[0].Time, n, size+n*sampleBytes)
+		rest = rest[n:]
+	}
+	for rest := histograms; len(rest) > 0; {
+		n, bytes := w.room(len(rest)), size
+		for _, x := range rest[:n] {
+			w.series.Histograms = append(w.series.Histograms, remotewrite.Histogram(x))
+			bytes += histogramBytes + bucketBytes*(len(x.Value.Positive.Counts)+len(x.Value.Negative.Counts))
+		}
+		if n == len(rest) {
+			w.series.Exemplars = exemplars
+		}
+		w.put(rest[0].Time, n, bytes)
 		rest = rest[n:]
 	}
 }
 
-// sampleBytes is about what a sample takes in a body.
-const sampleBytes = 20
+// About what parts of a body take.
+const (
+	sampleBytes    = 20
+	histogramBytes = 60
+	bucketBytes    = 10
+)
+
+// room makes room for some of n samples in the request, and returns for how many.
+func (w *window) room(n int) int {
+	if w.now.samples >= w.maxSamples || w.bytes > maxBody {
+		w.flush()
+	}
+	w.series.Samples, w.series.Histograms, w.series.Exemplars = w.series.Samples[:0], w.series.Histograms[:0], nil
+	return min(n, w.maxSamples-w.now.samples)
+}
+
+// put adds a piece of a series to the request, of so many samples from oldest on.
+func (w *window) put(oldest int64, samples, bytes int) {
+	w.encoder.Add(&w.series)
+	if w.now.samples == 0 || oldest < w.now.oldest {
+		w.now.oldest = oldest
+	}
+	w.now.samples += samples
+	w.bytes += bytes
+}
+
+// convert returns exemplars as they are sent, none where they are not.
+func (w *window) convert(all []tsdb.Exemplar) (sent []remotewrite.Exemplar) {
+	if !w.exemplars {
+		return nil
+	}
+	for _, e := range all {
+		x := remotewrite.Exemplar{Value: e.Value, Time: e.Time}
+		for _, l := range e.Labels {
+			x.Labels = append(x.Labels, remotewrite.Label(l))
+		}
+		sent = append(sent, x)
+	}
+	return sent
+}
 
 // types are those of the registry's families.
 var types = map[metric.Kind]remotewrite.Type{
-	metric.Counter: remotewrite.Counter, metric.Gauge: remotewrite.Gauge, metric.Histogram: remotewrite.Histogram,
+	metric.Counter: remotewrite.Counter, metric.Gauge: remotewrite.Gauge, metric.Histogram: remotewrite.HistogramType,
 }
 
 // merge appends the labels of a series, and those for all that it does not have.

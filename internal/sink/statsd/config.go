@@ -1,6 +1,7 @@
 package statsd
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/netip"
@@ -44,6 +45,12 @@ type Config struct {
 	// MaxPacketBytes bounds a datagram. Default 1432 for udp, which passes an Ethernet
 	// unbroken, and 8192 for unix sockets.
 	MaxPacketBytes config.Bytes `yaml:"max_packet_bytes"`
+	// Sources are the statsd sources whose numbers are sent on beside those of rules, added up, by name;
+	// `*` is all. Counters are sent as counts, histograms as the counts .count and .sum, gauges when they were
+	// set, a set as the gauge .count. Never name a source that this sink sends to. Default: none.
+	Sources []string `yaml:"sources"`
+
+	port string // where the address has none; empty: 8125
 }
 
 const (
@@ -120,7 +127,7 @@ func (c Config) endpoint() (endpoint, error) {
 			return endpoint{}, errAddress
 		}
 		if port == "" {
-			port = defaultPort
+			port = cmp.Or(c.port, defaultPort)
 		}
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 			return endpoint{}, errors.New("use a port from 1 to 65535")

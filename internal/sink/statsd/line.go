@@ -6,12 +6,36 @@ import (
 	"strings"
 
 	"github.com/weirlog/weir/internal/metric"
+	"github.com/weirlog/weir/internal/record"
 )
 
 // text is what a metric's line has around its value. It is made once for a series.
 type text struct {
 	name string // with prefix; in the plain dialect with the labels
 	tags string // "#status:200,path:/" or ""
+}
+
+// format is how numbers are written.
+type format interface {
+	// text returns what stands around the numbers of p, whose name is given.
+	text(name string, p *point) text
+	// append appends the lines of points that look alike, without the end of the last.
+	append(dst []byte, e *export, points []*point, value float64) []byte
+}
+
+// statsdFormat writes lines of StatsD.
+type statsdFormat struct{ writer writer }
+
+func (f statsdFormat) text(name string, p *point) text {
+	suffix := p.part.suffix()
+	if p.part == stat {
+		suffix = "." + p.stat
+	}
+	return f.writer.labelled(name, suffix, labelsOf(p))
+}
+
+func (f statsdFormat) append(dst []byte, _ *export, points []*point, value float64) []byte {
+	return f.writer.append(dst, points[0].text, value, points[0].kind)
 }
 
 // writer makes lines.
@@ -23,25 +47,25 @@ type writer struct {
 // text returns the text of series s under a name. Only what is safe passes: no label can
 // end a line, start another field or another tag.
 func (w writer) text(name, suffix string, s *metric.Series) text {
+	return w.labelled(name, suffix, labelsOf(&point{series: s}))
+}
+
+func (w writer) labelled(name, suffix string, labels record.Labels) text {
 	t := text{name: safe(name, false)}
 	if prefix := strings.TrimSuffix(w.prefix, "."); prefix != "" {
 		t.name = safe(prefix, false) + "." + t.name
 	}
-	names, values := s.Family().Desc().Labels, s.Values()
-	if s.IsOverflow() {
-		names, values = []string{metric.OverflowLabel}, []string{"true"}
-	}
 	var b strings.Builder
-	for i, value := range values {
+	for i, l := range labels {
 		switch {
-		case w.plain && value == "":
-			b.WriteString("." + names[i] + "._") // an empty part would end or merge names
+		case w.plain && l.Value == "":
+			b.WriteString("." + l.Name + "._") // an empty part would end or merge names
 		case w.plain:
-			b.WriteString("." + names[i] + "." + safe(value, true))
+			b.WriteString("." + l.Name + "." + safe(l.Value, true))
 		case i == 0:
-			b.WriteString("#" + names[i] + ":" + safe(value, false))
+			b.WriteString("#" + l.Name + ":" + safe(l.Value, false))
 		default:
-			b.WriteString("," + names[i] + ":" + safe(value, false))
+			b.WriteString("," + l.Name + ":" + safe(l.Value, false))
 		}
 	}
 	if w.plain {

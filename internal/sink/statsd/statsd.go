@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -53,6 +54,8 @@ type Deps struct {
 	Ledger *ledger.Component
 	// State keeps the baselines.
 	State State
+	// Feeds are the sources whose numbers are sent as well.
+	Feeds []Feed
 }
 
 // Sink sends windows to one server.
@@ -66,9 +69,12 @@ type Sink struct {
 	turn    chan struct{} // holds a token while free; whoever has it owns all below
 	exports []*export
 	target  target
+	peer    string // what listens there, for people
+	own     *own   // what is sent about the sink itself; nil: nothing
 	begun   bool
 	down    bool      // said so to the ledger
 	wrote   bool      // since the last outcome
+	bytes   int       // written so far
 	lastOK  time.Time // when all that was pending was sent
 	retryAt time.Time
 	backoff retry.Backoff
@@ -92,6 +98,55 @@ func New(c Config, exports []Export, deps Deps) (*Sink, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	s, err := newSink(c, deps)
+	if err != nil {
+		return nil, err
+	}
+	s.peer = "StatsD"
+	for _, x := range exports {
+		made, err := newExport(c, x, deps.Name)
+		if err != nil {
+			return nil, err
+		}
+		s.exports = append(s.exports, made)
+	}
+	for _, f := range deps.Feeds {
+		s.exports = append(s.exports, newFeed(c, f, deps.Name))
+	}
+	s.seed()
+	return s, nil
+}
+
+// NewGraphite returns a sink that sends exports as lines of Graphite, as New does.
+func NewGraphite(c GraphiteConfig, exports []Export, deps Deps) (*Sink, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	s, err := newSink(c.common(), deps)
+	if err != nil {
+		return nil, err
+	}
+	g := newGraphite(c)
+	s.peer, s.own = "Graphite", newOwn(g, c.Window, deps.Feeds)
+	for _, x := range exports {
+		x.As = ""
+		made, err := newExport(c.common(), x, deps.Name)
+		if err != nil {
+			return nil, err
+		}
+		made.format, made.stamped = g, true
+		s.exports = append(s.exports, made)
+	}
+	for _, f := range deps.Feeds {
+		made := newFeed(c.common(), f, deps.Name)
+		made.format, made.stamped, made.carries = g, true, false
+		s.exports = append(s.exports, made)
+	}
+	s.seed()
+	return s, nil
+}
+
+func newSink(c Config, deps Deps) (*Sink, error) {
 	e, err := c.endpoint()
 	if err != nil {
 		return nil, err
@@ -104,30 +159,34 @@ func New(c Config, exports []Export, deps Deps) (*Sink, error) {
 	if !e.packets() {
 		s.limit = chunkBytes
 	}
-	for _, x := range exports {
-		made, err := newExport(c, x, deps.Name)
-		if err != nil {
-			return nil, err
-		}
-		s.exports = append(s.exports, made)
-		if deps.State.Load(made.key) == nil {
-			made.seed(s.wall())
-		}
-	}
-	s.save()
 	s.turn <- struct{}{}
 	return s, nil
 }
 
+// seed gives those exports a baseline that were never sent. The series of a feed are there
+// only once its source is made, so it gets its own when the sink begins.
+func (s *Sink) seed() {
+	for _, e := range s.exports {
+		switch {
+		case s.deps.State.Load(e.keys[0]) != nil:
+		case e.feed != nil:
+			e.fresh = true
+		default:
+			e.seed(s.wall())
+			s.state = e.save(s.deps.State, s.state)
+		}
+	}
+}
+
 func newExport(c Config, x Export, sink string) (*export, error) {
 	desc := x.Family.Desc()
-	e := &export{Export: x, writer: writer{prefix: c.Prefix, plain: c.Dialect == Plain}, kind: 'g', parts: []part{value}, points: map[pointKey]*point{}}
+	e := &export{Export: x, kind: 'g', parts: []part{value}}
 	if e.Window == 0 {
 		e.Window = c.Window
 	}
 	switch {
 	case x.As == "count":
-		e.kind = 'c'
+		e.kind, e.carries = 'c', true
 	case x.As != "" && x.As != "gauge":
 		return nil, fmt.Errorf("send %s as %q: use gauge or count", x.Name, x.As)
 	}
@@ -139,9 +198,27 @@ func newExport(c Config, x Export, sink string) (*export, error) {
 	case desc.Kind == metric.Histogram:
 		e.parts = []part{count, sum}
 	}
-	e.quiet = uint64((c.Expiry + e.Window - 1) / e.Window)
-	e.key = strings.Join([]string{StatePrefix + sink, desc.Name, desc.Owner, x.Name, string(e.kind), e.Window.String()}, "\x00")
+	e.keys = []string{strings.Join([]string{StatePrefix + sink, desc.Name, desc.Owner, x.Name, string(e.kind), e.Window.String()}, "\x00")}
+	e.begin(c)
 	return e, nil
+}
+
+// newFeed returns the export of a feed, whose counters are sent as such.
+func newFeed(c Config, f Feed, sink string) *export {
+	f.Registry.KeepOrigins()
+	e := &export{Export: Export{Window: c.Window}, kind: 'c', carries: true, feed: &feed{Feed: f, made: time.Now(), origins: map[string]*origin{}}}
+	for i := range feedShards {
+		e.keys = append(e.keys, strings.Join([]string{StatePrefix + sink, "", f.Owner, strconv.Itoa(i), c.Window.String()}, "\x00"))
+	}
+	e.begin(c)
+	return e
+}
+
+func (e *export) begin(c Config) {
+	e.format = statsdFormat{writer{prefix: c.Prefix, plain: c.Dialect == Plain}}
+	e.points = map[pointKey]*point{}
+	e.dirty = make([]bool, len(e.keys))
+	e.quiet = uint64((c.Expiry + e.Window - 1) / e.Window)
 }
 
 // StatePrefix begins the keys of all states that sinks of this package keep.
@@ -149,9 +226,9 @@ const StatePrefix = "statsd\x00"
 
 // States returns the keys of the states that s keeps.
 func (s *Sink) States() []string {
-	keys := make([]string, len(s.exports))
-	for i, e := range s.exports {
-		keys[i] = e.key
+	var keys []string
+	for _, e := range s.exports {
+		keys = append(keys, e.keys...)
 	}
 	return keys
 }
@@ -222,8 +299,10 @@ func (s *Sink) begin() {
 	s.begun = true
 	s.lastOK = time.Now()
 	for _, e := range s.exports {
-		old, err := parseState(s.deps.State.Load(e.key))
-		if err != nil {
+		if e.feed != nil && e.fresh {
+			e.seed(s.wall())
+			e.fresh = false
+		} else if old, damaged := e.load(s.deps.State); damaged {
 			s.deps.Ledger.Event("state damaged")
 			e.seed(s.wall())
 		} else {
@@ -231,6 +310,7 @@ func (s *Sink) begin() {
 		}
 		e.schedule(s.wall(), time.Now(), false)
 	}
+	s.own.begin(s.wall(), time.Now())
 }
 
 // step ends the windows that are due, and sends what is pending.
@@ -244,6 +324,7 @@ func (s *Sink) step(ctx context.Context) {
 			e.schedule(s.wall(), now, true)
 		}
 	}
+	s.own.cut(s.wall(), now, s.exports)
 	if (first || s.pending()) && !now.Before(s.retryAt) {
 		timeout := min(max(time.Until(s.wake()), sendTimeout/10), sendTimeout)
 		attempt, cancel := context.WithTimeout(ctx, timeout)
@@ -259,6 +340,9 @@ func (s *Sink) step(ctx context.Context) {
 // wake returns when there is something to do next.
 func (s *Sink) wake() time.Time {
 	next := time.Now().Add(time.Hour)
+	if s.own != nil {
+		next = s.own.window.due
+	}
 	for _, e := range s.exports {
 		if e.due.Before(next) {
 			next = e.due
@@ -278,7 +362,7 @@ func (s *Sink) pending() bool {
 			}
 		}
 	}
-	return false
+	return s.own.pending()
 }
 
 // missed counts what a gauge could not send in time.
@@ -316,7 +400,7 @@ func (s *Sink) outcome(err error) {
 		if err != nil {
 			why = reason(err)
 		}
-		s.deps.Ledger.Degraded("send to "+s.address+": "+why, "start the StatsD server there, or correct the sink's address")
+		s.deps.Ledger.Degraded("send to "+s.address+": "+why, "start the "+s.peer+" server there, or correct the sink's address")
 	}
 	s.wrote = false
 }
@@ -324,16 +408,19 @@ func (s *Sink) outcome(err error) {
 // save stores the states that have changed.
 func (s *Sink) save() {
 	for _, e := range s.exports {
-		if e.dirty {
-			e.dirty = false
-			s.state = appendState(s.state[:0], e.start, e.order)
-			s.deps.State.Store(e.key, s.state)
-		}
+		s.state = e.save(s.deps.State, s.state)
 	}
 }
 
 // deliver sends all that is pending. What could not be sent stays pending.
 func (s *Sink) deliver(ctx context.Context) error {
+	began, before := time.Now(), s.bytes
+	err := s.deliverAll(ctx)
+	s.own.attempted(began, s.bytes-before, err)
+	return err
+}
+
+func (s *Sink) deliverAll(ctx context.Context) error {
 	s.buf, s.lines = s.buf[:0], s.lines[:0]
 	if err := s.target.ready(ctx); err != nil {
 		return err
@@ -347,28 +434,31 @@ func (s *Sink) deliver(ctx context.Context) error {
 			}
 		}
 	}
-	return s.write(ctx)
+	return s.deliverOwn(ctx)
 }
 
 // add puts a metric into the buffer, and writes it when it is full. The points are those
 // that look alike on the wire, where one would hide the other.
 func (s *Sink) add(ctx context.Context, e *export, points []*point) error {
-	value, pending := 0.0, false
-	for _, p := range points {
-		if p.pending {
-			value += p.bound - p.base
-			pending = true
-		}
-	}
+	value, pending := valueOf(points)
 	if !pending {
 		return nil
 	}
-	if math.IsNaN(value) || math.IsInf(value, 0) {
+	if absent(value) {
 		s.deps.Ledger.Dropped("not a number", 1)
 		e.settle(points)
 		return nil
 	}
-	s.line = e.writer.append(s.line[:0], points[0].text, value, e.kind)
+	s.line = e.format.append(s.line[:0], e, points, value)
+	if len(s.line) == 0 {
+		e.settle(points)
+		return nil
+	}
+	return s.put(ctx, sentLine{export: e, points: points})
+}
+
+// put adds s.line to the buffer.
+func (s *Sink) put(ctx context.Context, l sentLine) error {
 	if len(s.buf) > 0 && len(s.buf)+1+len(s.line) > s.limit {
 		if err := s.write(ctx); err != nil {
 			return err
@@ -382,7 +472,8 @@ func (s *Sink) add(ctx context.Context, e *export, points []*point) error {
 	if !packets {
 		s.buf = append(s.buf, '\n')
 	}
-	s.lines = append(s.lines, sentLine{e, points, len(s.buf)})
+	l.end = len(s.buf)
+	s.lines = append(s.lines, l)
 	return nil
 }
 
@@ -393,13 +484,16 @@ func (s *Sink) write(ctx context.Context) error {
 	}
 	n, err := s.target.write(ctx, s.buf)
 	s.wrote = true
+	s.bytes += n
 	tooLong := errors.Is(err, syscall.EMSGSIZE)
 	sent := 0
 	for _, l := range s.lines {
 		if l.end > n && !tooLong {
 			break
 		}
-		l.export.settle(l.points)
+		if l.export != nil {
+			l.export.settle(l.points)
+		}
 		sent++
 	}
 	switch {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -340,8 +341,8 @@ func FuzzState(f *testing.F) {
 		f.Fatal(err)
 	}
 	s := family.Series("a", "b")
-	f.Add(appendState(nil, 12345, []*point{{series: s, id: pointID(s, value), base: 3, bound: 4, silent: 7, pending: true}}))
-	f.Add(appendState(nil, -1, nil))
+	f.Add(appendState(nil, saved{start: 12345, stamp: 6}, [][2]string{{"rt_seconds", "rt|ms"}}, []*point{{series: s, id: pointID(s, value), base: 3, bound: 4, silent: 7, pending: true}}))
+	f.Add(appendState(nil, saved{start: -1}, nil, nil))
 	f.Add([]byte{})
 	f.Add([]byte("\x02\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -351,10 +352,14 @@ func FuzzState(f *testing.F) {
 		}
 		var points []*point
 		for id, p := range got.points {
-			points = append(points, &point{series: s, id: id, base: p.base, bound: p.bound, silent: p.silent, pending: p.pending})
+			points = append(points, &point{series: s, id: id, base: p.base, bound: p.bound, silent: p.silent, pending: p.pending, sent: p.sent, parted: p.parted})
 		}
-		again, err := parseState(appendState(nil, got.start, points))
-		if err != nil || again.start != got.start || len(again.points) != len(got.points) {
+		var names [][2]string
+		for family, text := range got.origins {
+			names = append(names, [2]string{family, text})
+		}
+		again, err := parseState(appendState(nil, got, names, points))
+		if err != nil || again.start != got.start || again.stamp != got.stamp || len(again.points) != len(got.points) || !maps.Equal(again.origins, got.origins) {
 			t.Fatalf("%x: %+v came back as %+v, %v", b, got, again, err)
 		}
 	})

@@ -78,6 +78,9 @@ func (x *follower) run(ctx context.Context) {
 	for {
 		began := time.Now()
 		err := x.pass(ctx)
+		if errors.Is(err, errGone) {
+			x.fleet.deps.Containers.Set(x.id, nil)
+		}
 		if ctx.Err() != nil || errors.Is(err, errGone) {
 			return
 		}
@@ -217,7 +220,11 @@ func (x *follower) inspect(ctx context.Context) (dockerapi.Details, error) {
 	if err != nil {
 		return dockerapi.Details{}, err
 	}
-	return c.Inspect(ctx, x.id)
+	d, err := c.Inspect(ctx, x.id)
+	if err == nil {
+		x.fleet.deps.Containers.Set(x.id, d.Addresses)
+	}
+	return d, err
 }
 
 // rest notes that the log of a container that ended was read to its end.

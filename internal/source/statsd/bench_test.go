@@ -37,7 +37,7 @@ func BenchmarkWorker(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		w.mu.Lock()
-		w.from(from)
+		w.from(whence{addr: from})
 		for _, p := range packets {
 			w.packet(p)
 		}
@@ -55,7 +55,7 @@ func TestNoAllocation(t *testing.T) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	take := func() {
-		w.from(from)
+		w.from(whence{addr: from})
 		for _, p := range packets {
 			w.packet(p)
 		}

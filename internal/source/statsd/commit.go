@@ -2,6 +2,7 @@ package statsd
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/weirlog/weir/internal/flow"
@@ -16,6 +17,8 @@ type counts struct {
 	lines, counted, bad, dropped, values, packets, bytes *metric.Family
 	kernel, expired                                      *metric.Family
 	senderLines, senderBad                               *metric.Family
+	timed                                                *metric.Family
+	relayed, relayDropped                                *metric.Family
 }
 
 func newCounts(d flow.Deps) (c *counts, err error) {
@@ -41,12 +44,16 @@ func newCounts(d flow.Deps) (c *counts, err error) {
 		bad:         durable("weir_statsd_bad_lines_total", "Lines, or parts of them, that make no sense.", "listener", "reason"),
 		dropped:     durable("weir_statsd_dropped_lines_total", "Good lines that were dropped because of a bound.", "listener", "reason"),
 		values:      durable("weir_statsd_values_total", "Values taken out of lines.", "listener"),
+		timed:       durable("weir_statsd_timestamped_values_total", "Values that had a time of their own, and were counted when they came in.", "listener"),
 		packets:     durable("weir_statsd_packets_total", "Datagrams, and reads of streams.", "listener"),
 		bytes:       durable("weir_statsd_bytes_total", "Bytes received.", "listener"),
 		kernel:      durable("weir_statsd_kernel_dropped_packets_total", "Datagrams that the kernel dropped because the socket's receive buffer was full.", "listener"),
 		expired:     durable("weir_statsd_expired_series_total", "Series that went for want of lines."),
 		senderLines: volatile("weir_statsd_sender_lines_total", "Lines received, by the sender's address."),
-		senderBad:   volatile("weir_statsd_sender_bad_lines_total", "Bad lines, by the sender's address."),
+		relayed:     family(metric.Desc{Name: "weir_statsd_relayed_lines_total", Help: "Lines passed on as they came.", Labels: []string{"to"}}),
+		relayDropped: family(metric.Desc{Name: "weir_statsd_relay_dropped_lines_total", Help: "Lines that were to be passed on and were not.",
+			Labels: []string{"to", "reason"}}),
+		senderBad: volatile("weir_statsd_sender_bad_lines_total", "Bad lines, by the sender's address."),
 	}
 	return c, err
 }
@@ -101,13 +108,22 @@ func (s *Source) writeNumbers(ctx context.Context, line flow.Line) error {
 		return err
 	}
 	defer s.deps.Batches.Put(b)
-	b.Deltas = append(b.Deltas, s.pending...)
-	if err := line.Write(ctx, b); err != nil {
+	written := len(s.pending)
+	b.Deltas, s.pending = s.pending, b.Deltas // there may be hundreds of thousands
+	err = line.Write(ctx, b)
+	b.Deltas, s.pending = s.pending, b.Deltas
+	if err != nil {
 		return err
+	}
+	if cap(s.pending) > maxSpareDeltas && written < cap(s.pending)/4 {
+		s.pending = nil
 	}
 	s.pending = s.pending[:0]
 	return nil
 }
+
+// maxSpareDeltas is for how many deltas memory is kept between two commits, whatever they have.
+const maxSpareDeltas = 16 << 10
 
 // writeEvents writes the records of w.
 func (s *Source) writeEvents(ctx context.Context, w *worker, line flow.Line) error {
@@ -132,8 +148,9 @@ func (s *Source) writeEvents(ctx context.Context, w *worker, line flow.Line) err
 func (w *worker) take(dst []record.Delta) []record.Delta {
 	w.mu.Lock()
 	w.tick++
+	dst = slices.Grow(dst, len(w.table.touched))
 	for _, n := range w.table.touched {
-		dst = w.table.slots[n].take(dst)
+		dst = w.table.take(w.table.at(int(n)), dst)
 	}
 	w.table.touched = w.table.touched[:0]
 	w.showSenders()
@@ -147,30 +164,33 @@ func (w *worker) take(dst []record.Delta) []record.Delta {
 }
 
 // take appends what a slot has, which it has no longer.
-func (s *slot) take(dst []record.Delta) []record.Delta {
+func (t *table) take(s *slot, dst []record.Delta) []record.Delta {
 	s.touched = false
 	if s.fate != counted {
 		return dst
 	}
-	id := s.target.series.ID()
-	if s.set {
-		s.set = false
-		dst = append(dst, record.Delta{Series: id, Cell: record.SetCell, Add: s.level})
-	}
-	if s.sum != 0 {
+	id := s.series.ID()
+	switch {
+	case s.set:
+		dst = append(dst, record.Delta{Series: id, Cell: record.SetCell, Add: s.sum})
+	case s.sum != 0:
 		dst = append(dst, record.Delta{Series: id, Add: s.sum})
-		s.sum = 0
 	}
-	for i, v := range s.cells {
-		if i == len(s.cells)-1 {
-			v *= s.scale
+	s.sum, s.set = 0, false
+	if s.wide == 0 {
+		return dst
+	}
+	x := t.wides[s.wide]
+	for i, v := range x.cells {
+		if i == len(x.cells)-1 {
+			v *= x.scale
 		}
 		if v != 0 {
 			dst = append(dst, record.Delta{Series: id, Cell: uint32(i), Add: v})
-			s.cells[i] = 0
+			x.cells[i] = 0
 		}
 	}
-	return dst
+	return x.tally.AppendTo(dst, s.series)
 }
 
 // appendTally appends what became of lines, and shows one that was bad.
@@ -181,6 +201,7 @@ func (w *worker) appendTally(dst []record.Delta, t *tally, bad sample) []record.
 	dst = delta(dst, by(c.packets), t.packets)
 	dst = delta(dst, by(c.bytes), t.bytes)
 	dst = delta(dst, by(c.values), t.samples)
+	dst = delta(dst, by(c.timed), t.timed)
 	dst = delta(dst, by(c.counted), t.fates[counted])
 	for f, n := range t.fates {
 		f := fate(f)
@@ -214,16 +235,16 @@ func (s sample) shown() []byte {
 // showSenders tells who sent how much. Who sends nothing any more is forgotten.
 func (w *worker) showSenders() {
 	c := w.source.counts
-	for addr, s := range w.senders {
-		if s.lines == 0 {
+	for from, s := range w.senders {
+		if s.container = w.source.containerOf(from); s.lines == 0 {
 			if s != w.sender {
-				delete(w.senders, addr)
+				delete(w.senders, from)
 			}
 			continue
 		}
 		name := "other"
-		if addr.IsValid() {
-			name = addr.String()
+		if from.addr.IsValid() {
+			name = from.addr.String()
 		} else if w.listener.network == "unix" || w.listener.network == "unixgram" {
 			name = "unix"
 		}
@@ -238,8 +259,8 @@ func (w *worker) showSenders() {
 // refusedFor is how long a slot stays whose lines are dropped: there may be room again.
 const refusedFor = 60
 
-// expire removes the slots that had no line for a time, zero is never, and returns their targets.
-func (w *worker) expire(idle time.Duration) (gone []*target) {
+// expire removes the slots that had no line for a time, zero is never, and returns their series.
+func (w *worker) expire(idle time.Duration) (gone []*metric.Series) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	limit := uint32(idle / commitInterval)
@@ -248,8 +269,8 @@ func (w *worker) expire(idle time.Duration) (gone []*target) {
 		if s.touched || unused < refusedFor && s.fate != counted || s.fate == counted && (limit == 0 || unused < limit) {
 			return false
 		}
-		if s.target != nil {
-			gone = append(gone, s.target)
+		if s.series != nil {
+			gone = append(gone, s.series)
 		}
 		return true
 	})

@@ -41,6 +41,10 @@ type Config struct {
 	// Buckets are the upper limits of histograms: of timers in seconds, of histograms and
 	// distributions in whatever their clients send. Default: 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10.
 	Buckets []float64 `yaml:"buckets"`
+	// Native makes timers, histograms and distributions native histograms, whose buckets come by
+	// themselves where there are values: {} or {factor: 1.1, max_buckets: 160}. Buckets counts for
+	// nothing then; a mapping that has buckets has them all the same. Default: none.
+	Native *Native `yaml:"native"`
 	// Percentiles asks for what etsy's server makes of each timer's values in an interval, beside
 	// the histogram: count, lower, upper, sum, mean, median, std, and for each percentile upper_90 and the like. They
 	// are gauges in the client's unit with the label stat: rt_timer{stat="upper_90"}. A negative one is
@@ -63,6 +67,9 @@ type Config struct {
 	ReceiveBuffer config.Bytes `yaml:"receive_buffer"`
 	// MaxLine is the longest line taken of a stream; of a longer one nothing is. Default: 16KiB.
 	MaxLine config.Bytes `yaml:"max_line"`
+	// Relay is where lines are passed on to as they came, each at most once: udp://host:port, tcp://host:port,
+	// unixgram:///path or unix:///path. Lines of which everything is bad are not; those that could not be passed on are counted. Default: nowhere.
+	Relay []string `yaml:"relay"`
 	// Management is where the management commands of etsy's server are answered (help, stats, counters, timers, gauges,
 	// delcounters, deltimers, delgauges, health, config, quit), as tcp://127.0.0.1:8126. Who reaches it can
 	// delete series. Default: nowhere.
@@ -74,6 +81,41 @@ type Config struct {
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
 	// LineTimeout is how long a line may take to come in; then its stream is closed. Default: 30s.
 	LineTimeout time.Duration `yaml:"line_timeout"`
+}
+
+// Native says how fine the buckets of native histograms are.
+type Native struct {
+	// Factor is how much larger the end of a bucket is than where it begins, at most. Buckets
+	// have fixed limits, so what comes next below it is taken: 1.09 for 1.1. From 1.003 to 65536.
+	// Default: 1.1.
+	Factor float64 `yaml:"factor"`
+	// MaxBuckets bounds the buckets of a series; beyond it they become twice as wide, as often as
+	// it takes. From 1 to 10000. Default: 160.
+	MaxBuckets int `yaml:"max_buckets"`
+}
+
+// SetDefaults implements config.Defaulter.
+func (n *Native) SetDefaults() { *n = Native{Factor: 1.1, MaxBuckets: metric.DefaultMaxBuckets} }
+
+// The bounds of native histograms, and what to do about others.
+const (
+	leastFactor       = 1.003
+	mostFactor        = 65536
+	mostNativeBuckets = 10_000
+	needFactor        = "use a number from 1.003 to 65536, as 1.1"
+	needMaxBuckets    = "use 1 to 10000"
+)
+
+// Validate returns what is wrong with n.
+func (n *Native) Validate() error {
+	var problems []error
+	if !(n.Factor >= leastFactor && n.Factor <= mostFactor) {
+		problems = append(problems, &config.Problem{Key: "factor", Message: needFactor})
+	}
+	if n.MaxBuckets < 1 || n.MaxBuckets > mostNativeBuckets {
+		problems = append(problems, &config.Problem{Key: "max_buckets", Message: needMaxBuckets})
+	}
+	return config.Join(problems...)
 }
 
 // Dialect is how lines are read.
@@ -151,6 +193,18 @@ func (c *Config) Validate() error {
 	for i, text := range c.Listen {
 		if _, err := c.address(text); err != nil {
 			need(false, fmt.Sprintf("listen[%d]", i), err.Error())
+		}
+	}
+	need(len(c.Relay) <= mostListeners, "relay", "give at most 64 addresses")
+	for i, text := range c.Relay {
+		a, err := c.address(text)
+		switch {
+		case err != nil:
+			need(false, fmt.Sprintf("relay[%d]", i), err.Error())
+		case a.name != text && a.name != text+":"+defaultPort:
+			need(false, fmt.Sprintf("relay[%d]", i), "give an address alone, as udp://10.0.0.1:8125")
+		case slices.ContainsFunc(c.Listen, func(text string) bool { l, err := c.address(text); return err == nil && l.name == a.name }):
+			need(false, fmt.Sprintf("relay[%d]", i), "lines would come back from it again and again: the source listens there")
 		}
 	}
 	need(c.OriginLabel == "" || metric.ValidName(c.OriginLabel) && !strings.Contains(c.OriginLabel, ":"), "origin_label", "use letters, digits and '_', not a digit first")

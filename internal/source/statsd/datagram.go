@@ -40,6 +40,7 @@ type socket struct {
 	vectors  [burst]syscall.Iovec
 	from     [burst]syscall.RawSockaddrAny
 	buffer   []byte // burst times maxDatagram; the kernel gives memory to what is used of it
+	control  []byte // burst times controlBytes: who sent them; nil where nobody asks
 }
 
 // openSocket opens a socket of l at host.
@@ -50,6 +51,9 @@ func openSocket(ctx context.Context, l *listener, host string) (*socket, error) 
 		err := raw.Control(func(fd uintptr) {
 			if l.network == "udp" && len(l.workers) > 1 {
 				failed = os.NewSyscallError("setsockopt SO_REUSEPORT", syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, soReusePort, 1))
+			}
+			if l.asksProcesses() {
+				failed = os.NewSyscallError("setsockopt SO_PASSCRED", syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_PASSCRED, 1))
 			}
 			asked = int(l.source.cfg.ReceiveBuffer)
 			got = askBuffer(int(fd), asked)
@@ -69,6 +73,9 @@ func openSocket(ctx context.Context, l *listener, host string) (*socket, error) 
 		return nil, errors.Join(err, conn.Close())
 	}
 	s := &socket{conn: conn, raw: raw, buffer: make([]byte, burst*maxDatagram)}
+	if l.asksProcesses() {
+		s.control = make([]byte, burst*controlBytes)
+	}
 	for i := range s.messages {
 		s.vectors[i].Base = &s.buffer[i*maxDatagram]
 		s.vectors[i].SetLen(maxDatagram)
@@ -106,7 +113,8 @@ func (s *socket) newDrops() (n uint64) {
 	return n
 }
 
-// read takes datagrams until ctx ends, and then those that are there already.
+// read takes datagrams until ctx ends, and then those that are there already, unless somebody
+// reads on.
 func (s *socket) read(ctx context.Context) error {
 	for ctx.Err() == nil {
 		var n int
@@ -126,7 +134,7 @@ func (s *socket) read(ctx context.Context) error {
 		}
 		s.take(n)
 	}
-	for end := time.Now().Add(drainTime); time.Now().Before(end); {
+	for end := time.Now().Add(drainTime); !reloads(ctx) && time.Now().Before(end); {
 		n := 0
 		_ = s.raw.Control(func(fd uintptr) { n, _ = s.receive(fd) })
 		if n == 0 {
@@ -141,6 +149,10 @@ func (s *socket) read(ctx context.Context) error {
 func (s *socket) receive(fd uintptr) (int, syscall.Errno) {
 	for i := range s.messages {
 		s.messages[i].header.Namelen = syscall.SizeofSockaddrAny
+		if s.control != nil {
+			s.messages[i].header.Control = &s.control[i*controlBytes]
+			s.messages[i].header.SetControllen(controlBytes)
+		}
 	}
 	n, _, e := syscall.Syscall6(syscall.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&s.messages)), burst, syscall.MSG_DONTWAIT, 0, 0)
 	if e != 0 {
@@ -156,7 +168,7 @@ func (s *socket) take(n int) {
 	defer w.mu.Unlock()
 	for i := range n {
 		m := &s.messages[i]
-		w.from(s.sender(i))
+		w.from(whence{addr: s.sender(i), pid: s.process(i)})
 		p := s.buffer[i*maxDatagram:][:m.length]
 		if m.header.Flags&syscall.MSG_TRUNC == 0 {
 			w.packet(p)
@@ -167,6 +179,7 @@ func (s *socket) take(n int) {
 		rest := w.linesUpTo(p, maxDatagram)
 		w.end(cutPacket, rest)
 	}
+	w.passOn()
 }
 
 // sender returns who sent datagram i, the zero Addr if it has no address.

@@ -20,8 +20,8 @@ const maxFields = 128
 // events are events and service checks as records, until the next commit.
 type events struct{ batch record.Batch }
 
-// add takes the line of an event or a service check.
-func (e *events) add(line []byte) fate {
+// add takes the line of an event or a service check, from a container unless it says another.
+func (e *events) add(line, container []byte) fate {
 	b := &e.batch
 	if len(b.Records) >= maxEvents || len(b.Arena)+2*len(line) > maxEventBytes {
 		return noEvents
@@ -31,12 +31,18 @@ func (e *events) add(line []byte) fate {
 		if bad != wire.Good {
 			return fate(bad)
 		}
+		if len(v.Container) == 0 {
+			v.Container = container
+		}
 		e.event(&v)
 		return counted
 	}
 	v, bad := wire.ParseCheck(line)
 	if bad != wire.Good {
 		return fate(bad)
+	}
+	if len(v.Container) == 0 {
+		v.Container = container
 	}
 	e.check(&v)
 	return counted

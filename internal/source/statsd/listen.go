@@ -28,6 +28,8 @@ type listener struct {
 	sockets []*socket  // of datagrams
 	drops   uint64     // of sockets that are closed, not told yet
 
+	before *kept // what the configuration before has left open
+
 	ready chan struct{} // closed when it first listens
 }
 
@@ -43,6 +45,7 @@ func newListener(s *Source, a address) *listener {
 	for range n {
 		l.workers = append(l.workers, newWorker(s, l))
 	}
+	l.before, _ = s.deps.Handover.Take(l.key()).(*kept)
 	return l
 }
 
@@ -93,39 +96,36 @@ func unlinkStale(network, path string) error {
 }
 
 // datagrams listens with one socket a worker.
-func (l *listener) datagrams(ctx context.Context) error {
-	if err := unlinkStale(l.network, l.host); err != nil {
-		return err
-	}
-	host := l.host
-	var sockets []*socket
-	var at []net.Addr
+func (l *listener) datagrams(ctx context.Context) (err error) {
+	sockets, err := l.openSockets(ctx)
 	defer func() {
+		if err == nil && reloads(ctx) {
+			l.source.deps.Handover.Leave(l.key(), &kept{sockets: sockets})
+			return
+		}
 		for _, s := range sockets {
 			l.close(s)
 		}
 	}()
-	for _, w := range l.workers {
-		s, err := openSocket(ctx, l, host)
-		if err != nil {
-			return err
-		}
-		s.worker = w
-		sockets, at = append(sockets, s), append(at, s.conn.LocalAddr())
-		if l.network == "udp" {
-			host = s.conn.LocalAddr().String() // so that port 0 is the same for all
-		}
+	if err != nil {
+		return err
+	}
+	var at []net.Addr
+	for i, s := range sockets {
+		s.worker = l.workers[i]
+		at = append(at, s.conn.LocalAddr())
+		_ = s.conn.SetReadDeadline(time.Time{}) // one that was kept has been interrupted
 	}
 	l.mu.Lock()
 	l.sockets = sockets
 	l.mu.Unlock()
 	l.listens(at...)
-	stop := context.AfterFunc(ctx, func() {
+	settle := interrupt(ctx, func() {
 		for _, s := range sockets {
 			_ = s.conn.SetReadDeadline(time.Now())
 		}
 	})
-	defer stop()
+	defer settle()
 	errs := make([]error, len(sockets))
 	var reading sync.WaitGroup
 	for i, s := range sockets {
@@ -133,6 +133,30 @@ func (l *listener) datagrams(ctx context.Context) error {
 	}
 	reading.Wait()
 	return errors.Join(errs...)
+}
+
+// openSockets returns the sockets that were kept, or opens some. With an error it returns those
+// that are open all the same.
+func (l *listener) openSockets(ctx context.Context) (sockets []*socket, err error) {
+	if before := l.before; before != nil {
+		l.before = nil
+		return before.sockets, nil
+	}
+	if err := unlinkStale(l.network, l.host); err != nil {
+		return nil, err
+	}
+	host := l.host
+	for range l.workers {
+		s, err := openSocket(ctx, l, host)
+		if err != nil {
+			return sockets, err
+		}
+		sockets = append(sockets, s)
+		if l.network == "udp" {
+			host = s.conn.LocalAddr().String() // so that port 0 is the same for all
+		}
+	}
+	return sockets, nil
 }
 
 // close closes a socket, and keeps in mind what the kernel has dropped of it.

@@ -164,13 +164,13 @@ func (c *console) values(typ wire.Type) string {
 	for _, l := range c.source.listeners {
 		for _, w := range l.workers {
 			w.mu.Lock()
-			for i := range w.table.slots {
-				if s := &w.table.slots[i]; s.typ == typ && s.fate == counted {
+			for i := range w.table.n {
+				if s := w.table.at(i); s.typ == typ && s.fate == counted {
 					name := s.key[:s.head]
 					if behind := s.key[s.head:]; behind != "" {
 						name += "#" + behind
 					}
-					found[name] = count(s.target.series)
+					found[name] = s.series.Count()
 				}
 			}
 			w.mu.Unlock()
@@ -188,24 +188,12 @@ func (c *console) values(typ wire.Type) string {
 	return b.String() + "\n}\n" + end
 }
 
-// count returns the value of a series, or how many a histogram has seen.
-func count(s *metric.Series) float64 {
-	if s.Cells() == 1 {
-		return s.Value()
-	}
-	sum := 0.0
-	for i := range s.Cells() - 1 {
-		sum += s.Cell(i)
-	}
-	return sum
-}
-
 // remove retires the series of names, which may end in .* for all that begin so.
 func (c *console) remove(typ wire.Type, names []string) string {
 	var b strings.Builder
 	for _, name := range names {
 		gone := map[string]bool{}
-		var targets []*target
+		var series []*metric.Series
 		for _, l := range c.source.listeners {
 			for _, w := range l.workers {
 				w.mu.Lock()
@@ -214,14 +202,14 @@ func (c *console) remove(typ wire.Type, names []string) string {
 						return false
 					}
 					gone[s.key[:s.head]] = true
-					targets = append(targets, s.target)
+					series = append(series, s.series)
 					return true
 				})
 				w.mu.Unlock()
 			}
 		}
-		c.source.names.release(targets, time.Now())
-		c.source.names.retire(targets)
+		c.source.names.release(series, time.Now())
+		c.source.names.retire(series)
 		for _, one := range slices.Sorted(maps.Keys(gone)) {
 			b.WriteString("deleted: " + strings.ToValidUTF8(one, "\uFFFD") + "\n")
 		}

@@ -1,6 +1,7 @@
 package statsd
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -56,9 +57,11 @@ type Mapping struct {
 type Histogram struct {
 	// Buckets are its limits.
 	Buckets []float64 `yaml:"buckets"`
-	// NativeHistogramBucketFactor changes nothing.
+	// NativeHistogramBucketFactor makes it a native histogram, whose buckets each end at most
+	// that much above where they begin: 1.1. It has no Buckets then.
 	NativeHistogramBucketFactor float64 `yaml:"native_histogram_bucket_factor"`
-	// NativeHistogramMaxBuckets changes nothing.
+	// NativeHistogramMaxBuckets bounds the buckets of a series; beyond it they become twice as
+	// wide. Default: 160.
 	NativeHistogramMaxBuckets int `yaml:"native_histogram_max_buckets"`
 }
 
@@ -102,6 +105,11 @@ func (f *MappingFile) All() []Mapping {
 		}
 		if len(m.Buckets)+len(m.HistogramOptions.Buckets) == 0 {
 			m.Buckets = slices.Concat(f.Defaults.Buckets, f.Defaults.HistogramOptions.Buckets)
+			own, of := &m.HistogramOptions, &f.Defaults.HistogramOptions
+			own.NativeHistogramBucketFactor = cmp.Or(own.NativeHistogramBucketFactor, of.NativeHistogramBucketFactor)
+			if own.NativeHistogramBucketFactor != 0 {
+				own.NativeHistogramMaxBuckets = cmp.Or(own.NativeHistogramMaxBuckets, of.NativeHistogramMaxBuckets)
+			}
 		}
 	}
 	return all
@@ -120,6 +128,10 @@ func (m *Mapping) Validate() error {
 	need(slices.Contains([]string{"", "counter", "gauge", "observer", "timer"}, m.MatchMetricType), "match_metric_type", "use counter, gauge or observer")
 	need(ascending(m.Buckets), "buckets", "give at most 100 limits, each above the one before")
 	need(ascending(m.HistogramOptions.Buckets), "histogram_options.buckets", "give at most 100 limits, each above the one before")
+	if o := &m.HistogramOptions; o.NativeHistogramBucketFactor != 0 || o.NativeHistogramMaxBuckets != 0 {
+		need(o.NativeHistogramBucketFactor >= leastFactor && o.NativeHistogramBucketFactor <= mostFactor, "histogram_options.native_histogram_bucket_factor", needFactor)
+		need(o.NativeHistogramMaxBuckets >= 0 && o.NativeHistogramMaxBuckets <= mostNativeBuckets, "histogram_options.native_histogram_max_buckets", needMaxBuckets)
+	}
 	need(m.Action == "drop" || m.Name != "", "name", "give the name that metrics get")
 	for name := range m.Labels {
 		need(metric.ValidName(name) && !strings.Contains(name, ":"), "labels."+name, "use letters, digits and '_' in names of labels, not a digit first")

@@ -12,22 +12,31 @@ import (
 	"github.com/weirlog/weir/internal/record"
 )
 
-// target is a series that lines are counted in.
-type target struct {
-	series *metric.Series
-
-	// Guarded by names.mu; timer changes while it has no slot.
-	timer *timer // nil: it is no histogram
-	users int32  // slots that have it
-	since int64  // Unix seconds: when the last of them went, or it was found at the start
-
-	set *set // nil: there was no value for it; guarded by sets.mu
+// use is what is known of a series that lines are counted in.
+type use struct {
+	users int32  // slots that have it, plus one; 0: it is not one of ours
+	since uint32 // Unix seconds, cut: when the last of them went, or it was found at the start
 }
 
-// timer is what a histogram's target has.
-type timer struct {
-	limits  []float64 // buckets
-	summary *summary  // where percentiles are asked for
+// found is what lines of a metric are counted in, and what their values are multiplied by; or why
+// they are not counted.
+type found struct {
+	series  *metric.Series
+	limits  []float64      // a histogram's buckets, not nil
+	native  *metric.Native // nil: those are
+	summary *summary       // where percentiles are asked for
+	scale   float64
+	fate    fate
+}
+
+// key returns the key of a slot. Most names are a part of their family already.
+func (x *found) key(head, behind []byte) string {
+	if x.series != nil && len(behind) == 0 {
+		if subject := x.series.Family().Subject(); subject == string(head) {
+			return subject
+		}
+	}
+	return string(head) + string(behind)
 }
 
 // names gives lines the series that they are counted in.
@@ -40,10 +49,12 @@ type names struct {
 	rules  []rule
 	stats  []string // which these are; none: there are no such gauges
 
-	mu      sync.Mutex // guards all below
-	targets map[*metric.Series]*target
-	retired uint64 // series that went for want of lines
-	text    []byte // scratch
+	mu        sync.Mutex                  // guards all below
+	uses      []use                       // by durable number; zero where it is not one of ours
+	known     int                         // those that are
+	summaries map[*metric.Series]*summary // of timers
+	retired   uint64                      // series that went for want of lines
+	text      []byte                      // scratch
 }
 
 // Owners returns who owns the families of a source of that name, so that they can be forgotten
@@ -56,27 +67,26 @@ func Owners(source string) []string {
 // are others now begin anew.
 func newNames(cfg *Config, reg *metric.Registry, source string) *names {
 	owners := Owners(source)
-	n := &names{cfg: cfg, rules: newRules(cfg), reg: reg, owner: owners[0], sets: owners[1], timers: owners[2], targets: map[*metric.Series]*target{}}
+	n := &names{cfg: cfg, rules: newRules(cfg), reg: reg, owner: owners[0], sets: owners[1], timers: owners[2], summaries: map[*metric.Series]*summary{}}
 	if len(cfg.Percentiles) > 0 {
 		n.stats = newStats(cfg.Percentiles).names
 	}
-	now := time.Now()
+	now := uint32(time.Now().Unix())
 	for _, owner := range owners {
-		for _, d := range reg.Restored(owner) {
-			if d.MaxSeries = cfg.MaxSeriesPerName; n.fits(d) {
-				_, _ = reg.Family(d) // if something else has its name it is gone
-			}
-		}
+		reg.Claim(owner, func(d *metric.Desc) bool {
+			d.MaxSeries = cfg.MaxSeriesPerName
+			return n.fits(d)
+		})
 		for _, f := range reg.Owned(owner) {
-			if !n.fits(f.Desc()) {
-				reg.Forget(f.Desc().Name)
+			if d := f.Desc(); !n.fits(&d) {
+				reg.Forget(d.Name)
 				continue
 			}
 			if owner == n.timers {
 				continue // they go with the timer
 			}
 			f.Each(func(s *metric.Series) bool {
-				n.targets[s] = &target{series: s, since: now.Unix()}
+				n.use(s).since = now
 				return true
 			})
 		}
@@ -84,27 +94,87 @@ func newNames(cfg *Config, reg *metric.Registry, source string) *names {
 	return n
 }
 
-func (n *names) fits(d metric.Desc) bool {
+// use returns what is known of a series, which is one of ours from then on.
+func (n *names) use(s *metric.Series) *use {
+	id := int(s.ID())
+	if id >= len(n.uses) {
+		n.uses = slices.Grow(n.uses, id+1-len(n.uses))[:id+1]
+	}
+	u := &n.uses[id]
+	if u.users == 0 {
+		u.users = 1
+		n.known++
+	}
+	return u
+}
+
+// of returns what is known of a series; nothing of one that is not one of ours.
+func (n *names) of(s *metric.Series) use {
+	if id := int(s.ID()); id < len(n.uses) {
+		return n.uses[id]
+	}
+	return use{}
+}
+
+// forget says that a series is not one of ours any more.
+func (n *names) forget(s *metric.Series) {
+	if n.of(s).users > 0 {
+		n.uses[s.ID()] = use{}
+		n.known--
+	}
+}
+
+func (n *names) fits(d *metric.Desc) bool {
 	if d.Owner == n.timers && len(n.stats) == 0 {
 		return false
 	}
-	if d.Kind != metric.Histogram || slices.Equal(d.Buckets, n.cfg.Buckets) {
+	if d.Kind != metric.Histogram || sameBuckets(d, n.buckets(nil)) {
 		return true
 	}
-	return slices.ContainsFunc(n.rules, func(r rule) bool {
-		return slices.Equal(d.Buckets, slices.Concat(r.Buckets, r.HistogramOptions.Buckets))
-	})
+	return slices.ContainsFunc(n.rules, func(r rule) bool { return sameBuckets(d, n.buckets(r.Mapping)) })
 }
 
-// restoredSets returns the targets of sets that were there before the start: what was counted
-// for their last interval holds no longer.
-func (n *names) restoredSets() (all []*target) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for s, t := range n.targets {
-		if s.Family().Desc().Owner == n.sets {
-			all = append(all, t)
+// sameBuckets tells whether two histograms have the same buckets.
+func sameBuckets(a *metric.Desc, b metric.Desc) bool {
+	if a.Native == nil || b.Native == nil {
+		return a.Native == b.Native && slices.Equal(a.Buckets, b.Buckets)
+	}
+	return a.Native.Schema == b.Native.Schema
+}
+
+// buckets returns what buckets a histogram has that a mapping is about: its own, or those of
+// the source.
+func (n *names) buckets(m *Mapping) (d metric.Desc) {
+	if m != nil {
+		if o := &m.HistogramOptions; o.NativeHistogramBucketFactor != 0 {
+			d.Native = metric.NativeFactor(o.NativeHistogramBucketFactor)
+			d.Native.MaxBuckets = o.NativeHistogramMaxBuckets
+			return d
 		}
+		if d.Buckets = slices.Concat(m.Buckets, m.HistogramOptions.Buckets); len(d.Buckets) > 0 {
+			return d
+		}
+	}
+	if own := n.cfg.Native; own != nil {
+		d.Native = metric.NativeFactor(own.Factor)
+		d.Native.MaxBuckets = own.MaxBuckets
+		return d
+	}
+	d.Buckets = n.cfg.Buckets
+	return d
+}
+
+// restoredSets returns the sets that were there before the start: what was counted for their last
+// interval holds no longer.
+func (n *names) restoredSets() []*metric.Series { return n.all(n.sets) }
+
+// restoredTimers returns the gauges of timers from before the start.
+func (n *names) restoredTimers() []*metric.Series { return n.all(n.timers) }
+
+// all returns the series of an owner.
+func (n *names) all(owner string) (all []*metric.Series) {
+	for _, f := range n.reg.Owned(owner) {
+		f.Each(func(s *metric.Series) bool { all = append(all, s); return true })
 	}
 	return all
 }
@@ -113,47 +183,51 @@ func (n *names) restoredSets() (all []*target) {
 type wanted struct {
 	desc   metric.Desc
 	base   string            // name without a suffix
+	origin string            // name and type on the wire, where somebody sends them on
 	labels map[string]string // beside the tags
 	honor  bool              // tags replace labels
 	scale  float64
 }
 
-// target returns what the present metric of p is counted in, for a slot, and what its values are
-// multiplied by; or nil, and what becomes of its lines instead.
-func (n *names) target(p *wire.Parser) (t *target, scale float64, f fate) {
+// find returns what the present metric of p is counted in, for a slot.
+func (n *names) find(p *wire.Parser) (none found) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	x, f := n.wants(p)
 	if f != counted {
-		return nil, 0, f
+		return found{fate: f}
 	}
-	full := len(n.targets) >= n.cfg.MaxSeries
-	if full && !n.hasFamily(x.desc) {
-		return nil, 0, tooMany
+	full := n.known >= n.cfg.MaxSeries
+	if full && n.ours(&x.desc) == nil {
+		return found{fate: tooMany}
 	}
 	family, err := n.family(x.desc)
 	if err != nil {
-		return nil, 0, nameTaken
+		return found{fate: nameTaken}
 	}
+	family.SetOrigin(x.origin)
 	labels := x.labelsOf(family, p.Tags, "")
 	if full && family.Find(labels...) == nil {
-		return nil, 0, tooMany
+		return found{fate: tooMany}
 	}
 	s := family.Series(labels...)
 	if s.IsOverflow() && x.desc.Kind == metric.Gauge {
-		return nil, 0, tooManyNamed
+		return found{fate: tooManyNamed}
 	}
-	if t = n.targets[s]; t == nil {
-		t = &target{series: s}
-		n.targets[s] = t
-	}
-	if t.users++; t.users == 1 && x.desc.Kind == metric.Histogram { // no worker reads it yet
-		t.timer = &timer{limits: x.desc.Buckets}
-		if len(n.stats) > 0 && !s.IsOverflow() {
-			t.timer.summary = n.summary(x, p.Tags)
+	n.use(s).users++
+	to := found{series: s, scale: x.scale}
+	if x.desc.Kind == metric.Histogram {
+		to.native = family.Desc().Native
+		if to.limits = family.Desc().Buckets; to.limits == nil {
+			to.limits = []float64{}
+		}
+		if to.summary = n.summaries[s]; to.summary == nil && len(n.stats) > 0 && !s.IsOverflow() {
+			if to.summary = n.summary(x, p.Tags); to.summary != nil {
+				n.summaries[s] = to.summary
+			}
 		}
 	}
-	return t, x.scale, counted
+	return to
 }
 
 // wants returns the family, labels and scale of the present metric, by the first rule that
@@ -167,7 +241,8 @@ func (n *names) wants(p *wire.Parser) (x wanted, f fate) {
 	if len(raw) == 0 {
 		return x, noName
 	}
-	natural, help, buckets := true, "", n.cfg.Buckets
+	natural, help := true, ""
+	var mapping *Mapping
 	x.scale = 1
 	if r, groups := find(n.rules, p.Name, p.Type); r != nil {
 		if r.Action == "drop" {
@@ -176,16 +251,13 @@ func (n *names) wants(p *wire.Parser) (x wanted, f fate) {
 		if name = r.expand(r.Name, p.Name, groups); name == "" {
 			return x, noName
 		}
-		natural, help, x.honor = r.natural, r.Help, r.HonorLabels
+		natural, help, x.honor, mapping = r.natural, r.Help, r.HonorLabels, r.Mapping
 		x.labels = map[string]string{}
 		for label, value := range r.Labels {
 			x.labels[label] = r.expand(value, p.Name, groups)
 		}
 		if r.Scale != 0 {
 			x.scale = r.Scale
-		}
-		if own := slices.Concat(r.Buckets, r.HistogramOptions.Buckets); len(own) > 0 {
-			buckets = own
 		}
 		raw = []byte(name)
 	}
@@ -198,13 +270,17 @@ func (n *names) wants(p *wire.Parser) (x wanted, f fate) {
 		}
 		x.labels[n.cfg.OriginLabel] = id
 	}
+	if n.reg.KeepsOrigins() {
+		x.origin = string(raw) + "|" + p.Type.Letters()
+	}
 	x.base = metricName(raw)
 	x.desc = n.desc(x.base, p.Type, natural)
 	if x.desc.Kind == metric.Histogram {
-		x.desc.Buckets = buckets
+		has := n.buckets(mapping)
+		x.desc.Buckets, x.desc.Native = has.Buckets, has.Native
 	}
 	if x.desc.Help = help; help == "" {
-		x.desc.Help = "StatsD " + p.Type.String() + " " + strings.ToValidUTF8(string(raw), "\uFFFD") + "."
+		x.desc.Help, x.desc.Subject = "StatsD "+p.Type.String(), strings.ToValidUTF8(string(raw), "\uFFFD")
 	}
 	if strings.HasPrefix(x.desc.Name, "weir_") {
 		return x, nameTaken
@@ -230,27 +306,33 @@ func (n *names) family(d metric.Desc) (*metric.Family, error) {
 	if err == nil {
 		return f, nil
 	}
-	for _, old := range n.reg.Owned(d.Owner) {
-		if old.Desc().Name != d.Name || old.Desc().Kind != d.Kind {
-			continue
-		}
-		used := false
-		old.Each(func(s *metric.Series) bool {
-			used = n.targets[s] != nil && n.targets[s].users > 0
-			return !used
-		})
-		if used {
-			return nil, err
-		}
-		old.Each(func(s *metric.Series) bool { delete(n.targets, s); return true })
-		n.reg.Forget(d.Name)
-		return n.reg.Family(d)
+	old := n.ours(&d)
+	if old == nil || old.Desc().Kind != d.Kind {
+		return nil, err
 	}
-	return nil, err
+	var all []*metric.Series
+	used := false
+	old.Each(func(s *metric.Series) bool {
+		all = append(all, s)
+		used = used || n.of(s).users > 1
+		return true
+	})
+	if used {
+		return nil, err
+	}
+	for _, s := range all {
+		n.forget(s)
+	}
+	n.reg.Forget(d.Name)
+	return n.reg.Family(d)
 }
 
-func (n *names) hasFamily(d metric.Desc) bool {
-	return slices.ContainsFunc(n.reg.Owned(d.Owner), func(f *metric.Family) bool { return f.Desc().Name == d.Name })
+// ours returns the family of d's name, nil if it is not one of d's owner.
+func (n *names) ours(d *metric.Desc) *metric.Family {
+	if f := n.reg.Named(d.Name); f != nil && f.Owner() == d.Owner {
+		return f
+	}
+	return nil
 }
 
 // desc returns the family of a name and type. A natural name gets the suffix of its type, so
@@ -285,6 +367,7 @@ func (n *names) summary(x wanted, tags wire.Tags) *summary {
 	if err != nil {
 		return nil
 	}
+	f.SetOrigin(x.origin)
 	labels := x.labelsOf(f, tags, statLabel)
 	m := &summary{}
 	for _, stat := range n.stats {
@@ -306,20 +389,13 @@ func withLabel(labels []string, name, value string) []string {
 	return slices.Insert(slices.Clone(labels), i, name, value)
 }
 
-// restoredTimers returns the gauges of timers from before the start.
-func (n *names) restoredTimers() (all []*metric.Series) {
-	for _, f := range n.reg.Owned(n.timers) {
-		f.Each(func(s *metric.Series) bool { all = append(all, s); return true })
-	}
-	return all
-}
-
 // maxName is where names are cut.
 const maxName = 512
 
 // metricName returns a name as Prometheus has them: what is neither letter nor digit is _.
 func metricName(raw []byte) string {
 	var b strings.Builder
+	b.Grow(min(len(raw), maxName) + 1)
 	if c := raw[0]; c >= '0' && c <= '9' {
 		b.WriteByte('_')
 	}
@@ -337,6 +413,9 @@ func metricName(raw []byte) string {
 // labelsOf returns labels and tags as names and values of labels, in order; of tags with the same name the last
 // one counts. A tag without a value is true. Reserved is a name that no tag may have.
 func (x wanted) labelsOf(f *metric.Family, tags wire.Tags, reserved string) []string {
+	if within, behind := tags.Bytes(); len(within)+len(behind)+len(x.labels) == 0 {
+		return nil
+	}
 	byName := map[string]string{}
 	add := func(name, value string) {
 		if !f.ValidLabel(name) || name == reserved {
@@ -371,13 +450,14 @@ func (x wanted) labelsOf(f *metric.Family, tags wire.Tags, reserved string) []st
 	return labels
 }
 
-// release says that slots do not need these targets any more.
-func (n *names) release(targets []*target, now time.Time) {
+// release says that slots do not need these series any more.
+func (n *names) release(all []*metric.Series, now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, t := range targets {
-		if t.users--; t.users == 0 {
-			t.since = now.Unix()
+	for _, s := range all {
+		u := n.use(s)
+		if u.users--; u.users == 1 {
+			u.since = uint32(now.Unix())
 		}
 	}
 }
@@ -386,33 +466,48 @@ func (n *names) release(targets []*target, now time.Time) {
 func (n *names) expire(since time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, t := range n.targets {
-		if t.since <= since.Unix() && n.retireLocked(t) {
-			n.retired++
+	var idle []*metric.Series
+	n.reg.Each(func(f *metric.Family, s *metric.Series) bool {
+		if o := f.Owner(); (o == n.owner || o == n.sets) && n.retirable(s) && int32(n.of(s).since-uint32(since.Unix())) <= 0 {
+			idle = append(idle, s)
 		}
+		return true
+	})
+	for _, s := range idle {
+		n.retireLocked(s)
+		n.retired++
 	}
 }
 
-// retire retires the series of targets that no slot has.
-func (n *names) retire(targets []*target) {
+// retire retires those of the series that no slot has.
+func (n *names) retire(all []*metric.Series) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, t := range targets {
-		n.retireLocked(t)
+	for _, s := range all {
+		if n.retirable(s) {
+			n.retireLocked(s)
+		}
 	}
 }
 
-// retireLocked tells whether it could: a slot may have t, or all that came over a bound.
-func (n *names) retireLocked(t *target) bool {
-	if t.users > 0 || t.series.IsOverflow() || n.targets[t.series] != t {
-		return false
+// retirable tells whether s can be retired: a slot may have it, or all that came over a bound, and
+// it may have gone before.
+func (n *names) retirable(s *metric.Series) bool {
+	return n.of(s).users == 1 && !s.IsOverflow()
+}
+
+// retireLocked retires s, and its family if that has no other series: names come and go.
+func (n *names) retireLocked(s *metric.Series) {
+	gone := []*metric.Series{s}
+	if m := n.summaries[s]; m != nil {
+		gone = append(gone, m.series...)
+		delete(n.summaries, s)
 	}
-	t.series.Family().Retire(t.series)
-	if t.timer != nil && t.timer.summary != nil {
-		for _, one := range t.timer.summary.series {
-			one.Family().Retire(one)
+	for _, one := range gone {
+		f := one.Family()
+		if left := f.Retire(one); !left && n.reg.Named(f.Name()) == f {
+			n.reg.Forget(f.Name())
 		}
 	}
-	delete(n.targets, t.series)
-	return true
+	n.forget(s)
 }

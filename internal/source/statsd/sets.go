@@ -3,6 +3,7 @@ package statsd
 import (
 	"sync"
 
+	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -20,28 +21,31 @@ type set struct {
 
 // sets are the values of sets since the last flush.
 type sets struct {
-	mu     sync.Mutex // guards all below, and what targets have of sets
-	active map[*target]bool
+	mu     sync.Mutex              // guards all below
+	active map[*metric.Series]*set // those that have values, or have shown some
 	bytes  int
 }
 
-// add takes a value.
-func (s *sets) add(t *target, value []byte) fate {
+// add takes a value of a series.
+func (s *sets) add(series *metric.Series, value []byte) fate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t.set == nil {
-		t.set = &set{values: map[string]struct{}{}}
-	}
-	if _, ok := t.set.values[string(value)]; ok {
-		return counted
+	one := s.active[series]
+	if one != nil {
+		if _, ok := one.values[string(value)]; ok {
+			return counted
+		}
 	}
 	cost := len(value) + setCost
 	if s.bytes+cost > maxSetBytes {
 		return setFull
 	}
 	s.bytes += cost
-	t.set.values[string(value)] = struct{}{}
-	s.active[t] = true
+	if one == nil {
+		one = &set{values: map[string]struct{}{}}
+		s.active[series] = one
+	}
+	one.values[string(value)] = struct{}{}
 	return counted
 }
 
@@ -49,14 +53,13 @@ func (s *sets) add(t *target, value []byte) fate {
 func (s *sets) flush(dst []record.Delta) []record.Delta {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for t := range s.active {
-		if n := len(t.set.values); n != t.set.shown {
-			dst = append(dst, record.Delta{Series: t.series.ID(), Cell: record.SetCell, Add: float64(n)})
-			t.set.shown = n
+	for series, one := range s.active {
+		if n := len(one.values); n != one.shown {
+			dst = append(dst, record.Delta{Series: series.ID(), Cell: record.SetCell, Add: float64(n)})
+			one.shown = n
 		}
-		if t.set.values = map[string]struct{}{}; t.set.shown == 0 {
-			t.set = nil
-			delete(s.active, t)
+		if one.values = map[string]struct{}{}; one.shown == 0 {
+			delete(s.active, series)
 		}
 	}
 	s.bytes = 0
@@ -65,13 +68,12 @@ func (s *sets) flush(dst []record.Delta) []record.Delta {
 
 // restore has sets of before the start become empty with the next flush: what they have is of
 // an interval that is over.
-func (s *sets) restore(targets []*target) {
+func (s *sets) restore(all []*metric.Series) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range targets {
-		if n := int(t.series.Value()); n > 0 {
-			t.set = &set{values: map[string]struct{}{}, shown: n}
-			s.active[t] = true
+	for _, series := range all {
+		if n := int(series.Value()); n > 0 {
+			s.active[series] = &set{values: map[string]struct{}{}, shown: n}
 		}
 	}
 }

@@ -14,7 +14,8 @@
 // counted, or bad for a reason, or dropped for one. What the kernel drops is told beside that.
 //
 // Everything that can grow is bounded: series, values of sets, events, connections, lines,
-// senders. Left out: lines for another server, which are a sink's business.
+// senders, lines that wait to be passed on to another server as they came. Left out: what is added
+// up for other servers, which is a sink's business.
 package statsd
 
 import (
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
 	"github.com/weirlog/weir/internal/retry"
 )
@@ -45,8 +47,11 @@ type Source struct {
 	counts *counts
 
 	summaries summaries
+	proc      string // where the kernel tells of processes
+	times     times
 
 	listeners []*listener
+	relays    []*relay
 	console   *console // nil: there are no management commands
 	metrics   record.Stream
 	events    record.Stream
@@ -66,7 +71,7 @@ func New(cfg Config, deps flow.Deps) (*Source, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Source{cfg: cfg, deps: deps, sets: sets{active: map[*target]bool{}}, problems: map[string]string{}}
+	s := &Source{cfg: cfg, proc: "/proc", deps: deps, sets: sets{active: map[*metric.Series]*set{}}, problems: map[string]string{}}
 	s.summaries.stats = newStats(cfg.Percentiles)
 	s.names = newNames(&s.cfg, deps.Metrics, deps.Name)
 	var err error
@@ -79,6 +84,13 @@ func New(cfg Config, deps flow.Deps) (*Source, error) {
 			return nil, err
 		}
 		s.listeners = append(s.listeners, newListener(s, a))
+	}
+	for _, text := range cfg.Relay {
+		a, err := cfg.address(text)
+		if err != nil {
+			return nil, err
+		}
+		s.relays = append(s.relays, newRelay(s, a))
 	}
 	if cfg.Management != "" {
 		s.console = &console{source: s, started: time.Now()}
@@ -120,6 +132,8 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 	if s.console != nil {
 		listening.Go(func() { s.keep(ctx, "management", s.console.run) })
 	}
+	finish := s.startRelays(ctx)
+	defer finish()
 	lines.Settle()
 	go func() {
 		listening.Wait()
@@ -133,6 +147,27 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 		err = failed
 	}
 	return err
+}
+
+// startRelays has lines passed on until finish is called, once no more come.
+func (s *Source) startRelays(ctx context.Context) (finish func()) {
+	patient, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var passing sync.WaitGroup
+	for _, r := range s.relays {
+		passing.Go(func() {
+			r.run(patient, func(err error) {
+				s.problem("relay to "+r.name, err, "weir tries again by itself; start the server there, or correct the address")
+			})
+		})
+	}
+	return func() {
+		for _, r := range s.relays {
+			close(r.queue)
+		}
+		defer time.AfterFunc(relayLast, stop).Stop()
+		passing.Wait()
+		stop()
+	}
 }
 
 // outlets are the lines that the source writes to.
@@ -195,7 +230,9 @@ func (s *Source) problem(part string, err error, remedy string) {
 func (s *Source) expire(now time.Time) {
 	for _, l := range s.listeners {
 		for _, w := range l.workers {
-			s.names.release(w.expire(s.cfg.Expiry), now)
+			gone := w.expire(s.cfg.Expiry)
+			s.names.release(gone, now)
+			s.times.forget(gone)
 		}
 	}
 	if s.cfg.Expiry > 0 {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -23,26 +22,59 @@ const (
 
 // streams takes connections.
 func (l *listener) streams(ctx context.Context) error {
-	if err := unlinkStale(l.network, l.host); err != nil {
-		return err
-	}
-	var lc net.ListenConfig
-	accepting, err := lc.Listen(ctx, l.network, l.host)
+	here, err := l.openStreams(ctx)
 	if err != nil {
 		return err
 	}
+	accepting, left := here.accepting, &kept{accepting: here.accepting}
 	l.listens(accepting.Addr())
-	stop := context.AfterFunc(ctx, func() { _ = accepting.Close() })
-	defer stop()
+	settle := interrupt(ctx, func() {
+		if d, ok := accepting.(interface{ SetDeadline(time.Time) error }); ok && reloads(ctx) {
+			_ = d.SetDeadline(time.Now())
+			return
+		}
+		_ = accepting.Close()
+	})
 	var open sync.WaitGroup
-	defer open.Wait()
+	defer func() {
+		settle()
+		open.Wait()
+		if reloads(ctx) {
+			l.source.deps.Handover.Leave(l.key(), left)
+		}
+	}()
 	free := make(chan struct{}, l.source.cfg.MaxConnections)
+	serve := func(s *stream) {
+		select {
+		case free <- struct{}{}:
+		default:
+			l.source.deps.Ledger.Event("connection refused: too many")
+			_ = s.conn.Close()
+			return
+		}
+		open.Go(func() {
+			defer func() { <-free }()
+			if s.run(ctx) {
+				l.mu.Lock()
+				left.streams = append(left.streams, s)
+				l.mu.Unlock()
+			}
+		})
+	}
+	for _, s := range here.streams {
+		serve(s.on(l.worker()))
+	}
+	return l.accept(ctx, accepting, serve)
+}
+
+// accept takes connections until ctx ends.
+func (l *listener) accept(ctx context.Context, accepting net.Listener, serve func(*stream)) error {
 	for {
 		conn, err := accepting.Accept()
 		switch {
 		case ctx.Err() != nil:
 			if err == nil {
-				_ = conn.Close()
+				serve(newStream(l.worker(), conn)) // it is read to what it has, or kept
 			}
 			return nil
 		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ECONNABORTED):
@@ -54,20 +86,29 @@ func (l *listener) streams(ctx context.Context) error {
 		case err != nil:
 			return errors.Join(err, accepting.Close())
 		}
-		select {
-		case free <- struct{}{}:
-		default:
-			l.source.deps.Ledger.Event("connection refused: too many")
-			_ = conn.Close()
-			continue
-		}
-		w := l.workers[int(l.next.Add(1))%len(l.workers)]
-		open.Go(func() {
-			defer func() { <-free }()
-			newStream(w, conn).run(ctx)
-		})
+		serve(newStream(l.worker(), conn))
 	}
 }
+
+// openStreams returns what was kept, or listens.
+func (l *listener) openStreams(ctx context.Context) (*kept, error) {
+	if before := l.before; before != nil {
+		l.before = nil
+		if d, ok := before.accepting.(interface{ SetDeadline(time.Time) error }); ok {
+			_ = d.SetDeadline(time.Time{})
+		}
+		return before, nil
+	}
+	if err := unlinkStale(l.network, l.host); err != nil {
+		return nil, err
+	}
+	var lc net.ListenConfig
+	accepting, err := lc.Listen(ctx, l.network, l.host)
+	return &kept{accepting: accepting}, err
+}
+
+// worker returns the worker of the next connection.
+func (l *listener) worker() *worker { return l.workers[int(l.next.Add(1))%len(l.workers)] }
 
 // acceptPause is for how long no connection is taken when there is no file for it.
 const acceptPause = 100 * time.Millisecond
@@ -87,7 +128,7 @@ func wait(ctx context.Context, d time.Duration) bool {
 type stream struct {
 	worker   *worker
 	conn     net.Conn
-	from     netip.Addr
+	from     whence
 	buf      []byte    // what was read and is no whole line yet
 	begun    time.Time // when that began to come in; zero: it has not
 	read     bool      // something was
@@ -97,27 +138,49 @@ type stream struct {
 }
 
 func newStream(w *worker, conn net.Conn) *stream {
-	s := &stream{worker: w, conn: conn, maxLine: int(w.source.cfg.MaxLine)}
-	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		s.from = a.AddrPort().Addr().Unmap()
+	s := (&stream{conn: conn}).on(w)
+	switch c := conn.(type) {
+	case *net.TCPConn:
+		if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+			s.from.addr = a.AddrPort().Addr().Unmap()
+		}
+	case *net.UnixConn:
+		if w.source.cfg.OriginLabel != "" {
+			s.from.pid = peerOf(c)
+		}
 	}
 	return s
 }
 
-// run reads until the connection or ctx ends, and then what is there already.
-func (s *stream) run(ctx context.Context) {
-	defer func() { _ = s.conn.Close() }()
-	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetReadDeadline(time.Now()) })
-	defer stop()
-	s.buf = make([]byte, 0, firstBuffer)
+// on makes w the worker of s.
+func (s *stream) on(w *worker) *stream {
+	s.worker, s.maxLine = w, int(w.source.cfg.MaxLine)
+	return s
+}
+
+// run reads until the connection or ctx ends, and then what is there already. It returns true where
+// it has left the connection open for a reload.
+func (s *stream) run(ctx context.Context) (left bool) {
+	settle := interrupt(ctx, func() { _ = s.conn.SetReadDeadline(time.Now()) })
+	defer func() {
+		if settle(); !left {
+			_ = s.conn.Close()
+		}
+	}()
+	if s.buf == nil {
+		s.buf = make([]byte, 0, firstBuffer)
+	}
 	for {
 		late := s.deadline(ctx)
 		n, err := s.conn.Read(s.buf[len(s.buf):cap(s.buf)])
 		if n > 0 && !s.took(n) {
-			return
+			return false
 		}
 		if err == nil {
 			continue
+		}
+		if reloads(ctx) && errors.Is(err, os.ErrDeadlineExceeded) {
+			return true
 		}
 		if ctx.Err() != nil {
 			err = s.drain()
@@ -125,7 +188,7 @@ func (s *stream) run(ctx context.Context) {
 			s.worker.source.deps.Ledger.Event(late)
 		}
 		s.finish(err == io.EOF)
-		return
+		return false
 	}
 }
 
@@ -174,6 +237,7 @@ func (s *stream) took(n int) bool {
 	w := s.worker
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	defer w.passOn()
 	w.from(s.from)
 	w.tally.packets++
 	w.tally.bytes += uint64(n)
@@ -272,6 +336,7 @@ func (s *stream) finish(whole bool) {
 	w := s.worker
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	defer w.passOn()
 	w.from(s.from)
 	switch {
 	case len(s.buf) == 0 || s.skipping:

@@ -3,48 +3,85 @@ package statsd
 import (
 	"hash/maphash"
 	"math/bits"
-	"slices"
-	"strings"
 
 	wire "github.com/weirlog/weir/internal/codec/statsd"
+	"github.com/weirlog/weir/internal/metric"
 )
 
 // table finds what the values of a series are added up in, by the bytes that stand for the
 // series in a line: two lines that are written in the same way are the same series. Other ways
-// to write it have slots of their own, with the same target. Nothing is allocated to find one.
+// to write it have slots of their own, of the same series. Nothing is allocated to find one.
 type table struct {
 	seed    maphash.Seed
-	index   []place  // open addressing; a power of two, at most three quarters full
-	slots   []slot   // in the order in which they came
-	touched []uint32 // slots with something that was not taken yet
+	index   []place            // open addressing; a power of two, at most seven eighths full
+	pages   []*[pageSlots]slot // the slots, in the order in which they came
+	n       int                // how many there are
+	wides   []*wide            // by number; nil where one has gone
+	unused  []uint32           // numbers of those
+	touched []uint32           // slots with something that was not taken yet
 }
+
+// pageSlots is how many slots are together: where there are many, none is ever moved for want of room.
+const (
+	pageBits  = 9
+	pageSlots = 1 << pageBits
+)
 
 // place is one of the index: the slot's number plus one, and a part of its hash.
 type place struct{ hash, slot uint32 }
 
 // slot adds up values between two commits.
 type slot struct {
-	key     string // name as it stands in the line, then the tags behind the metric
-	target  *target
-	cells   []float64 // of a histogram: what its series gets
-	scale   float64   // of values, to the unit of the series
-	sum     float64   // of a counter, or what is added to a gauge
-	level   float64   // what a gauge is set to, before sum
-	head    uint32    // bytes of key that are the name
-	used    uint32    // tick of the last value
+	key     string         // name as it stands in the line, then the tags behind the metric
+	series  *metric.Series // that its lines are counted in
+	sum     float64        // of a counter; what a gauge is set to, or changed by
+	wide    uint32         // 0: there is none
+	head    uint32         // bytes of key that are the name
+	used    uint32         // tick of the last value
 	typ     wire.Type
 	fate    fate // what becomes of its lines
 	touched bool
-	set     bool // level is
+	set     bool // sum is what a gauge is set to
 }
 
-func newTable() table { return table{seed: maphash.MakeSeed(), index: make([]place, 64)} }
+// wide is what a slot has that needs more than a sum.
+type wide struct {
+	cells  []float64 // of a histogram: what its series gets
+	limits []float64 // its buckets
+	// native is not nil for a native histogram; tally has its buckets.
+	native  *metric.Native
+	tally   metric.Tally
+	summary *summary // of a timer where percentiles are asked for
+	scale   float64  // of values, to the unit of the series
+}
+
+func newTable() table {
+	return table{seed: maphash.MakeSeed(), index: make([]place, 64), wides: make([]*wide, 1)}
+}
+
+// at returns slot n.
+func (t *table) at(n int) *slot { return &t.pages[n>>pageBits][n&(pageSlots-1)] }
 
 func (t *table) hash(head, behind []byte, typ wire.Type) uint32 {
 	h := maphash.Bytes(t.seed, head)
 	if len(behind) > 0 {
-		h = bits.RotateLeft64(h, 21) ^ maphash.Bytes(t.seed, behind)
+		h = mix(h, maphash.Bytes(t.seed, behind))
 	}
+	return fold(h, typ)
+}
+
+// hashKey is hash of what a slot's key has.
+func (t *table) hashKey(key string, head int, typ wire.Type) uint32 {
+	h := maphash.String(t.seed, key[:head])
+	if head < len(key) {
+		h = mix(h, maphash.String(t.seed, key[head:]))
+	}
+	return fold(h, typ)
+}
+
+func mix(head, behind uint64) uint64 { return bits.RotateLeft64(head, 21) ^ behind }
+
+func fold(h uint64, typ wire.Type) uint32 {
 	h += uint64(typ) * 0x9e3779b97f4a7c15
 	return uint32(h>>32) ^ uint32(h)
 }
@@ -61,7 +98,7 @@ func (t *table) find(head, behind []byte, typ wire.Type) int {
 		if p.hash != h {
 			continue
 		}
-		s := &t.slots[p.slot-1]
+		s := t.at(int(p.slot - 1))
 		if s.typ == typ && int(s.head) == len(head) && len(s.key) == len(head)+len(behind) &&
 			s.key[:len(head)] == string(head) && s.key[len(head):] == string(behind) {
 			return int(p.slot - 1)
@@ -69,18 +106,32 @@ func (t *table) find(head, behind []byte, typ wire.Type) int {
 	}
 }
 
-// add makes a slot for a series that find did not find. Pointers to other slots are no more valid.
-func (t *table) add(head, behind []byte, typ wire.Type) int {
-	if len(t.slots)*4 >= len(t.index)*3 {
+// add makes a slot for a series that find did not find; the first bytes of the key are the name.
+func (t *table) add(key string, head int, typ wire.Type) int {
+	if full(t.n, len(t.index)) {
 		t.grow(2 * len(t.index))
 	}
-	var key strings.Builder
-	key.Grow(len(head) + len(behind))
-	key.Write(head)
-	key.Write(behind)
-	t.slots = append(t.slots, slot{key: key.String(), head: uint32(len(head)), typ: typ})
-	t.put(t.hash(head, behind, typ), uint32(len(t.slots)))
-	return len(t.slots) - 1
+	if t.n == len(t.pages)*pageSlots {
+		t.pages = append(t.pages, new([pageSlots]slot))
+	}
+	t.n++
+	*t.at(t.n - 1) = slot{key: key, head: uint32(head), typ: typ}
+	t.put(t.hashKey(key, head, typ), uint32(t.n))
+	return t.n - 1
+}
+
+// full tells whether n slots leave no room for one more in an index.
+func full(n, size int) bool { return n*8 >= size*7 }
+
+// widen gives s a wide.
+func (t *table) widen(s *slot, w *wide) {
+	if last := len(t.unused) - 1; last >= 0 {
+		s.wide, t.unused = t.unused[last], t.unused[:last]
+		t.wides[s.wide] = w
+		return
+	}
+	s.wide = uint32(len(t.wides))
+	t.wides = append(t.wides, w)
 }
 
 func (t *table) put(h, number uint32) {
@@ -104,7 +155,7 @@ func (t *table) grow(size int) {
 
 // touch notes that slot n has something to take.
 func (t *table) touch(n int, tick uint32) {
-	s := &t.slots[n]
+	s := t.at(n)
 	s.used = tick
 	if !s.touched {
 		s.touched = true
@@ -114,23 +165,41 @@ func (t *table) touch(n int, tick uint32) {
 
 // expire removes the slots that drop says.
 func (t *table) expire(drop func(s *slot) bool) {
-	n := len(t.slots)
-	if t.slots = slices.DeleteFunc(t.slots, func(s slot) bool { return drop(&s) }); len(t.slots) == n {
+	left := 0
+	for i := range t.n {
+		s := t.at(i)
+		if drop(s) {
+			if s.wide > 0 {
+				t.wides[s.wide] = nil
+				t.unused = append(t.unused, s.wide)
+			}
+			continue
+		}
+		if left < i {
+			*t.at(left) = *s
+		}
+		left++
+	}
+	if left == t.n {
 		return
 	}
+	for i := left; i < t.n; i++ {
+		*t.at(i) = slot{}
+	}
+	t.n = left
+	pages := (left + pageSlots - 1) / pageSlots
+	clear(t.pages[pages:])
+	t.pages = t.pages[:pages]
 	size := 64
-	for len(t.slots)*4 >= size*3 {
+	for full(t.n, size) {
 		size *= 2
 	}
-	if t.slots = slices.Clip(t.slots); size < len(t.index) {
-		t.slots = slices.Clone(t.slots)
-	}
 	t.index, t.touched = make([]place, size), t.touched[:0]
-	for i := range t.slots {
-		s := &t.slots[i]
+	for i := range t.n {
+		s := t.at(i)
 		if s.touched {
 			t.touched = append(t.touched, uint32(i))
 		}
-		t.put(t.hash([]byte(s.key[:s.head]), []byte(s.key[s.head:]), s.typ), uint32(i+1))
+		t.put(t.hashKey(s.key, int(s.head), s.typ), uint32(i+1))
 	}
 }

@@ -21,6 +21,7 @@ const (
 	setFull                       // too many values
 	noEvents                      // events cannot be kept
 	unwanted                      // a mapping says so
+	tooOld                        // the gauge has a value of a later time
 	badLine                       // where the reasons begin for what is no line
 	noName
 	tooLong
@@ -43,6 +44,8 @@ func (f fate) String() string {
 		return "too many events"
 	case unwanted:
 		return "dropped by a mapping"
+	case tooOld:
+		return "older than what the gauge has"
 	case noName:
 		return wire.NoName.String()
 	case tooLong:
@@ -79,10 +82,11 @@ type worker struct {
 	table   table
 	tick    uint32 // counts commits
 	tally   tally
-	senders map[netip.Addr]*sender
+	senders map[whence]*sender
 	sender  *sender // of the present lines
 	events  events
 	sample  sample
+	passing bundle // for the relays
 	key     []byte // scratch
 }
 
@@ -92,13 +96,22 @@ const originMark = "|c:"
 // tally is what became of lines since the last commit.
 type tally struct {
 	lines, packets, bytes, samples uint64
+	timed                          uint64 // samples that had a time
 	fates                          [fates]uint64
 }
 
 // sender is who sent lines since the last commit.
 type sender struct {
-	addr       netip.Addr // the zero Addr: one that has none, or one too many
+	whence
+	container  []byte // its id, if that is known and wanted
 	lines, bad uint64
+}
+
+// whence is where lines come from: an address, or, on unix sockets, a process. The zero whence is of
+// one that has none, or one too many.
+type whence struct {
+	addr netip.Addr
+	pid  int32
 }
 
 // sample is one bad line; its fate is counted if there was none since the last commit.
@@ -109,25 +122,25 @@ type sample struct {
 }
 
 func newWorker(s *Source, l *listener) *worker {
-	w := &worker{source: s, listener: l, table: newTable(), senders: map[netip.Addr]*sender{}}
+	w := &worker{source: s, listener: l, table: newTable(), senders: map[whence]*sender{}}
 	w.parser.Dialect = l.dialect
-	w.from(netip.Addr{})
+	w.from(whence{})
 	return w
 }
 
 // from says who sent what comes next.
-func (w *worker) from(a netip.Addr) {
-	if w.sender != nil && w.sender.addr == a {
+func (w *worker) from(a whence) {
+	if w.sender != nil && w.sender.whence == a {
 		return
 	}
 	if w.sender = w.senders[a]; w.sender != nil {
 		return
 	}
 	if len(w.senders) >= maxSenders {
-		a = netip.Addr{}
+		a = whence{}
 	}
 	if w.sender = w.senders[a]; w.sender == nil {
-		w.sender = &sender{addr: a}
+		w.sender = &sender{whence: a, container: w.source.containerOf(a)}
 		w.senders[a] = w.sender
 	}
 }
@@ -177,13 +190,16 @@ func (w *worker) line(line []byte) {
 	if len(line) == 0 {
 		return
 	}
-	f := counted
+	f, values := counted, w.tally.samples
 	if line[0] == '_' && w.parser.Dialect == wire.DogStatsD && (wire.IsEvent(line) || wire.IsCheck(line)) {
-		f = w.events.add(line)
+		f = w.events.add(line, w.sender.container)
 	} else {
 		f = w.metrics(line)
 	}
 	w.end(f, line)
+	if !f.isBad() || w.tally.samples > values {
+		w.pass(line)
+	}
 }
 
 // end counts a line with its fate.
@@ -205,7 +221,11 @@ func (w *worker) metrics(line []byte) (worst fate) {
 	p := &w.parser
 	n := -1
 	var typ wire.Type
-	for p.Start(line); p.Next(); {
+	p.Start(line)
+	if len(p.Container) == 0 {
+		p.Container = w.sender.container
+	}
+	for p.Next() {
 		if p.Bad != wire.Good {
 			worst = max(worst, fate(p.Bad))
 			continue
@@ -228,9 +248,12 @@ func (w *worker) metrics(line []byte) (worst fate) {
 				}
 			}
 		}
-		s := &w.table.slots[n]
+		s := w.table.at(n)
 		f := s.fate
 		if f == counted {
+			if p.Time != 0 {
+				w.tally.timed++
+			}
 			f = s.value(w)
 			w.tally.samples++
 		}
@@ -242,14 +265,17 @@ func (w *worker) metrics(line []byte) (worst fate) {
 
 // admit makes a slot for the present metric; there is none if there are too many.
 func (w *worker) admit(head, behind []byte) int {
-	if len(w.table.slots) >= 2*w.source.cfg.MaxSeries {
+	if w.table.n >= 2*w.source.cfg.MaxSeries {
 		return -1
 	}
-	n := w.table.add(head, behind, w.parser.Type)
-	s := &w.table.slots[n]
-	s.target, s.scale, s.fate = w.source.names.target(&w.parser)
-	if t := s.target; t != nil && t.timer != nil {
-		s.cells = make([]float64, len(t.timer.limits)+2)
+	x := w.source.names.find(&w.parser)
+	n := w.table.add(x.key(head, behind), len(head), w.parser.Type)
+	s := w.table.at(n)
+	s.series, s.fate = x.series, x.fate
+	if x.limits != nil {
+		w.table.widen(s, &wide{cells: make([]float64, x.series.Cells()), limits: x.limits, native: x.native, summary: x.summary, scale: x.scale})
+	} else if x.scale != 1 && x.series != nil {
+		w.table.widen(s, &wide{scale: x.scale})
 	}
 	return n
 }
@@ -257,34 +283,52 @@ func (w *worker) admit(head, behind []byte) int {
 // value takes the parser's present value.
 func (s *slot) value(w *worker) fate {
 	p := &w.parser
+	v := p.Value
 	switch s.typ {
 	case wire.Counter:
-		s.sum += p.Value * s.scale / p.Rate
+		s.sum += w.table.scaled(s, v) / p.Rate
 	case wire.Gauge:
-		if p.Delta {
-			s.sum += p.Value * s.scale
+		if p.Time != 0 && !w.source.times.newer(s.series, p.Time) {
+			return tooOld
+		}
+		if v = w.table.scaled(s, v); p.Delta {
+			s.sum += v
 		} else {
-			s.level, s.set, s.sum = p.Value*s.scale, true, 0
+			s.sum, s.set = v, true
 		}
 	case wire.Set:
-		return w.source.sets.add(s.target, p.Text)
+		return w.source.sets.add(s.series, p.Text)
 	default:
-		s.observe(p.Value, 1/p.Rate)
-		if m := s.target.timer.summary; m != nil {
-			w.source.summaries.add(m, p.Value, 1/p.Rate)
+		x := w.table.wides[s.wide]
+		x.observe(v, 1/p.Rate)
+		if x.summary != nil {
+			w.source.summaries.add(x.summary, v, 1/p.Rate)
 		}
 	}
 	return counted
 }
 
+// scaled returns a value of s in the unit of its series.
+func (t *table) scaled(s *slot, v float64) float64 {
+	if s.wide > 0 {
+		v *= t.wides[s.wide].scale
+	}
+	return v
+}
+
 // observe counts v in its bucket and adds it to the sum, which is the last cell. That is in the
 // client's unit until it is taken: most sums are exact there.
-func (s *slot) observe(v, times float64) {
-	limits, scaled := s.target.timer.limits, v*s.scale
+func (x *wide) observe(v, times float64) {
+	scaled := v * x.scale
+	if x.native != nil {
+		x.tally.Add(x.native.CellOf(scaled), times)
+		x.cells[len(x.cells)-1] += v * times
+		return
+	}
 	i := 0
-	for i < len(limits) && scaled > limits[i] {
+	for i < len(x.limits) && scaled > x.limits[i] {
 		i++
 	}
-	s.cells[i] += times
-	s.cells[len(s.cells)-1] += v * times
+	x.cells[i] += times
+	x.cells[len(x.cells)-1] += v * times
 }

@@ -30,6 +30,8 @@ type world struct {
 	log    syncBuffer
 	stop   func()
 
+	containers flow.Containers
+
 	mu      sync.Mutex
 	records []string
 	fail    error // of Write
@@ -68,7 +70,7 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 }
 
 // start runs a source on what the registry before had.
-func (w *world) start() {
+func (w *world) start(change ...func(*Source)) {
 	w.t.Helper()
 	before := w.reg
 	w.reg = metric.New(record.Label{Name: "machine", Value: "m"})
@@ -85,12 +87,15 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	w.source, err = New(w.cfg, flow.Deps{
-		Name: "app", Log: log, Ledger: l.Component("source", "app", "statsd"), Metrics: w.reg, Batches: flow.NewPool(2),
+		Name: "app", Log: log, Ledger: l.Component("source", "app", "statsd"), Metrics: w.reg, Batches: flow.NewPool(2), Containers: &w.containers,
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.reg.DropUnclaimed()
+	for _, f := range change {
+		f(w.source)
+	}
 	w.run()
 }
 

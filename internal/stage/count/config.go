@@ -25,6 +25,17 @@ type Config struct {
 	// Buckets are the histogram's upper limits in the metric's unit, ascending. Default:
 	// for seconds 0.005 to 10, for bytes 256 to 16 Mi, else 1 to 1000000.
 	Buckets []float64 `yaml:"buckets,omitempty"`
+	// Native makes it a native histogram, whose buckets come by themselves where there are values:
+	// {} or {factor: 1.1, max_buckets: 160}. /metrics shows them to scrapers that ask for
+	// Prometheus' protobuf format, as Prometheus does where native histograms are enabled;
+	// the text formats have count and sum alone. Default: a histogram with Buckets.
+	Native *Native `yaml:"native,omitempty"`
+	// Exemplar lists the fields that lead to where a record comes from, as [trace_id, span_id]. For
+	// each bucket, or for a counter, the latest record's are shown beside the number as its
+	// exemplar: on /metrics (OpenMetrics, protobuf), in the history, over remote write. Fields
+	// have been redacted then. A restart begins without exemplars on /metrics. What is longer
+	// than 128 characters with the names makes none. Default: none.
+	Exemplar []string `yaml:"exemplar,omitempty"`
 	// Unit is what the field's plain numbers are in: seconds, milliseconds, microseconds,
 	// nanoseconds, bytes, kibibytes. The metric is in seconds or bytes and its name says
 	// so. Values with a unit of their own (12ms, 3KiB) need none. Default: as the numbers are.
@@ -86,6 +97,14 @@ func (c Config) Validate() error {
 	if !slices.IsSorted(c.Buckets) || len(slices.Compact(slices.Clone(c.Buckets))) != len(c.Buckets) {
 		problem("buckets", "sort the limits in ascending order, each once")
 	}
+	if err := c.Native.problem(&c); err != nil {
+		problem("native", "%v", err)
+	}
+	for i, name := range c.Exemplar {
+		if !metric.ValidName(promName(name)) || slices.Contains(c.Exemplar[:i], name) {
+			problem(fmt.Sprintf("exemplar[%d]", i), "name each field once, as in [trace_id, span_id]")
+		}
+	}
 	if len(c.Buckets) > 100 {
 		problem("buckets", "use at most 100 buckets")
 	}
@@ -111,7 +130,7 @@ func (c Config) Validate() error {
 
 // Fields returns the names of the fields that c reads.
 func (c Config) Fields() []string {
-	fields := slices.Clone(c.By)
+	fields := slices.Concat(c.By, c.Exemplar)
 	for _, f := range []string{c.Sum, c.Histogram} {
 		if f != "" {
 			fields = append(fields, f)
@@ -134,7 +153,7 @@ func (c Config) MetricName() string {
 }
 
 func (c Config) buckets() []float64 {
-	if c.Histogram == "" || len(c.Buckets) > 0 {
+	if c.Histogram == "" || c.Native != nil || len(c.Buckets) > 0 {
 		return c.Buckets
 	}
 	u, _ := findUnit(c.Unit)

@@ -35,7 +35,7 @@ func New(reg *metric.Registry, c Config, owner string) (*Metric, error) {
 	u, _ := findUnit(c.Unit)
 	d := metric.Desc{
 		Name: c.MetricName(), Help: c.help(), Owner: owner, Durable: true,
-		Buckets: c.buckets(), MaxSeries: c.MaxSeries,
+		Buckets: c.buckets(), Native: c.Native.desc(), MaxSeries: c.MaxSeries,
 	}
 	if c.Histogram != "" {
 		d.Kind = metric.Histogram
@@ -85,6 +85,9 @@ type table struct {
 	by      []origin
 	value   origin // of a sum or histogram
 	numeric bool
+	native  *metric.Native // nil: it has buckets with limits, or none
+	limits  []float64
+	labels  []label // of exemplars
 	entries map[string]*entry
 	recent  [64]*entry // by a cheap hash of the key; saves the map in nearly all cases
 	touched []*entry
@@ -106,6 +109,9 @@ type entry struct {
 	series  *metric.Series
 	touched bool
 	cells   []float64
+	// tally has the buckets of a native histogram; its sum is the last of cells.
+	tally      metric.Tally
+	candidates []candidate // for exemplars
 }
 
 func newTable(m *Metric, rule uint64, slots []string, labels record.Labels) *table {
@@ -119,7 +125,11 @@ func newTable(m *Metric, rule uint64, slots []string, labels record.Labels) *tab
 		}
 		return origin{slot: -1, constant: labels.Get(name)}
 	}
-	t := &table{metric: m, rule: rule, entries: map[string]*entry{}}
+	desc := m.Family.Desc()
+	t := &table{metric: m, rule: rule, native: desc.Native, limits: desc.Buckets, entries: map[string]*entry{}}
+	for _, name := range m.Exemplar {
+		t.labels = append(t.labels, label{promName(name), find(name)})
+	}
 	for _, name := range m.By {
 		t.by = append(t.by, find(name))
 	}
@@ -156,10 +166,19 @@ func (t *table) add(b *record.Batch) {
 			e.touched = true
 			t.touched = append(t.touched, e)
 		}
-		if len(e.cells) == 1 {
+		cell := uint32(0)
+		switch {
+		case t.native != nil:
+			cell = t.native.CellOf(v)
+			e.tally.Add(cell, 1)
+			e.cells[len(e.cells)-1] += v
+		case len(e.cells) == 1:
 			e.cells[0] += v
-		} else {
-			e.observe(v, t.metric.Family.Desc().Buckets)
+		default:
+			cell = e.observe(v, t.limits)
+		}
+		if t.labels != nil && t.leads(b, row) {
+			e.consider(candidate{cell, i, v})
 		}
 	}
 	t.flush(b)
@@ -253,14 +272,15 @@ func (t *table) make(key string) *entry {
 
 const overflowKey = "\xff\xffoverflow"
 
-// observe adds v to its bucket and to the sum, which is the last cell.
-func (e *entry) observe(v float64, limits []float64) {
+// observe adds v to its bucket, which it returns, and to the sum, which is the last cell.
+func (e *entry) observe(v float64, limits []float64) (bucket uint32) {
 	i := 0
 	for i < len(limits) && v > limits[i] {
 		i++
 	}
 	e.cells[i]++
 	e.cells[len(e.cells)-1] += v
+	return uint32(i)
 }
 
 // flush moves what the batch counted into its deltas.
@@ -273,6 +293,8 @@ func (t *table) flush(b *record.Batch) {
 				e.cells[i] = 0
 			}
 		}
+		b.Deltas = e.tally.AppendTo(b.Deltas, e.series)
+		t.exemplify(b, e)
 	}
 	t.touched = t.touched[:0]
 	if t.invalid > 0 && t.metric.Invalid != 0 {

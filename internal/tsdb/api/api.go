@@ -34,6 +34,8 @@ import (
 type History interface {
 	// Querier reads those of a time, in Unix milliseconds. It is closed by who asked.
 	Querier(mint, maxt int64) (storage.Querier, error)
+	// ExemplarQuerier reads exemplars.
+	ExemplarQuerier(ctx context.Context) (storage.ExemplarQuerier, error)
 }
 
 // Deps is what an API answers from. Log may be nil.
@@ -197,6 +199,10 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, name string, h handl
 	a.numbers.answered(name, began, err)
 	if err != nil {
 		a.refuse(w, err)
+		return
+	}
+	if o.none {
+		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	_ = control.SetWriteDeadline(time.Now().Add(writeTime))

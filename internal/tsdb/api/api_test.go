@@ -146,6 +146,10 @@ func (w waiting) Querier(int64, int64) (storage.Querier, error) {
 	return nil, weirtsdb.ErrNotReady
 }
 
+func (waiting) ExemplarQuerier(context.Context) (storage.ExemplarQuerier, error) {
+	return nil, weirtsdb.ErrNotReady
+}
+
 func TestRequestsAreBounded(t *testing.T) {
 	h := waiting{make(chan struct{}, 4), make(chan struct{})}
 	s, _ := newAPI(t, h, api.Limits{Running: 1, Waiting: 1, Timeout: time.Minute})

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"math"
 	"strconv"
 	"unicode/utf8"
@@ -15,6 +14,7 @@ import (
 // out is an answer in the making.
 type out struct {
 	buf   []byte
+	none  bool   // there is nothing to answer, not even an empty list
 	query string // for the places that annotations name
 	notes annotations.Annotations
 }
@@ -97,22 +97,60 @@ const (
 func (o *out) point(ms int64, v float64) {
 	o.raw("[")
 	o.time(ms)
-	o.raw(`,"`)
+	o.raw(",")
+	o.value(v)
+	o.raw("]")
+}
+
+// value writes a number as the text that Prometheus makes of it.
+func (o *out) value(v float64) {
 	format := byte('f')
 	if abs := math.Abs(v); abs != 0 && (abs < smallest || abs >= greatest) {
 		format = 'e'
 	}
-	o.buf = append(strconv.AppendFloat(o.buf, v, format, -1, 64), `"]`...)
+	o.raw(`"`)
+	o.buf = append(strconv.AppendFloat(o.buf, v, format, -1, 64), '"')
 }
 
-// histogram writes a time and a native histogram. Weir has none, but a query can make one.
-func (o *out) histogram(ms int64, h *histogram.FloatHistogram) error {
-	text, err := json.Marshal(promql.HPoint{T: ms, H: h})
-	o.buf = append(o.buf, text...)
-	return err
+// histogram writes a time and a native histogram, of which empty buckets are left out.
+func (o *out) histogram(ms int64, h *histogram.FloatHistogram) {
+	o.raw("[")
+	o.time(ms)
+	o.raw(`,{"count":`)
+	o.value(h.Count)
+	o.raw(`,"sum":`)
+	o.value(h.Sum)
+	between := `,"buckets":[`
+	for it := h.AllBucketIterator(); it.Next(); {
+		b := it.At()
+		if b.Count == 0 {
+			continue
+		}
+		o.raw(between)
+		between = ","
+		o.raw([...]string{"[2,", "[1,", "[0,", "[3,"}[bit(b.LowerInclusive)|bit(b.UpperInclusive)<<1])
+		for i, v := range [...]float64{b.Lower, b.Upper, b.Count} {
+			if i > 0 {
+				o.raw(",")
+			}
+			o.value(v)
+		}
+		o.raw("]")
+	}
+	if between == "," {
+		o.raw("]")
+	}
+	o.raw("}]")
 }
 
-func (o *out) vector(v promql.Vector) error {
+func bit(set bool) int {
+	if set {
+		return 1
+	}
+	return 0
+}
+
+func (o *out) vector(v promql.Vector) {
 	o.raw("[")
 	for i := range v {
 		if i > 0 {
@@ -122,9 +160,7 @@ func (o *out) vector(v promql.Vector) error {
 		o.labels(v[i].Metric)
 		if v[i].H != nil {
 			o.raw(`,"histogram":`)
-			if err := o.histogram(v[i].T, v[i].H); err != nil {
-				return err
-			}
+			o.histogram(v[i].T, v[i].H)
 		} else {
 			o.raw(`,"value":`)
 			o.point(v[i].T, v[i].F)
@@ -132,24 +168,20 @@ func (o *out) vector(v promql.Vector) error {
 		o.raw("}")
 	}
 	o.raw("]")
-	return nil
 }
 
-func (o *out) matrix(m promql.Matrix) error {
+func (o *out) matrix(m promql.Matrix) {
 	o.raw("[")
 	for i := range m {
 		if i > 0 {
 			o.raw(",")
 		}
-		if err := o.series(&m[i]); err != nil {
-			return err
-		}
+		o.series(&m[i])
 	}
 	o.raw("]")
-	return nil
 }
 
-func (o *out) series(s *promql.Series) error {
+func (o *out) series(s *promql.Series) {
 	o.raw(`{"metric":`)
 	o.labels(s.Metric)
 	for k, p := range s.Floats {
@@ -169,15 +201,12 @@ func (o *out) series(s *promql.Series) error {
 		} else {
 			o.raw(",")
 		}
-		if err := o.histogram(p.T, p.H); err != nil {
-			return err
-		}
+		o.histogram(p.T, p.H)
 	}
 	if len(s.Histograms) > 0 {
 		o.raw("]")
 	}
 	o.raw("}")
-	return nil
 }
 
 // maxNotes is how many warnings, and how many infos, an answer has, as in Prometheus.

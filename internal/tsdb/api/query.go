@@ -123,9 +123,9 @@ func run(ctx context.Context, q promql.Query, limit int, o *out) error {
 	defer o.raw("}")
 	switch v := res.Value.(type) {
 	case promql.Vector:
-		return o.vector(v[:cut(len(v))])
+		o.vector(v[:cut(len(v))])
 	case promql.Matrix:
-		return o.matrix(v[:cut(len(v))])
+		o.matrix(v[:cut(len(v))])
 	case promql.Scalar:
 		o.point(v.T, v.V)
 	case promql.String:
@@ -158,28 +158,5 @@ func (a *API) format(_ context.Context, f form, o *out) error {
 		return invalid("query", err)
 	}
 	o.string(expr.Pretty(0))
-	return nil
-}
-
-// exemplars answers query_exemplars: the registry has none.
-func (a *API) exemplars(_ context.Context, f form, o *out) error {
-	start, err := f.time("start", minTime)
-	if err != nil {
-		return err
-	}
-	end, err := f.time("end", maxTime)
-	if err != nil {
-		return err
-	}
-	if end.Before(start) {
-		return badData(errors.New("end timestamp must not be before start timestamp"))
-	}
-	if tooDeep(f.get("query")) {
-		return badData(errDeep)
-	}
-	if _, err := a.parser.ParseExpr(f.get("query")); err != nil {
-		return badData(err)
-	}
-	o.raw("[]")
 	return nil
 }
