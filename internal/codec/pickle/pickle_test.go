@@ -230,6 +230,17 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
+		last := map[string]pickle.Value{}
+		for key, value := range v.Pairs() {
+			if k := key.Kind(); k == pickle.Text || k == pickle.Bytes {
+				last[string(key.Text())] = value
+			}
+		}
+		for key, want := range last {
+			if got, ok := v.Get(key); !ok || got != want {
+				t.Fatalf("%q is %v, %v", key, got.Kind(), ok)
+			}
+		}
 		e := v.Entries()
 		for key, value := range v.Pairs() {
 			if !e.Next() || e.Key.Kind != key.Kind() || e.Value.Kind != value.Kind() || e.Of(&e.Value) != value {

@@ -158,6 +158,15 @@ func (v Value) Get(key string) (value Value, ok bool) {
 	if v.Kind() != Dict {
 		return Value{}, false
 	}
+	if d, x := v.d, v.node(); x.a == x.b && x.value&1 == 0 { // set all at once, as most are
+		items := d.items[d.runs[x.a].start:][:d.runs[x.a].n]
+		for i := len(items) - 2; i >= 0; i -= 2 {
+			if kind := d.nodes[items[i]].kind; (kind == Text || kind == Bytes) && string(d.bytes(items[i])) == key {
+				return Value{d, items[i+1]}, true
+			}
+		}
+		return Value{}, false
+	}
 	v.d.eachPair(v.n, func(k, item uint32) bool {
 		if kind := v.d.nodes[k].kind; (kind == Text || kind == Bytes) && string(v.d.bytes(k)) == key {
 			value, ok = Value{v.d, item}, true

@@ -24,10 +24,8 @@ func (t *taker) pickled(ctx context.Context, topic wire.Topic, parts [][]byte) e
 		return nil
 	}
 	var host []byte
-	for e := v.Entries(); e.Next(); {
-		if e.Value.Kind == pickle.Text && len(e.Key.Text) == len("hostname") && string(e.Key.Text) == "hostname" && isName(e.Key.Kind) {
-			host = e.Value.Text
-		}
+	if h, ok := v.Get("hostname"); ok && h.Kind() == pickle.Text {
+		host = h.Text()
 	}
 	if err := t.turnTo(ctx, topic, host); err != nil {
 		return err
