@@ -27,6 +27,7 @@ var layers = []layer{
 	{"codec/scan", "record codec/jsontext codec/processor"},
 	{"codec/*", "record codec/protobuf codec/native codec/jsontext codec/processor codec/rfc3339 codec/scan"},
 	{"follow dockerapi", "codec/packed"},
+	{"zmq", "retry codec/*"},
 	{"ledger", "metric"},
 	{"flow", "record metric disk ledger"},
 	{"logfile", "record metric retry config codec/* follow ledger flow"},
@@ -36,11 +37,11 @@ var layers = []layer{
 	{"logql", "record match codec/* archive journal"},
 	{"task", "record match codec/* archive journal logql"},
 	{"tsdb", "metric codec/native"},
-	{"source/*", "record metric retry config codec/* follow dockerapi ledger flow logfile"},
+	{"source/*", "record metric retry config codec/* follow dockerapi zmq ledger flow logfile"},
 	{"stage/*", "record metric match config codec/* ledger flow"},
-	{"sink/*", "record metric retry match config codec/* ledger flow tsdb /statsd"},
+	{"sink/*", "record metric retry match config codec/* zmq ledger flow tsdb /statsd"},
 	{"web console", "record config metric match codec/* ledger archive logql task"},
-	{"agent", "record metric disk retry match config codec/* follow dockerapi ledger flow logfile archive journal reader logql task tsdb source/* stage/* sink/* web console"},
+	{"agent", "record metric disk retry match config codec/* follow dockerapi zmq ledger flow logfile archive journal reader logql task tsdb source/* stage/* sink/* web console"},
 	{"demo", "record metric config dockerapi agent"},
 	{"/cmd/weir", "record metric disk match config codec/* archive journal logql task agent demo console"},
 	{"/statsd /statsd/statsdhttp /scope /scope/scopehttp /crawl", "/statsd /scope"}, // public: nothing internal
@@ -54,6 +55,7 @@ var modules = []module{
 	{"github.com/prometheus/common", "internal/tsdb", "durations and label names as Prometheus reads them"},
 	{"github.com/prometheus/prometheus", "internal/tsdb", "the time series database and PromQL"},
 	{"github.com/spf13/cobra", "cmd/weir", "commands, flags, help and completion"},
+	{"golang.org/x/crypto", "internal/codec/zmtp", "NaCl's boxes, of which ZeroMQ's CURVE is made"},
 	{"github.com/rogpeppe/go-internal", inTests, "script tests of the command"},
 }
 

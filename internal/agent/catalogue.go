@@ -11,6 +11,7 @@ import (
 	filesink "github.com/weirlog/weir/internal/sink/file"
 	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/sink/statsd"
+	"github.com/weirlog/weir/internal/source/distlog"
 	"github.com/weirlog/weir/internal/source/docker"
 	"github.com/weirlog/weir/internal/source/file"
 	"github.com/weirlog/weir/internal/source/push"
@@ -20,10 +21,11 @@ import (
 // The catalogue: every component that a configuration can name.
 var (
 	sourceTypes = map[string]func(*config.Node, environment) (sourcePart, config.Mistakes){
-		"docker": sourceEntry(docker.Default, environment.docker, docker.New),
-		"file":   sourceEntry(file.Default, nil, file.New),
-		"push":   sourceEntry(push.Default, nil, newPush),
-		"statsd": statsdEntry,
+		"distlog": sourceEntry(distlog.Default, nil, newDistlog),
+		"docker":  sourceEntry(docker.Default, environment.docker, docker.New),
+		"file":    sourceEntry(file.Default, nil, file.New),
+		"push":    sourceEntry(push.Default, nil, newPush),
+		"statsd":  statsdEntry,
 	}
 	sinkTypes = map[string]func(*config.Node, environment) (sinkPart, config.Mistakes){
 		"file":         sinkEntry(filesink.Default, newFileSink),
