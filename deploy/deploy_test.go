@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -172,6 +173,9 @@ func ask(t *testing.T, method, url string) (status int, body string) {
 	return response.StatusCode, string(data)
 }
 
+// otherUnit is how a remark on a unit of the machine itself begins.
+var otherUnit = regexp.MustCompile(`^(/usr)?/lib/systemd/`)
+
 // TestUnit lets systemd judge the unit, alone and with the drop-in for Docker.
 func TestUnit(t *testing.T) {
 	analyze := realtest.Program(t, "systemd-analyze", "systemd")
@@ -190,7 +194,9 @@ func TestUnit(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if out, err := exec.Command(analyze, "verify", "--man=no", unit).CombinedOutput(); err != nil || len(out) > 0 {
+		out, err := exec.Command(analyze, "verify", "--man=no", unit).CombinedOutput()
+		ours := slices.DeleteFunc(strings.SplitAfter(string(out), "\n"), func(line string) bool { return line == "" || otherUnit.MatchString(line) })
+		if err != nil || len(ours) > 0 {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 		if name == "weir.service" {

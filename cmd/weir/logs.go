@@ -145,10 +145,18 @@ type logSource interface {
 
 // show prints the answer: from the running weir, else from the data directory.
 func (p *process) show(ctx context.Context, cfg agent.Config, q question, printer *console.Printer) error {
+	return p.ask(cfg, func(r *runningWeir) error { return p.showFrom(ctx, r, q, printer) },
+		func(k *keptText) error { return p.showFrom(ctx, k, q, printer) })
+}
+
+// ask calls running with the weir that runs or, where none answers or the data directory was
+// named, kept with that.
+func (p *process) ask(cfg agent.Config, running func(*runningWeir) error, kept func(*keptText) error) error {
+	directory := &keptText{process: p, cfg: cfg}
 	if p.dataDir != "" || cfg.HTTP.Listen == "" {
-		return p.showFrom(ctx, p.directory(cfg), q, printer)
+		return kept(directory)
 	}
-	err := p.showFrom(ctx, &runningWeir{url: baseURL(cfg), token: string(cfg.HTTP.Token)}, q, printer)
+	err := running(&runningWeir{url: baseURL(cfg), token: string(cfg.HTTP.Token)})
 	var nobody *nobodyError
 	if !errors.As(err, &nobody) {
 		return err
@@ -156,7 +164,7 @@ func (p *process) show(ctx context.Context, cfg agent.Config, q question, printe
 	if _, err := os.Stat(cfg.DataDir); err != nil {
 		return fmt.Errorf("%w, and there is no data directory to read: %w; start weir run, or name a directory with --data-dir", nobody, err)
 	}
-	return p.showFrom(ctx, p.directory(cfg), q, printer)
+	return kept(directory)
 }
 
 // showFrom prints the answer of one source.
@@ -228,6 +236,3 @@ func (p *process) hint(text string) {
 		fmt.Fprintln(p.messages, "weir: "+text)
 	}
 }
-
-// directory returns the data directory as a source.
-func (p *process) directory(cfg agent.Config) logSource { return &keptText{process: p, cfg: cfg} }

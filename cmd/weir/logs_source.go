@@ -42,10 +42,15 @@ func (k *keptText) open() (*archive.Archive, error) {
 	return journal.OpenArchive(disk.Dir(k.cfg.DataDir), log)
 }
 
+// unfollowed says why there is nothing to follow.
+func (k *keptText) unfollowed() error {
+	return fmt.Errorf("no weir answers at %s, so nothing new is read that could be followed: start weir run, or leave out --follow to read %s", k.cfg.HTTP.Listen, k.cfg.DataDir)
+}
+
 // Lines implements logSource.
 func (k *keptText) Lines(ctx context.Context, q question, matched func(int) error, emit func([]lines.Line) error) error {
 	if q.follow {
-		return fmt.Errorf("no weir answers at %s, so nothing new is read that could be followed: start weir run, or leave out --follow to read %s", k.cfg.HTTP.Listen, k.cfg.DataDir)
+		return k.unfollowed()
 	}
 	a, err := k.open()
 	if err != nil {

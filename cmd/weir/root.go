@@ -45,6 +45,7 @@ containers of the local Docker engine and counts the status codes of those named
   weir run --once --metrics - -c weir.yaml   count what the files hold, print it, end
   weir check -c weir.yaml                    find every mistake in a configuration
   weir logs nginx -f -l warn                 follow what is kept: warnings of nginx
+  weir tree                                  tasks that failed, were slow or are open
   tail -1 access.log | weir why -c weir.yaml explain what happens to a line`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -63,7 +64,7 @@ containers of the local Docker engine and counts the status codes of those named
 	run := newRun(p)
 	root.RunE = run.RunE
 	root.Flags().AddFlagSet(run.Flags())
-	root.AddCommand(run, newCheck(p), newWhy(p), newConfig(p), newSchema(p), newHealthcheck(p), newLogs(p), newJournal(p), newToken(p), newVersion(p), newDemo(p))
+	root.AddCommand(run, newCheck(p), newWhy(p), newConfig(p), newSchema(p), newHealthcheck(p), newLogs(p), newTree(p), newJournal(p), newToken(p), newVersion(p), newDemo(p))
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/weirlog/weir/internal/sink/redis"
 	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/sink/statsd"
+	"github.com/weirlog/weir/internal/source/distlog"
 	"github.com/weirlog/weir/internal/source/docker"
 	"github.com/weirlog/weir/internal/source/file"
 	"github.com/weirlog/weir/internal/source/push"
@@ -26,10 +27,11 @@ import (
 // The catalogue: every component that a configuration can name.
 var (
 	sourceTypes = map[string]func(*config.Node, environment) (sourcePart, config.Mistakes){
-		"docker": sourceEntry(docker.Default, environment.docker, docker.New),
-		"file":   sourceEntry(file.Default, nil, file.New),
-		"push":   sourceEntry(push.Default, nil, newPush),
-		"statsd": statsdEntry,
+		"distlog": sourceEntry(distlog.Default, nil, newDistlog),
+		"docker":  sourceEntry(docker.Default, environment.docker, docker.New),
+		"file":    sourceEntry(file.Default, nil, file.New),
+		"push":    sourceEntry(push.Default, nil, newPush),
+		"statsd":  statsdEntry,
 	}
 	pluginTypes = map[string]func(*config.Node) (pluginPart, config.Mistakes){
 		"exec": pluginEntry(execstage.Default, execstage.New),

@@ -30,7 +30,7 @@ func (a *Agent) serve(ctx context.Context, serving *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
-	deps := web.Deps{Metrics: a.registry, Status: a, Push: http.HandlerFunc(a.push), Loki: api, Prometheus: prometheus, Log: a.opts.Log}
+	deps := web.Deps{Metrics: a.registry, Status: a, Push: http.HandlerFunc(a.push), Loki: api, Tasks: &api.Tasks, Prometheus: prometheus, Log: a.opts.Log}
 	if a.history != nil {
 		deps.Past = &pasts{history: a.history, interval: a.current().cfg.History.Interval}
 	}

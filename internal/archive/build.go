@@ -58,6 +58,9 @@ func (b *builder) take(t kept.Text, filter *gram.Builder) {
 		b.note(&l)
 		if filter != nil {
 			filter.Add(l.Body)
+			if b.counted.mayHaveTasks() {
+				addFields(filter, &l)
+			}
 		}
 	}
 }
@@ -75,11 +78,11 @@ func (b *builder) after(rest []byte) (kept.Line, error) {
 		return kept.Line{}, nil
 	}
 	if len(rest) > maxRest {
-		return kept.Rest(bytes.TrimSuffix(rest, newline), 0)
+		return kept.Written(bytes.TrimSuffix(rest, newline), 0)
 	}
 	b.rest = append(b.rest[:0], rest...)
 	var err error
-	if b.said, err = kept.Rest(bytes.TrimSuffix(b.rest, newline), 0); err != nil {
+	if b.said, err = kept.Written(bytes.TrimSuffix(b.rest, newline), 0); err != nil {
 		b.rest = b.rest[:0]
 	}
 	return b.said, err

@@ -68,6 +68,7 @@ func (f *Facet) bytes() (n int) {
 type fieldCounter struct {
 	Fields
 	isOpen                map[string]bool // Open
+	tasks                 bool            // some field says which task its record belongs to
 	nameBytes, valueBytes int
 }
 
@@ -90,6 +91,7 @@ func (c *fieldCounter) count(name, value []byte) {
 	if c.isOpen[string(name)] {
 		return
 	}
+	c.tasks = c.tasks || isTaskField(string(name))
 	if c.nameBytes += len(name) + countBytes; len(c.Facets)+len(c.Open) == maxNames || c.nameBytes > maxNameBytes {
 		c.giveUp()
 		return
@@ -102,6 +104,9 @@ func (c *fieldCounter) count(name, value []byte) {
 	c.Facets = slices.Insert(c.Facets, at, Facet{Name: string(name)})
 	c.countValue(&c.Facets[at], value)
 }
+
+// mayHaveTasks tells whether a record may have a field that says which task it belongs to.
+func (c *fieldCounter) mayHaveTasks() bool { return c.tasks || c.Many }
 
 // countValue counts one value of a field.
 func (c *fieldCounter) countValue(f *Facet, value []byte) {

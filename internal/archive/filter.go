@@ -5,7 +5,9 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"slices"
 
+	"github.com/weirlog/weir/internal/codec/gram"
 	"github.com/weirlog/weir/internal/codec/kept"
 	"github.com/weirlog/weir/internal/disk"
 )
@@ -23,10 +25,82 @@ type broken struct {
 
 // filterOf returns the filter of a block's text.
 func (s *Stream) filterOf(text []byte) []byte {
-	for line := range kept.Lines(text) {
-		s.a.grams.Add(kept.BodyOf(line))
+	var b builder
+	b.start(0)
+	b.add(text)
+	addGrams(&s.a.grams, text, b.counted.mayHaveTasks())
+	return b.appendFilter(&s.a.grams)
+}
+
+// appendFilter returns the filter of the block that b has been given, all of whose text a
+// builder of filters has.
+func (b *builder) appendFilter(grams *gram.Builder) []byte {
+	if b.counted.mayHaveTasks() {
+		grams.Add([]byte(taskMark))
 	}
-	return s.a.grams.AppendFilter(nil)
+	return grams.AppendFilter(nil)
+}
+
+// addGrams gives a filter the bodies of a block's text and, if there may be some, the stored
+// fields that it has.
+func addGrams(filter *gram.Builder, text []byte, fields bool) {
+	for line := range kept.Lines(text) {
+		body, end := kept.BodyAt(line)
+		filter.Add(line[body:end])
+		if !fields || string(line[end:]) == `"}` {
+			continue
+		}
+		if l, err := kept.Rest(line, end); err == nil {
+			addFields(filter, &l)
+		}
+	}
+}
+
+// isTaskField tells whether a stored field says which task a record belongs to. Such fields
+// are in the filter with the bodies, since their values are looked for as text is, but are
+// too many for the index.
+func isTaskField(name string) bool {
+	return name == "key" || name == "trace_id" || name == "task_uuid"
+}
+
+// taskMark is in the filter of a block that has such fields. Filters that were made before
+// there was that do not have them. No body has it: a quote in a body is escaped.
+const taskMark = `"f"i"e"l"d"s" "b"y" "w"h"i"c"h" "t"a"s"k"s" "a"r"e" "f"o"u"n"d"`
+
+// taskQuery asks for it.
+var taskQuery = gram.NewQuery([]byte(taskMark), false)
+
+// addFields gives a filter the fields of a record that say which task it belongs to.
+func addFields(filter *gram.Builder, l *kept.Line) {
+	for name, value := range l.Fields() {
+		if isTaskField(string(name)) {
+			filter.Add(value)
+		}
+	}
+}
+
+// MayHaveTask tells whether block i can have a record whose body matches q, or of which a
+// stored field does that says what task it belongs to: key, task_uuid or trace_id.
+func (v *View) MayHaveTask(i int, q *gram.Query) bool {
+	switch {
+	case v.MayContain(i, q):
+		return true
+	case v.marked(i):
+		return false
+	}
+	return v.namesTaskFields(i)
+}
+
+// HasTaskFields tells whether block i may have records with such fields.
+func (v *View) HasTaskFields(i int) bool { return v.marked(i) || v.namesTaskFields(i) }
+
+// marked tells whether the filter of block i has the fields of its records.
+func (v *View) marked(i int) bool { return v.MayContain(i, taskQuery) }
+
+// namesTaskFields tells whether the index names such a field.
+func (v *View) namesTaskFields(i int) bool {
+	f := v.Fields(i)
+	return f.Many || slices.ContainsFunc(f.Open, isTaskField) || slices.ContainsFunc(f.Facets, func(f Facet) bool { return isTaskField(f.Name) })
 }
 
 var (

@@ -254,9 +254,7 @@ func (s *Stream) Seal(dst []byte) []byte {
 		s.loseTail("the tail cannot be read", err)
 		return dst
 	}
-	for line := range kept.Lines(text) {
-		s.a.grams.Add(kept.BodyOf(line))
-	}
+	addGrams(&s.a.grams, text, s.tail.counted.mayHaveTasks())
 	return s.seal(dst, text)
 }
 
@@ -277,7 +275,7 @@ func (s *Stream) tailText() ([]byte, error) {
 func (s *Stream) seal(dst, text []byte) []byte {
 	a := s.a
 	w := waiting{b: block{Head: s.tail.Head, written: time.Now().UnixMilli(), fields: s.tail.counted.appendTo(nil, s.tail.Bytes)}, missed: s.tail.missed}
-	w.grams = a.grams.AppendFilter(nil)
+	w.grams = s.tail.appendFilter(&a.grams)
 	w.frame = a.packer.pack(text, time.Now(), a.opts.Log)
 	s.waiting = append(s.waiting, w)
 	s.dropTail()

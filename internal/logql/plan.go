@@ -84,6 +84,7 @@ type plan struct {
 	prog    *pipeline.Program
 	skip    *pipeline.Skip
 	need    span
+	may     func(v *archive.View, block int) bool // nil: every block
 
 	mu   sync.Mutex // guards what follows, and ByText of stats
 	next int
@@ -167,7 +168,7 @@ func (p *plan) take(before *task) *task {
 	for p.next < len(p.tasks) {
 		t := &p.tasks[p.next]
 		p.next++
-		if p.skip != nil && p.skip.Excludes(func(q *gram.Query) bool { return t.src.view.MayContain(t.block, q) }) {
+		if p.skip != nil && p.skip.Excludes(func(q *gram.Query) bool { return t.src.view.MayContain(t.block, q) }) || p.may != nil && !p.may(t.src.view, t.block) {
 			p.stats.ByText++
 			p.done(t)
 			continue

@@ -22,6 +22,7 @@ type view struct {
 	pages  *template.Template
 	style  template.CSS
 	script template.JS
+	tasks  bool // there is a page of tasks
 }
 
 func newView() *view {
@@ -34,10 +35,10 @@ func newView() *view {
 	}
 	pages := template.New("").Funcs(template.FuncMap{
 		"number": grouped, "bytes": bytesText, "rate": rateText, "duration": durationText, "ago": agoText,
-		"processors": processors, "seconds": func(s float64) string { return durationText(time.Duration(s * float64(time.Second))) },
+		"processors": processors, "mood": mood, "took": tookText, "seconds": func(s float64) string { return durationText(time.Duration(s * float64(time.Second))) },
 		"since": func(now, t time.Time) string { return durationText(now.Sub(t)) },
 	})
-	for _, name := range []string{"status.html", "parts.html", "form.html"} {
+	for _, name := range []string{"status.html", "tasks.html", "parts.html", "form.html"} {
 		template.Must(pages.New(name).Parse(read(name)))
 	}
 	return &view{pages: pages, style: template.CSS(read("style.css")), script: template.JS(read("refresh.js"))}
@@ -59,8 +60,10 @@ type statusPage struct {
 	Uptime  time.Duration
 	Failing int // problems that are not just warnings
 	Streams int
-	Rules   []ruleView
-	Ledger  []ledgerRow
+	// HasTasks is set if there is a page of tasks.
+	HasTasks bool
+	Rules    []ruleView
+	Ledger   []ledgerRow
 
 	Containers     []containerView
 	MoreContainers int
@@ -114,7 +117,7 @@ const (
 )
 
 func (v *view) status(s Snapshot, nonce string) ([]byte, error) {
-	page := statusPage{frame: frame{nonce, v.style, v.script}, Snapshot: s, Uptime: s.Now.Sub(s.Started)}
+	page := statusPage{frame: frame{nonce, v.style, v.script}, Snapshot: s, Uptime: s.Now.Sub(s.Started), HasTasks: v.tasks}
 	for _, p := range s.Problems {
 		if !p.Warning {
 			page.Failing++

@@ -101,10 +101,13 @@ type Deps struct {
 	Status  Status
 	// Push takes what is sent to Loki's addresses for pushes; nil where nothing does.
 	Push http.Handler
-	// Loki answers all other addresses of Loki's API, and /weir/v1/logs; nil where nothing does.
+	// Loki answers all other addresses of Loki's API, /weir/v1/logs and /weir/v1/tasks; nil where
+	// nothing does.
 	Loki http.Handler
 	// Prometheus answers Prometheus' query API; nil where nothing does.
 	Prometheus http.Handler
+	// Tasks are shown on a page of their own; nil where there are none.
+	Tasks Tasks
 	// Past is asked for the page alone; nil where there is none.
 	Past Past
 	Log  *slog.Logger
@@ -124,6 +127,7 @@ type handler struct {
 	metrics guard
 	view    *view
 	rates   rates
+	list    lastList
 	scrapes chan struct{} // holds a token for each answer being made
 	bodies  sync.Pool     // of *[]byte
 	zippers sync.Pool     // of *gzip.Writer
@@ -133,8 +137,9 @@ type handler struct {
 func Handler(c Config, d Deps) http.Handler {
 	h := &handler{
 		Deps: d, config: c, page: guard{c.Token}, metrics: guard{c.MetricsToken}, view: newView(),
-		scrapes: make(chan struct{}, maxScrapes),
+		scrapes: make(chan struct{}, maxScrapes), list: lastList{turn: make(chan struct{}, 1)},
 	}
+	h.view.tasks = d.Tasks != nil
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", h.catch(h.root))
 	mux.Handle("GET /metrics", h.catch(h.scrape))
@@ -151,7 +156,13 @@ func Handler(c Config, d Deps) http.Handler {
 		mux.Handle("/loki/", own(h.catch(h.loki)))
 		mux.Handle("/prometheus/", own(h.catch(h.loki))) // where Loki has its rules
 		mux.Handle("GET /weir/v1/logs", own(h.catch(h.loki)))
+		mux.Handle("GET /weir/v1/tasks", own(h.catch(h.loki)))
+		mux.Handle("GET /weir/v1/tasks/", own(h.catch(h.loki)))
 		mux.Handle("GET /ready", h.catch(h.ready)) // where Loki has it
+	}
+	if d.Tasks != nil {
+		mux.Handle("GET /tasks", h.catch(h.tasks))
+		mux.Handle("GET /tasks/{id...}", h.catch(h.tasks))
 	}
 	if d.Prometheus != nil {
 		mux.Handle("/api/v1/", own(h.catch(h.prometheus)))
@@ -204,9 +215,14 @@ func (h *handler) root(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("render page: %w", err)
 	}
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; script-src 'nonce-"+nonce+
-		"'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+	w.Header().Set("Content-Security-Policy", pagePolicy(nonce))
 	return h.send(w, r, "text/html; charset=utf-8", body)
+}
+
+// pagePolicy lets a page's own style and script work, and it ask for itself.
+func pagePolicy(nonce string) string {
+	return "default-src 'none'; style-src 'nonce-" + nonce + "'; script-src 'nonce-" + nonce +
+		"'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 }
 
 func (h *handler) snapshot() Snapshot {

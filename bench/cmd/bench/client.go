@@ -102,14 +102,20 @@ func (b *bench) statsdCalls(ctx context.Context) error {
 // buildClients builds the clients, which takes their modules, and returns the path of the
 // command, or why it cannot be had.
 func (b *bench) buildClients(ctx context.Context) (binary, skip string) {
-	b.say("building the StatsD clients")
 	binary = filepath.Join(b.data, "statsd")
+	return binary, b.buildModule(ctx, "statsd", binary)
+}
+
+// buildModule builds a command that is a module of its own below bench, and returns why it
+// cannot be had.
+func (b *bench) buildModule(ctx context.Context, name, binary string) (skip string) {
+	b.say("building bench/%s", name)
 	build := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
-	build.Dir = filepath.Join(b.root, "bench", "statsd")
+	build.Dir = filepath.Join(b.root, "bench", name)
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Sprintf("the clients' modules cannot be built: %v %.200s", err, bytes.ReplaceAll(bytes.TrimSpace(out), []byte("\n"), []byte("; ")))
+		return fmt.Sprintf("its modules cannot be built: %v %.200s", err, bytes.ReplaceAll(bytes.TrimSpace(out), []byte("\n"), []byte("; ")))
 	}
-	return binary, ""
+	return ""
 }
 
 // clientRow shows the runs of one client. The first of each kind is what the others of it

@@ -184,29 +184,50 @@ func someID(set dataset.Set) (string, error) {
 	return rest[:32], nil
 }
 
-// queries starts weir on what was kept, asks, and adds a row for each question.
-func (b *bench) queries(ctx context.Context, set dataset.Set, config string) error {
+// serving is a weir that answers from what was kept.
+type serving struct {
+	base string // of its addresses
+	cmd  *exec.Cmd
+}
+
+// serveKept starts weir on what was kept with a configuration.
+func (b *bench) serveKept(ctx context.Context, config string) (*serving, error) {
 	listen, err := freeAddress()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	state := filepath.Join(filepath.Dir(config), "state")
-	serving := filepath.Join(filepath.Dir(config), "serve.yaml")
-	text := fmt.Sprintf("data_dir: %s\nhttp: {listen: %q}\nsources: {none: {type: file, paths: [%q]}}\n", state, listen, filepath.Join(filepath.Dir(config), "no.log"))
-	if err := os.WriteFile(serving, []byte(text), 0o600); err != nil {
-		return err
+	dir := filepath.Dir(config)
+	path := filepath.Join(dir, "serve.yaml")
+	text := fmt.Sprintf("data_dir: %s\nhttp: {listen: %q}\nsources: {none: {type: file, paths: [%q]}}\n", filepath.Join(dir, "state"), listen, filepath.Join(dir, "no.log"))
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, b.weir, "run", "--config", serving)
+	cmd := exec.CommandContext(ctx, b.weir, "run", "--config", path)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = settle
 	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	s := &serving{"http://" + listen, cmd}
+	if _, err := settled(ctx, s.base+"/metrics", nil); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *serving) stop() {
+	_ = s.cmd.Cancel()
+	_ = s.cmd.Wait()
+}
+
+// queries starts weir on what was kept, asks, and adds a row for each question.
+func (b *bench) queries(ctx context.Context, set dataset.Set, config string) error {
+	s, err := b.serveKept(ctx, config)
+	if err != nil {
 		return err
 	}
-	defer cmd.Wait()
-	defer cmd.Cancel()
-	if _, err := settled(ctx, "http://"+listen+"/metrics", nil); err != nil {
-		return err
-	}
+	defer s.stop()
 	all, err := questions(set)
 	if err != nil {
 		return err
@@ -214,12 +235,12 @@ func (b *bench) queries(ctx context.Context, set dataset.Set, config string) err
 	work := fmt.Sprintf("search %s kept lines, warm", number(set.Lines))
 	for _, q := range all {
 		r := row{work: work, name: "**weir**: " + q.name}
-		if err := b.ask(ctx, &r, q, "http://"+listen, cmd.Process.Pid); err != nil {
+		if err := b.ask(ctx, &r, q, s); err != nil {
 			b.fail(&r, err)
 		}
 		b.table.add(r)
 	}
-	b.table.add(b.zstdcat(ctx, work, filepath.Join(state, "streams")))
+	b.table.add(b.zstdcat(ctx, work, filepath.Join(filepath.Dir(config), "state", "streams")))
 	return nil
 }
 
@@ -237,39 +258,44 @@ func (q *query) path() string {
 }
 
 // ask puts one query and fills its row: medians of wall time and of weir's CPU time.
-func (b *bench) ask(ctx context.Context, r *row, q query, base string, pid int) error {
-	path := q.path()
+func (b *bench) ask(ctx context.Context, r *row, q query, s *serving) error {
+	body, err := s.ask(ctx, r, q.path())
+	if err != nil {
+		return err
+	}
+	if q.label != "" {
+		return judgeValues(r, q, body)
+	}
+	return b.judge(r, q, body)
+}
+
+// ask asks for a path some times and fills a row but for what the answer says, which it returns.
+func (s *serving) ask(ctx context.Context, r *row, path string) (body []byte, err error) {
+	pid := s.cmd.Process.Pid
 	var wall, cpu []time.Duration
-	var body []byte
 	for round := range queryRounds {
 		before, err := measure.CPU(pid)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		start := time.Now()
-		if body, err = get(ctx, base+path); err != nil {
-			return err
+		if body, err = get(ctx, s.base+path); err != nil {
+			return nil, err
 		}
 		took := time.Since(start)
 		after, err := measure.CPU(pid)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if round > 0 {
 			wall, cpu = append(wall, took), append(cpu, after-before)
 		}
 	}
 	memory, err := measure.Memory(pid)
-	if err != nil {
-		return err
-	}
 	r.wall = fmt.Sprintf("%.1f ms", median(wall).Seconds()*1000)
 	r.cpu = fmt.Sprintf("%.0f ms", median(cpu).Seconds()*1000)
 	r.peak, r.runs = mebibytes(memory.Peak), number(len(wall))
-	if q.label != "" {
-		return judgeValues(r, q, body)
-	}
-	return b.judge(r, q, body)
+	return body, err
 }
 
 // judgeValues compares the values of a label with what they should be.

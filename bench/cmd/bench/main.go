@@ -156,11 +156,20 @@ func (b *bench) measure(ctx context.Context) error {
 		if err := b.keptMixed(ctx); err != nil {
 			return err
 		}
+		if err := b.keptTasks(ctx); err != nil {
+			return err
+		}
 	}
 	if err := b.statsdCalls(ctx); err != nil {
 		return err
 	}
+	if err := b.scoped(ctx); err != nil {
+		return err
+	}
 	if err := b.statsdServers(ctx); err != nil {
+		return err
+	}
+	if err := b.scopeRecords(ctx); err != nil {
 		return err
 	}
 	if b.follow > 0 {

@@ -68,8 +68,21 @@ func Parse(line []byte) (Line, error) {
 // Rest reads what follows the body of a line, which ends at end (see BodyAt). It does not
 // look at the time, the level and the body, which are left out of the result.
 func Rest(line []byte, end int) (Line, error) {
+	return rest(parser{rest: line[end:], ok: true})
+}
+
+// Written is Rest for what an Appender has just written and nobody has touched: it does not
+// look whether texts are canonical, which is most of the work.
+func Written(line []byte, end int) (Line, error) {
+	if tail := line[end:]; len(tail) > len(onlyFields)+len(endOfFields) &&
+		string(tail[:len(onlyFields)]) == onlyFields && string(tail[len(tail)-len(endOfFields):]) == endOfFields {
+		return Line{Weight: 1, fields: tail[len(onlyFields)-1 : len(tail)-2]}, nil
+	}
+	return rest(parser{rest: line[end:], ok: true, canonical: true})
+}
+
+func rest(p parser) (Line, error) {
 	l := Line{Weight: 1}
-	p := parser{rest: line[end:], ok: true}
 	p.need(`"`)
 	p.optional(&l)
 	if !p.ok || string(p.rest) != "}" {
@@ -82,7 +95,7 @@ func Rest(line []byte, end int) (Line, error) {
 // order in which they were stored.
 func (l *Line) Fields() iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
-		p := parser{rest: l.fields, ok: true}
+		p := parser{rest: l.fields, ok: true, canonical: true}
 		for p.take(`"`) {
 			name := p.text()
 			p.need(`:"`)
@@ -122,10 +135,19 @@ func (l *Line) AppendText(dst []byte) []byte {
 	return jsontext.Unescape(dst, l.Body)
 }
 
+// onlyFields and endOfFields are about the fields of a line that has nothing behind its body but
+// them: what may stand behind them ends with no second brace.
+const (
+	onlyFields  = `"` + fieldsPart + `"`
+	endOfFields = `"}}`
+)
+
 // parser takes the parts of a line off its rest. Once something is missing, ok is false.
 type parser struct {
 	rest []byte
 	ok   bool
+	// canonical is set if it is known that all texts are.
+	canonical bool
 }
 
 // take removes text from the start of the rest, if it is there.
@@ -141,7 +163,7 @@ func (p *parser) need(text string) { p.ok = p.take(text) && p.ok }
 
 // text takes the inside of a string and the quote after it. It must be canonical.
 func (p *parser) text() []byte {
-	n := canonicalText(p.rest)
+	n := p.textLen()
 	if n < 0 || n == len(p.rest) {
 		p.ok = false
 		p.rest = nil
@@ -150,6 +172,16 @@ func (p *parser) text() []byte {
 	text := p.rest[:n:n]
 	p.rest = p.rest[n+1:]
 	return text
+}
+
+// textLen returns the length of the text that the rest starts with, as canonicalText does.
+func (p *parser) textLen() int {
+	if p.canonical {
+		if n := bytes.IndexByte(p.rest, '"'); n >= 0 && (n == 0 || p.rest[n-1] != '\\') {
+			return n
+		}
+	}
+	return canonicalText(p.rest)
 }
 
 // number takes a decimal number as Append writes it.

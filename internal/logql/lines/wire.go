@@ -125,6 +125,27 @@ func AppendString(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
+// AppendHarmlessJSON appends JSON with all characters of its texts escaped that are not
+// harmless. It has to be valid, as package encoding/json makes it.
+func AppendHarmlessJSON(dst, text []byte) []byte {
+	at := 0
+	for i := 0; i < len(text); {
+		if text[i] < 0x7f {
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(text[i:])
+		if !Harmless(r) {
+			quoted := AppendString(append(dst, text[at:i]...), string(r))
+			before := len(dst) + i - at
+			dst = append(quoted[:before], quoted[before+1:len(quoted)-1]...)
+			at = i + n
+		}
+		i += n
+	}
+	return append(dst, text[at:]...)
+}
+
 // Harmless tells whether a character is only what it shows: no control character, no mark
 // that turns the direction of writing or cannot be seen, no line separator. Those that join
 // letters are harmless, since scripts and emoji need them.

@@ -31,6 +31,9 @@ type Config struct {
 	Logfmt *Object `yaml:"logfmt"`
 	// Syslog takes lines of RFC 3164 and RFC 5424. Written as syslog: {}.
 	Syslog *Object `yaml:"syslog"`
+	// Fields takes the fields that came with a record beside its text: those of distlog's
+	// records, Loki's structured metadata. Written as fields: {}.
+	Fields *Object `yaml:"fields"`
 }
 
 // Object stands for a format that has no settings.
@@ -57,6 +60,7 @@ func (c Config) formats() []string {
 	add("json", c.JSON != nil)
 	add("logfmt", c.Logfmt != nil)
 	add("syslog", c.Syslog != nil)
+	add("fields", c.Fields != nil)
 	return given
 }
 
@@ -64,7 +68,7 @@ func (c Config) formats() []string {
 func (c Config) Validate() error {
 	given := c.formats()
 	if len(given) == 0 {
-		return &config.Problem{Message: "give one of nginx, regex, pattern, json, logfmt, syslog"}
+		return &config.Problem{Message: "give one of nginx, regex, pattern, json, logfmt, syslog, fields"}
 	}
 	if len(given) > 1 {
 		return &config.Problem{Key: given[1], Message: fmt.Sprintf("a rule parses in one way; %s is given already: write a second rule", given[0])}
@@ -88,6 +92,7 @@ type Parser struct {
 	text    textMatcher
 	plain   plainMatcher
 	stopped func(text []byte) int
+	came    bool // it takes the fields that came with the record
 	each    func(text []byte, visit func(name string, value []byte) bool)
 	engine  string
 }
@@ -133,6 +138,9 @@ func New(c Config, want []string) (*Parser, error) {
 	case "syslog":
 		p.plain, p.names = syslog.New(want), slices.Clone(want)
 		p.each = func(text []byte, visit func(string, []byte) bool) { syslog.Each(text, visit) }
+	case "fields":
+		p.came, p.names = true, slices.Clone(want)
+		p.each = func([]byte, func(string, []byte) bool) {} // a line alone has none
 	default:
 		return nil, errors.New("no format is given")
 	}

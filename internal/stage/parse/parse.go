@@ -87,6 +87,7 @@ type lane struct {
 	row                []record.Span // scratch
 	direct             bool          // the parser may write the batch's row itself: it is the only one
 	matched, unmatched int
+	came               int // the first field that came with the present record or a later one
 }
 
 func (s *stage) parse(b *record.Batch) {
@@ -115,6 +116,7 @@ func (s *stage) parse(b *record.Batch) {
 }
 
 func (s *stage) run(l *lane, b *record.Batch, width int) {
+	l.came = 0
 	for i := range b.Records {
 		row := l.row
 		if l.direct {
@@ -157,7 +159,28 @@ func (s *stage) match(l *lane, b *record.Batch, i int, row []record.Span) bool {
 		s.unescape(b, i)
 	}
 	clear(row)
+	if l.Parser.came {
+		return l.take(b, i, row)
+	}
 	return l.Parser.plain.Match(b, r.Body, row)
+}
+
+// take takes the fields that came with record i; it returns false if there are none.
+func (l *lane) take(b *record.Batch, i int, row []record.Span) bool {
+	all := b.Fields
+	for l.came < len(all) && all[l.came].Record < i {
+		l.came++
+	}
+	first := l.came
+	for ; l.came < len(all) && all[l.came].Record == i; l.came++ {
+		name := b.Bytes(all[l.came].Name)
+		for k, wanted := range l.Parser.names {
+			if string(name) == wanted {
+				row[k] = all[l.came].Value
+			}
+		}
+	}
+	return l.came > first
 }
 
 // unescape turns record i into plain text: its body and the fields it already has.

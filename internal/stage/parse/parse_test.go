@@ -122,7 +122,7 @@ func TestFormats(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	for want, c := range map[string]parse.Config{
-		"give one of nginx, regex, pattern, json, logfmt, syslog":                      {},
+		"give one of nginx, regex, pattern, json, logfmt, syslog, fields":              {},
 		"regex: a rule parses in one way; nginx is given already: write a second rule": {Nginx: "combined", Regex: "x"},
 		`regex: name at least one group, as in (?P<status>\d+)`:                        {Regex: "x"},
 		"regex: error parsing regexp: missing closing ): `(`":                          {Regex: "("},
@@ -140,5 +140,53 @@ func TestExplain(t *testing.T) {
 	}
 	if _, ok, stopped := p.Explain([]byte("GET x")); ok || stopped != 4 {
 		t.Errorf("stopped after %d bytes, want 4", stopped)
+	}
+}
+
+// TestCame takes the fields that came with records, which need not have any.
+func TestCame(t *testing.T) {
+	b := new(record.Batch)
+	add := func(body string, fields ...string) {
+		for _, f := range fields {
+			name, value, _ := strings.Cut(f, "=")
+			b.Fields = append(b.Fields, record.Field{Record: len(b.Records), Name: b.Append([]byte(name)), Value: b.Append([]byte(value))})
+		}
+		b.Records = append(b.Records, record.Record{Body: b.Append([]byte(body))})
+	}
+	add("first", "name=shop", "key=1@u", "job=checkout")
+	add("second")
+	add("third", "other=x")
+	add("fourth", "job=pay", "name=db")
+	rules := []parse.Rule{
+		{Parser: parser(t, parse.Config{Fields: &parse.Object{}}, "job", "name"), Matched: 1, Unmatched: 2},
+		{Parser: parser(t, parse.Config{Fields: &parse.Object{}}, "key"), Matched: 3, Unmatched: 4},
+	}
+	var got []string
+	deltas := map[uint32]float64{}
+	stage, _ := parse.Stage(rules)
+	err := stage(flow.SinkFunc(func(_ context.Context, b *record.Batch) error {
+		for i, r := range b.Records {
+			text := fmt.Sprintf("%b", r.Rules)
+			for k, v := range b.Row(i) {
+				if v.Len > 0 {
+					text += " " + b.Slots[k] + "=" + string(b.Bytes(v))
+				}
+			}
+			got = append(got, text)
+		}
+		for _, d := range b.Deltas {
+			deltas[d.Series] += d.Add
+		}
+		return nil
+	})).Write(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"11 job=checkout name=shop key=1@u", "0", "11", "11 job=pay name=db"}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if fmt.Sprint(deltas) != "map[1:3 2:1 3:3 4:1]" {
+		t.Errorf("counted %v", deltas)
 	}
 }

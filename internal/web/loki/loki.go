@@ -5,8 +5,8 @@
 //	mux.Handle("/loki/", api)
 //	mux.Handle("/prometheus/", api)
 //
-// It also answers /weir/v1/logs, which has what Loki's forms have no place for, and shares
-// their bounds.
+// It also answers /weir/v1/logs and /weir/v1/tasks, which have what Loki's forms have no
+// place for, and share their bounds.
 //
 // It owns the form of requests and answers on the wire, the default of every parameter, and
 // what one client may take from the others: queries that run and wait are bounded in number
@@ -31,6 +31,7 @@ import (
 	"github.com/weirlog/weir/internal/logql/syntax"
 	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
+	"github.com/weirlog/weir/internal/task"
 )
 
 // Engine answers queries. An error for which logql.IsUserError holds is shown to who asks.
@@ -78,6 +79,8 @@ type Deps struct {
 	Index  Index
 	Survey Survey
 	Live   Live
+	// Tasks finds tasks; it is given its turns here.
+	Tasks task.Finder
 	// Sync makes what was written so far visible to queries.
 	Sync     func(context.Context) error
 	Registry *metric.Registry
@@ -133,8 +136,8 @@ type API struct {
 	zippers sync.Pool // of *gzip.Writer
 }
 
-// New returns the handler for /weir/v1/logs, all addresses below /loki/api/v1 but push, and
-// those below /prometheus.
+// New returns the handler for /weir/v1/logs, /weir/v1/tasks, all addresses below /loki/api/v1
+// but push, and those below /prometheus.
 func New(d Deps) (*API, error) {
 	d.Limits.fill()
 	if d.Log == nil {
@@ -168,6 +171,9 @@ func New(d Deps) (*API, error) {
 	a.none("alerts", "alerts")
 	a.mux.HandleFunc("GET "+root+"tail", a.tail)
 	a.mux.HandleFunc("GET /weir/v1/logs", a.lines)
+	a.Tasks.Turn, a.Tasks.Sync = a.turn, d.Sync
+	a.mux.HandleFunc("GET /weir/v1/tasks", a.taskList)
+	a.mux.HandleFunc("GET /weir/v1/tasks/{id...}", a.taskTree)
 	return a, nil
 }
 

@@ -23,6 +23,7 @@ type usage struct {
 type numbers struct {
 	requests, seconds, bytes *metric.Family
 	tails, lost              *metric.Series
+	forgotten, omitted       *metric.Series
 }
 
 func newNumbers(reg *metric.Registry) (n numbers, err error) {
@@ -40,8 +41,10 @@ func newNumbers(reg *metric.Registry) (n numbers, err error) {
 	n.bytes = family(metric.Desc{Name: "weir_query_read_bytes_total", Help: "Bytes of kept text that were read to answer.", Labels: []string{"endpoint"}})
 	tails := family(metric.Desc{Name: "weir_tails", Help: "Connections that follow streams live.", Kind: metric.Gauge})
 	lost := family(metric.Desc{Name: "weir_tail_lost_records_total", Help: "Records that those connections missed because they were too slow."})
+	forgotten := family(metric.Desc{Name: "weir_tasks_forgotten_total", Help: "Tasks that had no room in a list that was asked for."})
+	omitted := family(metric.Desc{Name: "weir_task_omitted_records_total", Help: "Records whose scopes had no room in a tree that was asked for."})
 	if err == nil {
-		n.tails, n.lost = tails.Series(), lost.Series()
+		n.tails, n.lost, n.forgotten, n.omitted = tails.Series(), lost.Series(), forgotten.Series(), omitted.Series()
 	}
 	return n, err
 }

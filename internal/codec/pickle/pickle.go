@@ -1,0 +1,372 @@
+// Package pickle reads Python's pickles, protocols 0 to 5, as data. A pickle is a program
+// for a small machine that may call whatever Python can; this machine calls nothing. Values
+// of the types that logs are made of become values; what else a pickle builds becomes an
+// Object, which has the name of its class and what it would have been made from.
+//
+//	var d pickle.Decoder
+//	v, err := d.Decode(body)
+//	if err == nil {
+//		line, err = v.AppendJSON(line[:0], 1<<20)
+//	}
+//
+// The opcodes are those of Python's Lib/pickletools.py. Everything is bounded by the length of
+// the pickle but for what AppendJSON writes, since a pickle may use a value many times: that
+// has a bound of its own. Where pickles come from, and what their keys mean, is not the
+// package's business.
+package pickle
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Error says where a pickle could not be read, and why.
+type Error struct {
+	// Offset is a place in the pickle, in bytes.
+	Offset int
+	// Reason is a short constant phrase, fit for counting.
+	Reason string
+}
+
+// Error says why, and where.
+func (e *Error) Error() string { return fmt.Sprintf("pickle: %s at byte %d", e.Reason, e.Offset) }
+
+// Reasons of an Error.
+const (
+	Truncated   = "it ends too early"
+	Unknown     = "an unknown opcode"
+	Malformed   = "it does not follow the format"
+	TooMany     = "it has too many values"
+	TooDeep     = "it is nested too deep"
+	TooLong     = "it is too long when written out"
+	Elsewhere   = "a part of it was sent elsewhere" // buffers out of band
+	NotFinished = "it is too long"                  // more than an offset can tell
+)
+
+const (
+	// maxNodes is how many values a pickle may have.
+	maxNodes = 1 << 18
+	// maxMarks is how many collections may be begun within each other, far more than can be
+	// written out.
+	maxMarks = 1 << 12
+	// heldNodes is for how many of them memory is kept for the next pickle.
+	heldNodes = 1 << 13
+	// minArena is how long the texts may be that do not stand in a pickle; those of a long
+	// one may be more.
+	minArena = 64 << 10
+	// maxBytes is the longest pickle.
+	maxBytes = 1 << 30
+)
+
+// Decoder reads pickles, one after the other. The zero value is ready. It belongs to one
+// goroutine; it allocates only while a pickle is larger than those before.
+type Decoder struct {
+	src []byte
+	at  int
+	err *Error
+
+	nodes []node
+	items []uint32 // nodes that are in others
+	runs  []run
+	stack []uint32 // nodes
+	marks []uint32 // heights of the stack
+	memo  []uint32 // 1 more than nodes; 0 is nothing
+	arena []byte   // texts that do not stand in the pickle as they are
+}
+
+// node is a value.
+type node struct {
+	kind  Kind
+	mine  bool   // the text is in the arena
+	open  bool   // it is being written: to find it again within itself
+	a, b  uint32 // where the text begins, and its length; or the first and the last run of items
+	value uint64 // the number; or how many items there are
+}
+
+// run is a part of the chain of a node's items.
+type run struct{ start, n, next uint32 }
+
+// Decode reads one pickle. What follows it is passed over, as Python does. The value refers
+// to src, and is valid until the next call.
+func (d *Decoder) Decode(src []byte) (Value, error) {
+	d.reset(src)
+	if len(src) > maxBytes {
+		d.fail(NotFinished)
+	}
+	for d.err == nil {
+		if d.at == len(src) {
+			d.fail(Truncated)
+			break
+		}
+		op := src[d.at]
+		d.at++
+		if op == '.' {
+			if n := d.pop(); d.err == nil {
+				return Value{d, n}, nil
+			}
+			break
+		}
+		switch do := opcodes[op]; {
+		case d.frequent(op):
+		case do != nil:
+			do(d)
+		default:
+			d.fail(Unknown)
+		}
+	}
+	return Value{}, d.err
+}
+
+// frequent does what opcodes has for those of which records have the most, without calls. It
+// returns false, and has done nothing, for others and for what is not as usual.
+func (d *Decoder) frequent(op byte) bool {
+	rest := d.src[d.at:]
+	head, n := 0, 0
+	switch op {
+	case 'N', 'K', 'J': // NONE, BININT1, BININT
+		if len(rest) < 4 || len(d.nodes) >= maxNodes {
+			return false
+		}
+		x := node{}
+		switch op {
+		case 'K':
+			x = node{kind: Int, value: uint64(rest[0])}
+			d.at++
+		case 'J':
+			x = node{kind: Int, value: uint64(int64(int32(binary.LittleEndian.Uint32(rest))))}
+			d.at += 4
+		}
+		d.nodes = append(d.nodes, x)
+		d.stack = append(d.stack, uint32(len(d.nodes)-1))
+		return true
+	case 'q', 0x94: // BINPUT, MEMOIZE
+		i, size := len(d.memo), 0
+		if op == 'q' {
+			if len(rest) == 0 || int(rest[0]) != i {
+				return false
+			}
+			size = 1
+		}
+		if len(d.stack) <= d.floor() || i >= len(d.src) || i >= maxNodes {
+			return false
+		}
+		d.at += size
+		d.memo = append(d.memo, d.stack[len(d.stack)-1]+1)
+		return true
+	case 'X': // BINUNICODE
+		if len(rest) < 4 {
+			return false
+		}
+		head, n = 4, int(binary.LittleEndian.Uint32(rest))
+	case 0x8c: // SHORT_BINUNICODE
+		if len(rest) < 1 {
+			return false
+		}
+		head, n = 1, int(rest[0])
+	default:
+		return false
+	}
+	if n > len(rest)-head || len(d.nodes) >= maxNodes {
+		return false
+	}
+	d.nodes = append(d.nodes, node{kind: Text, a: uint32(d.at + head), b: uint32(n)})
+	d.stack = append(d.stack, uint32(len(d.nodes)-1))
+	d.at += head + n
+	return true
+}
+
+func (d *Decoder) reset(src []byte) {
+	if cap(d.nodes) > heldNodes || cap(d.items) > heldNodes || cap(d.memo) > heldNodes || cap(d.stack) > heldNodes || cap(d.runs) > heldNodes || cap(d.arena) > 1<<20 {
+		*d = Decoder{}
+	}
+	d.src, d.at, d.err = src, 0, nil
+	d.nodes = append(d.nodes[:0], node{}) // so that 0 is none, as it is for runs
+	d.runs = append(d.runs[:0], run{})
+	d.items, d.stack, d.marks, d.arena = d.items[:0], d.stack[:0], d.marks[:0], d.arena[:0]
+	d.memo = d.memo[:0]
+}
+
+// fail ends the reading. The first reason stays.
+func (d *Decoder) fail(reason string) {
+	if d.err == nil {
+		d.err = &Error{Offset: max(d.at-1, 0), Reason: reason}
+	}
+}
+
+// take takes n bytes off the pickle; nil after a failure.
+func (d *Decoder) take(n int) []byte {
+	if n < 0 || n > len(d.src)-d.at {
+		d.fail(Truncated)
+		return nil
+	}
+	b := d.src[d.at : d.at+n : d.at+n]
+	d.at += n
+	return b
+}
+
+// number takes an unsigned number of n bytes, the lowest first.
+func (d *Decoder) number(n int) (v uint64) {
+	for i, c := range d.take(n) {
+		v |= uint64(c) << (8 * i)
+	}
+	return v
+}
+
+// length is number for what is yet to come, so at most what there is.
+func (d *Decoder) length(n int) int {
+	v := d.number(n)
+	if v > uint64(len(d.src)-d.at) {
+		d.fail(Truncated)
+		return 0
+	}
+	return int(v)
+}
+
+// line takes what stands before the next line feed, and that.
+func (d *Decoder) line() []byte {
+	for i, c := range d.src[d.at:] {
+		if c == '\n' {
+			b := d.src[d.at : d.at+i]
+			d.at += i + 1
+			return b
+		}
+	}
+	d.fail(Truncated)
+	return nil
+}
+
+func (d *Decoder) add(n node) uint32 {
+	if len(d.nodes) >= maxNodes {
+		d.fail(TooMany)
+		return 0
+	}
+	d.nodes = append(d.nodes, n)
+	return uint32(len(d.nodes) - 1)
+}
+
+func (d *Decoder) push(n node) { d.stack = append(d.stack, d.add(n)) }
+
+// floor is the height of the stack that the last mark has.
+func (d *Decoder) floor() int {
+	if len(d.marks) == 0 {
+		return 0
+	}
+	return int(d.marks[len(d.marks)-1])
+}
+
+func (d *Decoder) pop() uint32 {
+	if len(d.stack) <= d.floor() {
+		d.fail(Malformed)
+		return 0
+	}
+	n := d.stack[len(d.stack)-1]
+	d.stack = d.stack[:len(d.stack)-1]
+	return n
+}
+
+// top is the place of the topmost value of the stack, which stays there.
+func (d *Decoder) top() *uint32 {
+	if len(d.stack) <= d.floor() {
+		d.fail(Malformed)
+		return new(uint32)
+	}
+	return &d.stack[len(d.stack)-1]
+}
+
+// popMark takes what is above the last mark, which is valid until the next push.
+func (d *Decoder) popMark() []uint32 {
+	if len(d.marks) == 0 {
+		d.fail(Malformed)
+		return nil
+	}
+	at := d.floor()
+	d.marks = d.marks[:len(d.marks)-1]
+	above := d.stack[at:]
+	d.stack = d.stack[:at]
+	return above
+}
+
+// text returns the node of a text that stands in the pickle, which was just taken.
+func (d *Decoder) text(kind Kind, b []byte) node {
+	return node{kind: kind, a: uint32(d.at - len(b)), b: uint32(len(b))}
+}
+
+// made returns the node of the text that the arena has from the place from on. A pickle can
+// have the same text made into another again and again, so there is a bound.
+func (d *Decoder) made(kind Kind, from int) node {
+	if len(d.arena) > minArena+4*len(d.src) {
+		d.fail(TooLong)
+	}
+	return node{kind: kind, mine: true, a: uint32(from), b: uint32(len(d.arena) - from)}
+}
+
+// bytes returns the text of a node that has one.
+func (d *Decoder) bytes(n uint32) []byte {
+	switch x := &d.nodes[n]; {
+	case x.kind != Text && x.kind != Bytes && x.kind != Long && x.kind != Class:
+		return nil
+	case x.mine:
+		return d.arena[x.a : x.a+x.b : x.a+x.b]
+	default:
+		return d.src[x.a : x.a+x.b : x.a+x.b]
+	}
+}
+
+// extend appends to the chain of items of a node.
+func (d *Decoder) extend(n uint32, items []uint32) {
+	x := &d.nodes[n]
+	if len(items) == 0 || d.err != nil {
+		return
+	}
+	start := uint32(len(d.items))
+	if uint64(start)+uint64(len(items)) > 4*maxNodes {
+		d.fail(TooMany)
+		return
+	}
+	d.items = append(d.items, items...)
+	x.value += uint64(len(items))
+	if last := &d.runs[x.b]; x.b != 0 && last.start+last.n == start {
+		last.n += uint32(len(items))
+		return
+	}
+	d.runs = append(d.runs, run{start: start, n: uint32(len(items))})
+	r := uint32(len(d.runs) - 1)
+	if x.a == 0 {
+		x.a = r
+	} else {
+		d.runs[x.b].next = r
+	}
+	x.b = r
+}
+
+// each calls do with the items of a node until it returns false.
+func (d *Decoder) each(n uint32, do func(item uint32) bool) {
+	for r := d.nodes[n].a; r != 0; r = d.runs[r].next {
+		for _, item := range d.items[d.runs[r].start:][:d.runs[r].n] {
+			if !do(item) {
+				return
+			}
+		}
+	}
+}
+
+// item returns item i of a node, none if it has not so many.
+func (d *Decoder) item(n uint32, i int) uint32 {
+	if !d.nodes[n].kind.hasItems() {
+		return 0
+	}
+	for r := d.nodes[n].a; r != 0; r = d.runs[r].next {
+		if i < int(d.runs[r].n) {
+			return d.items[int(d.runs[r].start)+i]
+		}
+		i -= int(d.runs[r].n)
+	}
+	return 0
+}
+
+func (d *Decoder) count(n uint32) int {
+	if !d.nodes[n].kind.hasItems() {
+		return 0
+	}
+	return int(d.nodes[n].value)
+}

@@ -1,0 +1,52 @@
+package task
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+
+	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/record"
+)
+
+// SpanOf is for tests.
+func SpanOf(id string) string { return spanOf(id) }
+
+// FillTable returns a table that so many open tasks were added to, and that may have most.
+func FillTable(tasks, most int) *Table {
+	t := newTable(most)
+	var b [8]byte
+	scope := []byte("00000000-6a48-4fac-be7e-f34721792d8c")
+	const digits = "0123456789abcdef"
+	for i := range tasks {
+		binary.BigEndian.PutUint32(b[:], uint32(i)*2654435761)
+		for k := range 4 {
+			scope[2*k], scope[2*k+1] = digits[b[k]>>4], digits[b[k]&15]
+		}
+		t.add(&event{time: int64(i + 1), level: record.LevelInfo, scope: scope, root: len(scope), text: []byte("job"), origin: origin{[]byte("host"), []byte("1"), nil}})
+	}
+	return t
+}
+
+// Len and Forgotten are for tests.
+func (t *Table) Len() int       { return len(t.entries) }
+func (t *Table) Forgotten() int { return t.forgotten }
+
+// Read returns what a line says of a task, for tests: its id, its scope and its number.
+func Read(line []byte) (id, scope string, seq int64, ok bool) {
+	x := newExtractor([]Condition{{"user", "u1"}}, maphash.MakeSeed())
+	x.begin("s", record.NewLabels(map[string]string{"host": "h"}))
+	e := x.read(line)
+	if e == nil {
+		return "", "", 0, false
+	}
+	b, t := newBuilder(string(e.id()), Limits{}, true), newTable(10)
+	t.add(e)
+	b.add(e, line)
+	tree := b.finish(ID{Root: b.root}, Patience{}, unixTime(0))
+	if len(tree.Nodes) == 0 {
+		panic("a record without a node")
+	}
+	_ = t.list(&ListRequest{})
+	_ = kept.TimeOf(line)
+	return string(e.id()), string(e.scope), e.seq, true
+}

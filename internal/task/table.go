@@ -1,0 +1,290 @@
+package task
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirlog/weir/internal/record"
+)
+
+// Table is tasks in a few words each, found in whatever order. It holds those that were heard
+// of last.
+type Table struct {
+	most int
+	seed maphash.Seed
+
+	entries []entry
+	byID    map[taskID]int32
+	odd     map[taskID]string // the names of those that are no UUIDs
+	names   interned
+	procs   interned
+	lastOf  []int64 // when a process was heard of last
+	spare   []byte
+
+	// floor is up to when tasks were forgotten, if any were: what comes of such does not make
+	// them known again.
+	forgotten int
+	floor     int64
+}
+
+// taskID is a UUID, or a hash of another name.
+type taskID [16]byte
+
+// entry is a task. There may be a million, so texts are hashes and numbers of what is interned.
+type entry struct {
+	id          taskID
+	first, last int64 // times of its records
+	start       int64 // of the first record of the task's own scope; 0 is not known
+	topSeq      int64 // the greatest number in the task's own scope; -1 if there is none
+	topTime     int64
+	endTime     int64
+	name, proc  int32
+	nameHash    uint32
+	topHash     uint32
+	place       uint32
+	topPlace    uint32
+	endHash     uint32 // of the name in an end that is one by its text; 0 otherwise
+	records     uint32
+	errors      uint32
+	warnings    uint32
+	wanted      uint8
+	says        said
+	topLevel    record.Level
+	eliot       bool
+}
+
+// interned is texts with numbers.
+type interned struct {
+	texts  []string
+	number map[string]int32
+}
+
+// maxInterned is how many there are; what comes then is "(other)".
+const maxInterned = 1 << 16
+
+func (n *interned) of(text []byte) int32 {
+	if at, ok := n.number[string(text)]; ok {
+		return at
+	}
+	if len(n.texts) == maxInterned {
+		text = []byte("(other)")
+		if at, ok := n.number[string(text)]; ok {
+			return at
+		}
+	}
+	if n.number == nil {
+		n.number = map[string]int32{}
+	}
+	at := int32(len(n.texts))
+	n.texts = append(n.texts, string(text))
+	n.number[n.texts[at]] = at
+	return at
+}
+
+func newTable(most int) *Table {
+	if most <= 0 {
+		most = 100_000
+	}
+	return &Table{most: most, seed: maphash.MakeSeed(), byID: map[taskID]int32{}, odd: map[taskID]string{}}
+}
+
+// idOf returns what a task is told by.
+func (t *Table) idOf(name []byte) (id taskID, odd bool) {
+	if isUUID(name) {
+		t.spare = append(append(append(append(append(t.spare[:0], name[:8]...), name[9:13]...), name[14:18]...), name[19:23]...), name[24:]...)
+		if _, err := hex.Decode(id[:], t.spare); err == nil {
+			return id, false
+		}
+	}
+	sum := sha256.Sum256(name)
+	copy(id[:], sum[:])
+	return id, true
+}
+
+// nameOf returns the name of a task.
+func (t *Table) nameOf(id taskID) string {
+	if name, ok := t.odd[id]; ok {
+		return name
+	}
+	var b [traceLen]byte
+	hex.Encode(b[:], id[:])
+	root, _ := traceRoot(b[:])
+	return cmp.Or(root, "00000000-0000-0000-0000-000000000000")
+}
+
+// add takes an event.
+func (t *Table) add(e *event) {
+	id, odd := t.idOf(e.id())
+	at, ok := t.byID[id]
+	if !ok {
+		if t.forgotten > 0 && e.time <= t.floor {
+			return
+		}
+		if len(t.entries) >= t.most {
+			t.sweep()
+		}
+		at = int32(len(t.entries))
+		t.entries = append(t.entries, entry{id: id, first: e.time, last: e.time, topSeq: -1, name: -1, proc: -1})
+		t.byID[id] = at
+		if odd {
+			t.odd[id] = string(e.id())
+		}
+	}
+	n := &t.entries[at]
+	n.first, n.last = min(n.first, e.time), max(n.last, e.time)
+	n.records++
+	n.wanted |= uint8(e.wanted)
+	switch e.level {
+	case record.LevelWarn:
+		n.warnings++
+	case record.LevelError, record.LevelFatal:
+		n.errors++
+	}
+	t.heard(n, e)
+	switch {
+	case e.seq < 0: // nobody names traces: by what was said first
+		if n.name < 0 || e.time == n.first && n.start == 0 {
+			n.name = t.names.of([]byte(clip(e.text, maxArg)))
+		}
+	case len(e.scope) == e.root:
+		t.own(n, e)
+	}
+}
+
+// heard notes the process of an event.
+func (t *Table) heard(n *entry, e *event) {
+	if t.spare = e.origin.appendKey(t.spare[:0]); len(t.spare) == 0 {
+		return
+	}
+	p := t.procs.of(t.spare)
+	if int(p) == len(t.lastOf) {
+		t.lastOf = append(t.lastOf, e.time)
+	}
+	t.lastOf[p] = max(t.lastOf[p], e.time)
+	if own := len(e.scope) == e.root; n.proc < 0 || own && e.begins() {
+		n.proc = p
+	}
+}
+
+// own takes a record of the task's own scope.
+func (t *Table) own(n *entry, e *event) {
+	n.eliot = n.eliot || e.eliot
+	if e.begins() {
+		n.start, n.place, n.nameHash = e.time, uint32(e.place), t.hash(e.text)
+		n.name = t.names.of([]byte(clip(e.text, maxArg)))
+	}
+	if e.seq > n.topSeq {
+		n.topSeq, n.topTime, n.topLevel, n.topPlace, n.topHash = e.seq, e.time, e.level, uint32(e.place), t.hash(e.text)
+	}
+	says, hash := e.says, uint32(0)
+	if name, ok := bytes.CutPrefix(e.text, []byte(failedMark)); ok && says == nothing && e.level >= record.LevelError && e.seq > 0 {
+		says, hash = failed, t.hash(name)
+	}
+	if says < succeeded || n.says != nothing && e.time < n.endTime || hash != 0 && n.start != 0 && hash != n.nameHash {
+		return
+	}
+	n.says, n.endTime, n.endHash = says, e.time, hash
+}
+
+func (t *Table) hash(text []byte) uint32 { return uint32(maphash.Bytes(t.seed, text)) | 1 }
+
+// sweep forgets the tasks of which nothing has come for the longest time, an eighth of all.
+func (t *Table) sweep() {
+	lasts := make([]int64, len(t.entries))
+	for i := range t.entries {
+		lasts[i] = t.entries[i].last
+	}
+	slices.Sort(lasts)
+	left := max(1, len(lasts)/8) // to forget
+	t.floor = max(t.floor, lasts[left-1])
+	t.forgotten += left
+	t.entries = slices.DeleteFunc(t.entries, func(n entry) bool {
+		if n.last > t.floor || left == 0 {
+			return false
+		}
+		left--
+		delete(t.odd, n.id)
+		return true
+	})
+	clear(t.byID)
+	for i := range t.entries {
+		t.byID[t.entries[i].id] = int32(i)
+	}
+}
+
+// state says what became of a task, and when it ended.
+func (t *Table) state(n *entry, p Patience, now int64) (s State, why string, end int64) {
+	begun := n.start != 0
+	done := n.topSeq > 0 && n.topLevel == record.LevelInfo && begun && !n.eliot && (n.topHash == n.nameHash || n.topPlace != 0 && n.topPlace == n.place)
+	stated := n.says != nothing && (n.endHash == 0 || !begun || n.endHash == n.nameHash)
+	switch {
+	case stated && !(done && n.endHash != 0 && n.topTime > n.endTime):
+		if n.says == failed {
+			return Failed, "", n.endTime
+		}
+		return Success, "", n.endTime
+	case done:
+		return Success, "", n.topTime
+	case n.topSeq < 0:
+		return Unknown, "", 0
+	}
+	quiet := time.Duration(now - n.last)
+	switch {
+	case !begun && !n.eliot && (quiet >= p.WentOn || t.forgotten > 0): // or it was forgotten in between
+		return Unknown, whyHeadless, 0
+	case t.sure(n.proc) && t.lastOf[n.proc] > n.last && quiet >= p.WentOn:
+		return Lost, whyWentOn, 0
+	case quiet >= p.Silent:
+		return Lost, whySilent(p), 0
+	}
+	return Open, "", 0
+}
+
+// sure tells whether it is known which process one is.
+func (t *Table) sure(p int32) bool {
+	if p < 0 {
+		return false
+	}
+	_, process := t.procOf(p)
+	return process != ""
+}
+
+// procOf returns the host of a process, and what it is called there.
+func (t *Table) procOf(p int32) (host, process string) {
+	host, process, _ = strings.Cut(t.procs.texts[p], "\x00")
+	process, _, _ = strings.Cut(process, "\x00")
+	return host, process
+}
+
+// summary is what a list says of a task.
+func (t *Table) summary(n *entry, q *ListRequest, now int64) Summary {
+	s := Summary{ID: t.nameOf(n.id), Records: int(n.records), Errors: int(n.errors), Warnings: int(n.warnings), Last: unixTime(n.last)}
+	if n.name >= 0 {
+		s.Name = t.names.texts[n.name]
+	}
+	if n.proc >= 0 {
+		host, process := t.procOf(n.proc)
+		s.Host, s.Process = clip([]byte(host), maxArg), clip([]byte(process), maxArg)
+	}
+	start, end := n.first, int64(0)
+	if n.start != 0 {
+		start = n.start
+	}
+	s.Start = unixTime(start)
+	if s.State, s.Why, end = t.state(n, q.Patience, now); end != 0 {
+		at := unixTime(end)
+		s.End = &at
+	} else if end = n.last; s.State == Open {
+		end = max(end, now)
+	}
+	took := max(0, time.Duration(end-start))
+	s.Duration = took.Seconds()
+	s.Slow = q.Slow > 0 && took >= q.Slow
+	return s
+}

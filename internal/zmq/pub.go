@@ -1,0 +1,259 @@
+package zmq
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/weirlog/weir/internal/codec/zmtp"
+)
+
+const (
+	// maxTopics is how many different topics a peer may want, and maxTopicBytes how long
+	// they may be together.
+	maxTopics     = 10_000
+	maxTopicBytes = 1 << 20
+	// lingerTime is how long peers may take at the end to read what waits for them.
+	lingerTime = time.Second
+	// writeBuffer is about how much is written at a time.
+	writeBuffer = 64 << 10
+)
+
+// Publisher gives messages out to those that want them.
+type Publisher struct {
+	socket *socket
+
+	mu    sync.Mutex // guards peers
+	peers map[*subscription]bool
+}
+
+// NewPublisher returns a Publisher without peers.
+func NewPublisher(o Options) (*Publisher, error) {
+	s, err := newSocket(o, zmtp.Pub)
+	if err != nil {
+		return nil, err
+	}
+	p := &Publisher{socket: s, peers: map[*subscription]bool{}}
+	s.open = p.open
+	return p, nil
+}
+
+// Bind lets peers connect at e until ctx ends; then they get what waits for them, as far as a
+// second allows. bound is told where it listens, unless nil.
+func (p *Publisher) Bind(ctx context.Context, e Endpoint, bound func(net.Addr)) error {
+	return p.socket.bind(ctx, e, bound)
+}
+
+// Connect connects to e, again whenever that fails or ends, until ctx ends; see
+// Receiver.Connect.
+func (p *Publisher) Connect(ctx context.Context, e Endpoint, state func(error)) {
+	p.socket.connect(ctx, e, state)
+}
+
+// Send gives a message to every peer that wants it, by its first part. It does not wait: sent
+// is in how many queues it stands, and full how many had no room for it. It may be called by
+// many goroutines, and keeps nothing of parts.
+func (p *Publisher) Send(parts ...[]byte) (sent, full int) {
+	if len(parts) == 0 {
+		return 0, 0
+	}
+	var m message
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for peer := range p.peers {
+		if !peer.wants(parts[0]) {
+			continue
+		}
+		if m.parts == nil {
+			m = copied(parts)
+		}
+		if peer.put(m) {
+			sent++
+		} else {
+			full++
+			p.socket.event(QueueFull)
+		}
+	}
+	return sent, full
+}
+
+// Peers returns how many peers there are.
+func (p *Publisher) Peers() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.peers)
+}
+
+// message is one that waits. All queues share it.
+type message struct {
+	parts [][]byte
+	size  int
+}
+
+func copied(parts [][]byte) (m message) {
+	for _, part := range parts {
+		m.parts = append(m.parts, bytes.Clone(part))
+		m.size += len(part)
+	}
+	return m
+}
+
+// subscription is one peer: what it wants, and what waits for it.
+type subscription struct {
+	publisher *Publisher
+	conn      *conn
+	ended     chan struct{} // closed when its writer has ended
+
+	mu     sync.Mutex // guards below
+	topics map[string]int
+	bytes  int   // of topics
+	sizes  []int // how long topics are, each length once
+	queue  []message
+	queued int           // bytes of queue
+	closed bool          // nothing more is taken
+	more   chan struct{} // has an element when there may be more in queue, or it is closed
+}
+
+// open makes the subscription of a peer that is ready, which wants nothing yet.
+func (p *Publisher) open(c *conn) Taker {
+	s := &subscription{publisher: p, conn: c, topics: map[string]int{}, more: make(chan struct{}, 1), ended: make(chan struct{})}
+	p.mu.Lock()
+	p.peers[s] = true
+	p.mu.Unlock()
+	go s.write()
+	return s
+}
+
+// Message implements Taker. A SUB sends nothing but what it wants.
+func (s *subscription) Message(context.Context, [][]byte) error { return nil }
+
+// Flush implements Taker.
+func (s *subscription) Flush(context.Context) error { return nil }
+
+// Close implements Taker. It returns when the writer has ended.
+func (s *subscription) Close(context.Context) {
+	p := s.publisher
+	p.mu.Lock()
+	delete(p.peers, s)
+	p.mu.Unlock()
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.wake()
+	<-s.ended
+}
+
+// subscribe notes that the peer wants a topic, or no longer, each as often as it says so. It
+// returns false if that is too much.
+func (s *subscription) subscribe(topic []byte, wanted bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, known := s.topics[string(topic)]
+	switch {
+	case wanted && known:
+		s.topics[string(topic)] = n + 1
+	case wanted:
+		if len(s.topics) >= maxTopics || s.bytes+len(topic) > maxTopicBytes {
+			return false
+		}
+		s.topics[string(topic)] = 1
+		s.bytes += len(topic)
+		s.measure()
+	case n > 1:
+		s.topics[string(topic)] = n - 1
+	case known:
+		delete(s.topics, string(topic))
+		s.bytes -= len(topic)
+		s.measure()
+	}
+	return true
+}
+
+// measure finds out how long topics are, so that a message is looked up as often as there are
+// lengths, however many topics there are.
+func (s *subscription) measure() {
+	have := map[int]bool{}
+	s.sizes = s.sizes[:0]
+	for topic := range s.topics {
+		if !have[len(topic)] {
+			have[len(topic)] = true
+			s.sizes = append(s.sizes, len(topic))
+		}
+	}
+}
+
+// wants tells whether the peer wants messages that begin with first.
+func (s *subscription) wants(first []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.sizes {
+		if n <= len(first) && s.topics[string(first[:n])] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// put puts a message into the queue, if there is room.
+func (s *subscription) put(m message) bool {
+	limits := &s.publisher.socket.Limits
+	s.mu.Lock()
+	ok := !s.closed && len(s.queue) < limits.Queue && (len(s.queue) == 0 || s.queued+m.size <= limits.QueueBytes)
+	if ok {
+		s.queue = append(s.queue, m)
+		s.queued += m.size
+	}
+	s.mu.Unlock()
+	if ok {
+		s.wake()
+	}
+	return ok
+}
+
+func (s *subscription) wake() {
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
+}
+
+// write writes what is in the queue until that is closed and empty, or the peer is gone.
+func (s *subscription) write() {
+	defer close(s.ended)
+	var taken []message
+	for range s.more {
+		s.mu.Lock()
+		taken, s.queue = s.queue, taken[:0]
+		s.queued = 0
+		closed := s.closed
+		s.mu.Unlock()
+		if err := s.send(taken); err != nil {
+			_ = s.conn.net.Close() // its reader ends, and calls Close
+			return
+		}
+		clear(taken)
+		if closed {
+			return
+		}
+	}
+}
+
+// send writes messages.
+func (s *subscription) send(all []message) error {
+	c := s.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, m := range all {
+		for k, part := range m.parts {
+			c.out = c.session.AppendFrame(c.out, part, k < len(m.parts)-1)
+		}
+		if len(c.out) >= writeBuffer || i == len(all)-1 {
+			if err := c.sendLocked(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package scope
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+// FuzzHandshake: whatever the server says, what comes of it is an answer or an error, and no
+// more than a frame is allocated.
+func FuzzHandshake(f *testing.F) {
+	good := string(greeting("NULL")) + string(command("READY", []byte("\x0bSocket-Type\x00\x00\x00\x04PULL")))
+	f.Add([]byte(good), false)
+	f.Add([]byte(strings.Replace(good, "PULL", "PUBB", 1)), false)
+	f.Add([]byte(string(greeting("PLAIN"))+string(command("WELCOME", nil))+string(command("READY", nil))), true)
+	f.Add([]byte(string(greeting("NULL"))+"\x06\x7f\xff\xff\xff\xff\xff\xff\xff"), false)
+	f.Fuzz(func(t *testing.T, said []byte, plain bool) {
+		user, in := "", bufio.NewReader(bytes.NewReader(said))
+		if plain {
+			user = "anna"
+		}
+		if err := handshake(io.Discard, in, user, "x"); err != nil {
+			return
+		}
+		for {
+			f, err := readFrame(in)
+			if err != nil {
+				return
+			}
+			if answer := pong(f); answer != nil {
+				again, err := readFrame(bufio.NewReader(bytes.NewReader(answer)))
+				if err != nil || again.flags != flagCommand || !bytes.HasPrefix(again.body, []byte("\x04PONG")) {
+					t.Errorf("pong %q", answer)
+				}
+			}
+		}
+	})
+}
+
+// FuzzText: what is written is ASCII, and JSON of the same text, its bad bytes as U+FFFD.
+func FuzzText(f *testing.F) {
+	f.Add("é € 😀 \x00\x7f\xff \"\\\b\f\n\r\t </b>")
+	f.Fuzz(func(t *testing.T, s string) {
+		var e encoder
+		e.quoted(s)
+		e.buf = append(e.buf, ' ')
+		one := len(e.buf)
+		e.buf = append(e.buf, '"')
+		e.oneLine(s)
+		e.buf = append(e.buf, '"')
+		for _, c := range e.buf {
+			if c < ' ' || c > '~' {
+				t.Fatalf("%q", e.buf)
+			}
+		}
+		var got, line string
+		if err := json.Unmarshal(e.buf[:one], &got); err != nil || got != strings.ToValidUTF8(s, "\ufffd") && utf8.ValidString(s) {
+			t.Errorf("%q became %q, %v", s, got, err)
+		}
+		if err := json.Unmarshal(e.buf[one:], &line); err != nil || line != strings.ReplaceAll(got, "\n", `\n`) {
+			t.Errorf("%q became %q, %v", s, line, err)
+		}
+	})
+}
+
+// FuzzRecord: any attributes give JSON with the record's own members as they are.
+func FuzzRecord(f *testing.F) {
+	f.Add("order", "user", "leo", "group", int64(1), 2.5)
+	f.Add("a\nb", "key", "x", "context", int64(-1), 1e300)
+	f.Add("", "", "", "", int64(0), 0.0)
+	f.Fuzz(func(t *testing.T, message, key, value, group string, i int64, x float64) {
+		w := newWriter("root", true)
+		s := &Scope{id: newTask()}
+		s.bound.Store(bind(nil, []slog.Attr{slog.String(key, value), slog.Int64(group, i)}))
+		r := slog.NewRecord(time.Unix(i%1e10, i&0xffff), slog.Level(i%100), message, 0)
+		r.Add(key, value, group, i, "x", x)
+		x1 := extra{}.with(step{attrs: []slog.Attr{slog.Float64(key, x)}}).with(step{group: group}).with(step{attrs: []slog.Attr{slog.String(value, key)}})
+		var e encoder
+		w.append(&e, &r, s, i&0xff)
+		e.attrs(&x1, &r)
+		var got struct {
+			Name, Message string
+			Context       struct{ Key string }
+		}
+		if err := json.Unmarshal(e.buf, &got); err != nil {
+			t.Fatalf("%s: %v", e.buf, err)
+		}
+		want := strings.ReplaceAll(strings.ToValidUTF8(message, "\ufffd"), "\n", `\n`)
+		if got.Name != "root" || got.Message != want && utf8.ValidString(message) || !strings.HasSuffix(got.Context.Key, "@"+string(s.id)) {
+			// encoding/json takes names in other cases for the same: only an exact one would be a mistake.
+			var exact map[string]json.RawMessage
+			if err := json.Unmarshal(e.buf, &exact); err != nil || string(exact["name"]) != `"root"` {
+				t.Errorf("%s: %+v", e.buf, got)
+			}
+		}
+	})
+}
+
+// TestWhole: at every cut, the whole messages are found.
+func TestWhole(t *testing.T) {
+	h := head("P")
+	var data []byte
+	var ends []int
+	for _, body := range []string{"", "a", strings.Repeat("b", 300)} {
+		m := append(h[:len(h):len(h)], body...)
+		finish(m)
+		data = append(data, m...)
+		ends = append(ends, len(data))
+	}
+	for n := range len(data) + 1 {
+		want, length := 0, 0
+		for _, end := range ends {
+			if end <= n {
+				want, length = want+1, end
+			}
+		}
+		if got, at := whole(data, n); got != want || at != length {
+			t.Errorf("%d bytes have %d messages of %d bytes, want %d of %d", n, got, at, want, length)
+		}
+	}
+}
+
+// TestPlaces: as many places as one likes take as much memory as the bound says.
+func TestPlaces(t *testing.T) {
+	var p places
+	for pc := range uintptr(maxPlaces + 100) {
+		p.of(pc, 0)
+	}
+	if n := len(*p.known.Load()); n != maxPlaces {
+		t.Errorf("%d places", n)
+	}
+}
+
+// FuzzFloat: the quick way gives what strconv gives.
+func FuzzFloat(f *testing.F) {
+	for _, x := range []float64{0, 5, 0.0123, -0.5, 0.0001, 0.00009, 1e15, 999999999.999999, 1e-6, 0.1 + 0.2, 1.005, 4.35, math.Copysign(0, -1), math.MaxFloat64, 12345.678901} {
+		f.Add(x, int64(x))
+	}
+	f.Fuzz(func(t *testing.T, x float64, n int64) {
+		for _, x := range []float64{x, float64(n) / 1e6, float64(n%1e9) / 1e6, float64(n % 1e4), float64(n%1e6) / 1e3} {
+			var e encoder
+			if !e.short(x) {
+				continue
+			}
+			want := strconv.FormatFloat(x, 'f', -1, 64)
+			if !strings.Contains(want, ".") {
+				want += ".0"
+			}
+			if string(e.buf) != want {
+				t.Errorf("%g: %s, want %s", x, e.buf, want)
+			}
+		}
+	})
+}
+
+// TestIsPlain: eight bytes at a time are looked at as each alone is.
+func TestIsPlain(t *testing.T) {
+	for c := range 256 {
+		for at := range 11 {
+			b := []byte("abcdefghijk")
+			b[at] = byte(c)
+			if got := isPlain(b); got != plain[c] {
+				t.Errorf("%#x at %d: %t", c, at, got)
+			}
+			b = bytes.Repeat([]byte{' ', '~', '!', '#', '[', ']'}, 2)[:11]
+			b[at] = byte(c)
+			if got := isPlain(b); got != plain[c] {
+				t.Errorf("%#x at %d of others: %t", c, at, got)
+			}
+		}
+	}
+}
