@@ -18,7 +18,7 @@ import (
 // SelectAll as default, and calls its Validate.
 type Selection struct {
 	// Match chooses records as LogQL does: a selector of streams, and maybe filters of their
-	// records: '{system="shop"} |= "timeout" | task=~"import.*" | json | amount > 100'. Labels
+	// records: '{system="production"} |= "timeout" | task=~"import.*" | json | amount > 100'. Labels
 	// and stored fields may be asked for by name, the level as detected_level, others once a parser (json, logfmt, regexp,
 	// pattern) has extracted them. Records go out as they were kept, so what would change
 	// them (line_format and alike) is refused. That records are missing is always told.
