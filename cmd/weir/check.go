@@ -76,6 +76,9 @@ func (p *process) printSummary(s agent.Summary) error {
 		for _, what := range r.Filter {
 			fmt.Fprintf(&b, "         %s\n", what)
 		}
+		if len(r.Plugins) > 0 {
+			fmt.Fprintf(&b, "         asks a plugin: %s\n", strings.Join(r.Plugins, ", then "))
+		}
 		if r.Keep != "" {
 			fmt.Fprintf(&b, "         keeps %s\n", r.Keep)
 		}

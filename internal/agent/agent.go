@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/archive"
+	"github.com/weirlog/weir/internal/deliver"
 	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/journal"
@@ -255,7 +256,7 @@ func (a *Agent) forgetStates(g *generation) {
 	for _, s := range g.sources {
 		sources[s.name] = true
 	}
-	for _, prefix := range []string{statsd.StatePrefix, reader.StatePrefix, file.StatePrefix, remotewrite.StatePrefix, sourcePrefix} {
+	for _, prefix := range []string{statsd.StatePrefix, reader.StatePrefix, file.StatePrefix, deliver.StatePrefix, deliver.IdentityPrefix, remotewrite.StatePrefix, sourcePrefix} {
 		for _, key := range a.journal.Stored(prefix) {
 			if !used[key] && !sources[sourceOf(key)] {
 				a.journal.Store(key, nil)
@@ -272,6 +273,14 @@ func (a *Agent) forgetComponents(old, next *generation) {
 	}
 	for _, s := range next.sinks {
 		kept[s.ledger] = true
+	}
+	for _, p := range next.plugins {
+		kept[p.ledger] = true
+	}
+	for _, p := range old.plugins {
+		if !kept[p.ledger] {
+			a.ledger.Remove(p.ledger)
+		}
 	}
 	for _, s := range old.sources {
 		if !kept[s.ledger] {

@@ -1,20 +1,26 @@
 package agent
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/deliver"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/journal"
 	"github.com/weirlog/weir/internal/ledger"
 	"github.com/weirlog/weir/internal/metric"
+	execsink "github.com/weirlog/weir/internal/sink/exec"
 	filesink "github.com/weirlog/weir/internal/sink/file"
+	"github.com/weirlog/weir/internal/sink/mongodb"
+	"github.com/weirlog/weir/internal/sink/redis"
 	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/sink/statsd"
 	"github.com/weirlog/weir/internal/source/distlog"
 	"github.com/weirlog/weir/internal/source/docker"
 	"github.com/weirlog/weir/internal/source/file"
 	"github.com/weirlog/weir/internal/source/push"
+	execstage "github.com/weirlog/weir/internal/stage/exec"
 	"github.com/weirlog/weir/internal/tsdb"
 )
 
@@ -27,9 +33,15 @@ var (
 		"push":    sourceEntry(push.Default, nil, newPush),
 		"statsd":  statsdEntry,
 	}
+	pluginTypes = map[string]func(*config.Node) (pluginPart, config.Mistakes){
+		"exec": pluginEntry(execstage.Default, execstage.New),
+	}
 	sinkTypes = map[string]func(*config.Node, environment) (sinkPart, config.Mistakes){
-		"file":         sinkEntry(filesink.Default, newFileSink),
+		"exec":         textEntry(execsink.Default, execsink.New),
+		"file":         textEntry(filesink.Default, filesink.New),
 		"graphite":     sinkEntry(statsd.DefaultGraphite, newGraphite),
+		"mongodb":      textEntry(mongodb.Default, mongodb.New),
+		"redis":        textEntry(redis.Default, redis.New),
 		"remote_write": sinkEntry(remotewrite.Default, newRemoteWrite),
 		"statsd":       sinkEntry(statsd.Default, newStatsd),
 	}
@@ -57,9 +69,25 @@ func sinkEntry[C any](def func() C, build func(C, sinkDeps) (outlet, error)) fun
 	}
 }
 
+// textEntry is the same for a sink of kept records.
+func textEntry[C selecting, S textSink](def func() C, build func(C, deliver.Deps) (S, error)) func(*config.Node, environment) (sinkPart, config.Mistakes) {
+	return sinkEntry(def, func(c C, d sinkDeps) (outlet, error) { return newTextOutlet(c, d, build) })
+}
+
+// pluginEntry is the same for a plugin of rules. Its settings have the key type.
+func pluginEntry[C any, P flow.Plugin](def func() C, build func(C, flow.PluginDeps) (P, error)) func(*config.Node) (pluginPart, config.Mistakes) {
+	return func(n *config.Node) (pluginPart, config.Mistakes) {
+		c := def()
+		mistakes := config.Decode(n, &c)
+		return pluginPart{settings: c, build: func(d flow.PluginDeps) (flow.Plugin, error) { return build(c, d) }}, mistakes
+	}
+}
+
 // sinkDeps is what a sink gets of the world.
 type sinkDeps struct {
 	name   string
+	node   string
+	log    *slog.Logger
 	ledger *ledger.Component
 	rules  []*rule
 	state  *journal.Journal

@@ -198,7 +198,7 @@ func (e environment) files() (sinkPart, bool) {
 	if n, ok := e.number("LOGS_CONTAINER_MAX_FILE_SIZE", 0); ok {
 		c.MaxSize = config.Bytes(n)
 	}
-	return sinkPart{name: logsSink, typ: "file", settings: c, build: func(d sinkDeps) (outlet, error) { return newFileSink(c, d) }}, true
+	return sinkPart{name: logsSink, typ: "file", settings: c, build: func(d sinkDeps) (outlet, error) { return newTextOutlet(c, d, filesink.New) }}, true
 }
 
 // statsd returns the sink that the variables of StatsD and DogStatsD clients describe, if

@@ -18,6 +18,7 @@ type generation struct {
 	rules   []*rule
 	sources []*source
 	sinks   []*sink
+	plugins []plugin
 
 	stop     context.CancelCauseFunc // ends the sources
 	stopSink context.CancelCauseFunc
@@ -59,6 +60,9 @@ func (a *Agent) build(cfg Config) (*generation, error) {
 	if g.rules, err = compileRules(cfg.Rules, a.registry); err != nil {
 		return nil, err
 	}
+	if err := a.addPlugins(g); err != nil {
+		return nil, err
+	}
 	parts, err := cfg.components()
 	if err != nil {
 		return nil, err
@@ -92,7 +96,7 @@ func (a *Agent) addSource(g *generation, p sourcePart, mapping *level.Mapping) e
 	s := &source{name: p.name, typ: p.typ, ledger: c, ready: make(chan struct{})}
 	s.lines = &lines{
 		source: p.name, journal: a.journal, rules: g.rules, mapping: mapping,
-		tally: a.tallies.of(p.name), filtered: a.tallies.filters(p.name), open: map[*line]bool{},
+		tally: a.tallies.of(p.name), filtered: a.tallies.filters(p.name), dropped: a.tallies.filtered.Series(p.name, "plugin").ID(), open: map[*line]bool{},
 		takers: g.takers, settled: func() {
 			s.settled.Do(func() {
 				a.journal.Store("settled/"+p.name, []byte{1})
@@ -118,7 +122,7 @@ func (a *Agent) addSource(g *generation, p sourcePart, mapping *level.Mapping) e
 func (a *Agent) addSink(g *generation, p sinkPart) error {
 	c := a.ledger.Component("sink", p.name, p.typ)
 	out, err := p.build(sinkDeps{
-		name: p.name, ledger: c, rules: g.rules, state: a.journal, registry: a.registry, statsd: g.cfg.parts.statsdSources(),
+		name: p.name, node: g.cfg.Node, log: a.opts.Log.With("sink", p.name), ledger: c, rules: g.rules, state: a.journal, registry: a.registry, statsd: g.cfg.parts.statsdSources(),
 		history: a.history, interval: a.historyInterval, version: a.opts.Version,
 	})
 	if err != nil {
@@ -186,4 +190,5 @@ func (g *generation) stopSinks(cause error) {
 		g.stopSink(cause)
 	}
 	g.draining.Wait()
+	g.closePlugins()
 }

@@ -72,6 +72,8 @@ type lines struct {
 	tally   count.Tally
 	// filtered are the durable series of records that filters took out.
 	filtered filter.Series
+	// dropped is that of records that plugins took out.
+	dropped uint32
 	// logs counts the records of each container by level; nil: the source has none.
 	logs    *logTallies
 	settled func()
@@ -202,7 +204,7 @@ func (l *lines) stages(s record.Stream, rules []*rule, keeps bool) ([]flow.Stage
 		stages = append(stages, l.logs.of(container).Stage())
 	}
 	filters, err := l.filters(s.ID, rules, slots)
-	return append(stages, filters...), err
+	return append(append(stages, filters...), l.plugins(s, rules)...), err
 }
 
 // filters returns the filters of a stream, in order.
@@ -224,6 +226,16 @@ func (l *lines) filters(stream string, rules []*rule, slots []string) ([]flow.St
 		}
 	}
 	return filters, nil
+}
+
+// plugins returns the stages of the rules' plugins.
+func (l *lines) plugins(s record.Stream, rules []*rule) (stages []flow.Stage) {
+	for i, r := range rules {
+		for _, p := range r.plugins {
+			stages = append(stages, p.Stage(flow.PluginLine{Stream: s, Rule: 1 << i, Dropped: l.dropped}))
+		}
+	}
+	return stages
 }
 
 func ids(series []*metric.Series) []uint32 {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/match"
 	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
@@ -47,6 +48,9 @@ type Rule struct {
 	// Filter takes records out after they were counted: those of a kind, all but a sample,
 	// or what comes too fast.
 	Filter *filter.Config `yaml:"filter"`
+	// Plugins see what the filters of all rules leave, one after the other, and may change
+	// records or drop them before they are kept; counts are made before. See plugins.md.
+	Plugins []Plugin `yaml:"plugins,omitempty"`
 	// Keep bounds the text that is kept of a stream: `none`, which keeps counts alone, or
 	// {size: 100MiB, age: 7d, fields: [status]}. Of several rules the last that says
 	// something is used, as a whole. Default: as much as `journal` allows.
@@ -64,6 +68,7 @@ type rule struct {
 	redacted  []*metric.Series // one a pattern
 	samples   *parse.Samples
 	parser    *parse.Parser // nil: the rule takes every record
+	plugins   []flow.Plugin
 }
 
 // ruleFamilies are the durable numbers about rules.
@@ -229,6 +234,9 @@ func reads(rules []*rule) []string {
 		if r.Filter != nil {
 			add(r.Filter.Fields()...)
 		}
+		if len(r.Plugins) > 0 {
+			add(parsedFields(rules)...)
+		}
 	}
 	if readsLevel(rules) {
 		add(level.Fields()...)
@@ -239,7 +247,7 @@ func reads(rules []*rule) []string {
 // readsLevel tells whether anything asks for the severity of records.
 func readsLevel(rules []*rule) bool {
 	for _, r := range rules {
-		if r.Level != nil || r.Filter != nil && r.Filter.ReadsLevel() {
+		if r.Level != nil || len(r.Plugins) > 0 || r.Filter != nil && r.Filter.ReadsLevel() {
 			return true
 		}
 		for _, c := range r.Count {

@@ -57,6 +57,8 @@ type RuleSummary struct {
 	// Redact names the patterns that are replaced, and Filter says what is taken out.
 	Redact []string `json:"redact,omitempty"`
 	Filter []string `json:"filter,omitempty"`
+	// Plugins are the types of the rule's plugins, in their order.
+	Plugins []string `json:"plugins,omitempty"`
 	// Keep says what the rule keeps of the text, where it says so.
 	Keep string `json:"keep,omitempty"`
 }
@@ -102,6 +104,9 @@ func Summarize(cfg Config) (Summary, error) {
 		}
 		if r.Filter != nil {
 			sum.Filter = r.Filter.Summary()
+		}
+		for _, p := range r.Plugins {
+			sum.Plugins = append(sum.Plugins, p.typ)
 		}
 		if r.Keep != nil {
 			sum.Keep = r.Keep.String()

@@ -3,51 +3,82 @@ package agent
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/weirlog/weir/internal/archive"
+	"github.com/weirlog/weir/internal/deliver"
+	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/match"
 	"github.com/weirlog/weir/internal/reader"
 	filesink "github.com/weirlog/weir/internal/sink/file"
 )
 
-// textOutlet is a sink of text with the reader that feeds it.
+// selecting is the configuration of a sink of kept records.
+type selecting interface{ Selected() deliver.Selection }
+
+// textSink is a sink of kept records.
+type textSink interface {
+	flow.TextSink
+	io.Closer
+}
+
+// textOutlet is such a sink with the reader that feeds it.
 type textOutlet struct {
 	name    string
-	prefix  string // of the sink's states
 	deps    sinkDeps
-	sink    *filesink.Sink
+	sink    textSink
 	reader  *reader.Reader
 	matches match.Selector
 	flushed atomic.Int64
 }
 
-func newFileSink(c filesink.Config, d sinkDeps) (outlet, error) {
-	prefix := filesink.Prefix(d.name)
+// newTextOutlet builds a sink and its reader.
+func newTextOutlet[C selecting, S textSink](c C, d sinkDeps, build func(C, deliver.Deps) (S, error)) (outlet, error) {
+	prefix := textPrefix(c, d.name)
 	var streams []string
 	for _, key := range d.state.Stored(prefix) {
 		streams = append(streams, strings.TrimPrefix(key, prefix))
 	}
-	sink, err := filesink.New(c, filesink.Deps{Name: d.name, Ledger: d.ledger, State: d.state, Streams: streams, Remembers: d.state.Archive().Remembers})
+	sink, err := build(c, deliver.Deps{
+		Name: d.name, Node: d.node, Log: d.log, Ledger: d.ledger, State: d.state, Streams: streams, Remembers: d.state.Archive().Remembers,
+	})
 	if err != nil {
 		return nil, err
 	}
-	selector, err := match.Parse(c.Match)
+	selection := c.Selected()
+	streamsOf, err := selection.Streams()
 	if err != nil {
 		return nil, err
 	}
-	o := &textOutlet{name: d.name, prefix: prefix, deps: d, sink: sink, matches: selector}
-	o.reader = reader.New(reader.Options{
-		Archive: d.state.Archive(), Match: selector.Matches, Selector: selector.String(), Sink: sink, State: d.state, Name: d.name,
-		Start: sink.Since(), Ledger: d.ledger,
+	o := &textOutlet{name: d.name, deps: d, sink: sink, matches: streamsOf}
+	opts := reader.Options{
+		Archive: d.state.Archive(), Match: streamsOf.Matches, Selector: streamsOf.String(), Sink: sink, State: d.state, Name: d.name,
+		Start: selection.Since(), Ledger: d.ledger,
 		Delivered: func(s *archive.Stream, next uint64) {
 			s.Delivered(d.name, next)
 			o.flushed.Store(time.Now().UnixNano())
 		},
-	})
+	}
+	chooser, err := selection.Chooser()
+	if err != nil {
+		return nil, err
+	}
+	if chooser != nil {
+		opts.Chooser = chooser
+	}
+	o.reader = reader.New(opts)
 	return o, nil
+}
+
+// textPrefix returns what the keys begin with under which a sink keeps what it knows of streams.
+func textPrefix(c selecting, name string) string {
+	if _, files := c.(filesink.Config); files {
+		return filesink.Prefix(name)
+	}
+	return deliver.Prefix(name)
 }
 
 // Run implements outlet.
@@ -65,5 +96,6 @@ func (o *textOutlet) LastFlush() time.Time {
 
 // States implements outlet.
 func (o *textOutlet) States() []string {
-	return append(o.deps.state.Stored(o.prefix), reader.Key(o.name))
+	state := o.deps.state
+	return append(append(state.Stored(filesink.Prefix(o.name)), state.Stored(deliver.Prefix(o.name))...), reader.Key(o.name), deliver.IdentityPrefix+o.name)
 }

@@ -166,6 +166,11 @@ func (c *Component) Sent(n int) { c.ledger.families.sent.Series(c.id).Add(float6
 // Event counts one occurrence of a short constant phrase: "rotated", "reconnected".
 func (c *Component) Event(event string) { c.ledger.families.events.Series(c.id, event).Add(1) }
 
+// Events counts n of them.
+func (c *Component) Events(event string, n int) {
+	c.ledger.families.events.Series(c.id, event).Add(float64(n))
+}
+
 // BehindBytes sets how much exists that the component has not handled.
 func (c *Component) BehindBytes(n int64) {
 	c.ledger.families.behindBytes.Series(c.id).Set(float64(n))

@@ -37,6 +37,8 @@ const (
 	// pace is the least time between two looks, so that a busy node brings batches and not
 	// single records.
 	pace = 200 * time.Millisecond
+	// finalTime is how long it may take to bring what is left at the end.
+	finalTime = 2 * time.Second
 )
 
 // StatePrefix is what the keys of all states begin with.
@@ -50,13 +52,24 @@ type State interface {
 	Store(key string, value []byte)
 }
 
+// Chooser tells which records a sink wants.
+type Chooser interface {
+	// Stream says whose records the lines to come are.
+	Stream(labels record.Labels)
+	// Chooses tells whether it wants a record, which is a whole line as it was kept.
+	Chooses(line []byte, level record.Level) bool
+}
+
 // Options say what is read and who gets it.
 type Options struct {
 	Archive *archive.Archive
 	// Match tells which streams are read, by their labels, and Selector is its text.
 	Match    func(record.Labels) bool
 	Selector string
-	Sink     flow.TextSink
+	// Chooser, unless nil, chooses records of these streams. Those that it does not choose
+	// are brought with the flag record.Dropped, and without their text.
+	Chooser Chooser
+	Sink    flow.TextSink
 	// State keeps that the sink has begun, and with which selector, under Key(Name).
 	State State
 	Name  string
@@ -87,7 +100,11 @@ func Key(name string) string { return StatePrefix + name }
 // Run reads until ctx ends, then once more what is there by then, unless ctx ends for a
 // reload.
 func (r *Reader) Run(ctx context.Context) error {
-	if err := r.begin(ctx); err != nil {
+	// What is under way when ctx ends is finished: begun again it would come twice.
+	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(finalTime, abandon) })()
+	if err := r.begin(work); err != nil {
 		return err
 	}
 	backoff := retry.Backoff{Min: pace, Max: 10 * time.Second}
@@ -96,11 +113,12 @@ func (r *Reader) Run(ctx context.Context) error {
 		if err != nil {
 			break
 		}
-		if err := r.pass(ctx); err != nil {
+		if err := r.pass(work); err != nil {
 			if ctx.Err() != nil {
 				break
 			}
 			r.fail(err)
+			r.measure()
 			if backoff.Wait(ctx) != nil {
 				break
 			}
@@ -108,6 +126,7 @@ func (r *Reader) Run(ctx context.Context) error {
 		}
 		backoff.Reset()
 		r.recover()
+		r.behind(0, 0)
 		version = seen
 		rest := time.NewTimer(pace)
 		select {
@@ -119,9 +138,7 @@ func (r *Reader) Run(ctx context.Context) error {
 	if errors.Is(context.Cause(ctx), flow.ErrReload) {
 		return nil
 	}
-	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	return r.pass(final)
+	return r.pass(work)
 }
 
 // begin tells a sink that never ran, or not with this selector, where the streams stand that
@@ -291,6 +308,9 @@ func (r *Reader) dropped(why string, n int) {
 // block brings the records of r.text, the first of which has a number, from next on.
 func (r *Reader) block(ctx context.Context, def *record.Stream, number, next uint64) error {
 	r.batch.Reset(def)
+	if r.opts.Chooser != nil {
+		r.opts.Chooser.Stream(def.Labels)
+	}
 	for line := range kept.Lines(r.text) {
 		number++
 		if number <= next {
@@ -336,11 +356,57 @@ func (r *Reader) add(line []byte) {
 	rec := record.Record{Time: l.Time, Level: l.Level, Flags: l.Flags &^ record.Escaped, Weight: l.Weight}
 	if len(l.Gap) > 0 {
 		rec.Flags |= record.Lost
+	} else if r.opts.Chooser != nil && !r.opts.Chooser.Chooses(line, l.Level) {
+		b.Records = append(b.Records, record.Record{Flags: record.Dropped})
+		return
 	}
 	off := len(b.Arena)
 	b.Arena = l.AppendText(b.Arena)
 	rec.Body = record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)}
+	for name, value := range l.Fields() {
+		b.Fields = append(b.Fields, record.Field{Record: len(b.Records), Name: appendPlain(b, name), Value: appendPlain(b, value)})
+	}
 	b.Records = append(b.Records, rec)
+}
+
+// appendPlain puts what is in canonical escaping into the arena as plain text.
+func appendPlain(b *record.Batch, text []byte) record.Span {
+	off := len(b.Arena)
+	b.Arena = kept.Unescape(b.Arena, text)
+	return record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)}
+}
+
+// measure tells how much there is that the sink has not, and how old the oldest of it is.
+func (r *Reader) measure() {
+	if r.opts.Ledger == nil {
+		return
+	}
+	now, oldest, bytes := time.Now().UnixNano(), int64(0), int64(0)
+	for _, s := range r.opts.Archive.All() {
+		if !r.opts.Match(s.Labels()) {
+			continue
+		}
+		next, _ := r.opts.Sink.Next(s.ID())
+		v := s.View()
+		for i := v.Len() - 1; i >= 0; i-- {
+			h := v.Head(i)
+			if h.First+uint64(h.Records+h.Gaps) <= next {
+				break
+			}
+			bytes += int64(h.Bytes)
+			oldest = max(oldest, now-h.MinTime)
+		}
+		v.Close()
+	}
+	r.behind(bytes, time.Duration(oldest))
+}
+
+// behind shows it.
+func (r *Reader) behind(bytes int64, age time.Duration) {
+	if r.opts.Ledger != nil {
+		r.opts.Ledger.BehindBytes(bytes)
+		r.opts.Ledger.Behind(age)
+	}
 }
 
 func (r *Reader) fail(err error) {

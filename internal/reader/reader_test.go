@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +16,8 @@ import (
 	"github.com/weirlog/weir/internal/codec/kept"
 	"github.com/weirlog/weir/internal/disk"
 	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/ledger"
+	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -241,4 +245,148 @@ func TestReload(t *testing.T) {
 		w.during(o, func() {})
 		w.want("a", 1)
 	})
+}
+
+// evens chooses every second record.
+type evens struct {
+	stream record.Labels
+	n      int
+}
+
+func (c *evens) Stream(labels record.Labels) { c.stream = labels }
+
+func (c *evens) Chooses(line []byte, level record.Level) bool {
+	if l, err := kept.Parse(line); err != nil || l.Level != level || len(c.stream) == 0 {
+		return false
+	}
+	c.n++
+	return c.n%2 == 0
+}
+
+// whole is a sink that notes records with their numbers, levels and fields.
+type whole struct {
+	taker
+	got []string
+}
+
+func (s *whole) Write(_ context.Context, b *record.Batch) error {
+	for i, r := range b.Records {
+		text := fmt.Sprintf("%d %s %s", b.First+uint64(i), r.Level, b.Bytes(r.Body))
+		for _, f := range b.Fields {
+			if f.Record == i {
+				text += fmt.Sprintf(" %s=%s", b.Bytes(f.Name), b.Bytes(f.Value))
+			}
+		}
+		if r.Flags&record.Dropped != 0 {
+			text = fmt.Sprintf("%d not chosen", b.First+uint64(i))
+		}
+		s.got = append(s.got, text)
+	}
+	s.next[b.Stream.ID] = b.First + uint64(len(b.Records))
+	return nil
+}
+
+// TestChosen brings the fields of records, and of those that are not chosen the numbers alone.
+// That something is missing is told in any case.
+func TestChosen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		sink := &whole{taker: taker{next: map[string]uint64{}}}
+		o := w.options()
+		o.Sink, o.Chooser, o.Start = sink, new(evens), -1
+		var a kept.Appender
+		var text []byte
+		for i := range 4 {
+			text = a.Append(text, &kept.Record{Time: int64(i + 1), Level: record.LevelWarn, Body: fmt.Appendf(nil, "line %d", i), Fields: []kept.Field{{Name: []byte("user"), Value: []byte(`"ann"`)}}})
+		}
+		text = a.Append(text, &kept.Record{Time: 5, Body: []byte("gone"), Gap: "rotated away", GapBytes: 7})
+		w.archive.Stream(record.Stream{ID: "a", Labels: record.Labels{{Name: "app", Value: "a"}}}, archive.Bound{}).Add(nil, kept.TextOf(text))
+		if err := w.archive.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		w.archive.Show()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := New(o).Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"1 not chosen", `2 warn line 1 user="ann"`, "3 not chosen", `4 warn line 3 user="ann"`, "5 unknown gone"}
+		if !slices.Equal(sink.got, want) {
+			t.Errorf("brought %q", sink.got)
+		}
+	})
+}
+
+// TestBehind tells how far a sink is behind that does not work, and that it is not any more.
+func TestBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		registry := metric.New()
+		l, err := ledger.New(registry, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := w.options()
+		o.Start, o.Ledger = -1, l.Component("sink", "files", "file")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ended := make(chan error)
+		go func() { ended <- New(o).Run(ctx) }()
+		time.Sleep(time.Minute)
+		w.sink.down.Store(true)
+		w.write("a", 3, archive.Bound{})
+		shows := func(want string) {
+			t.Helper()
+			if text := string(registry.AppendText(nil, metric.Text)); !strings.Contains(text, want) {
+				t.Errorf("no %s in\n%s", want, text)
+			}
+		}
+		time.Sleep(time.Minute)
+		shows("_behind_seconds{component=\"sink/files\"} 5")
+		w.sink.down.Store(false)
+		time.Sleep(time.Minute)
+		shows("_behind_seconds{component=\"sink/files\"} 0\n")
+		shows("_behind_bytes{component=\"sink/files\"} 0\n")
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFinished: what is under way when the reader has to end is finished, not begun again.
+func TestFinished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		o := w.options()
+		o.Start = -1
+		ctx, cancel := context.WithCancel(t.Context())
+		sink := &slow{taker: taker{next: map[string]uint64{}}, begun: cancel}
+		o.Sink = sink
+		w.write("a", 3, archive.Bound{})
+		if err := New(o).Run(ctx); err != nil || sink.times != 1 || len(sink.lines) != 3 {
+			t.Errorf("%v, written %d times: %q", err, sink.times, sink.lines)
+		}
+	})
+}
+
+// slow is a sink that takes a second, and has the reader end meanwhile.
+type slow struct {
+	taker
+	begun func()
+	times int
+}
+
+func (s *slow) Write(ctx context.Context, b *record.Batch) error {
+	if len(b.Records) == 0 {
+		return s.taker.Write(ctx, b)
+	}
+	s.times++
+	s.begun()
+	select {
+	case <-time.After(time.Second):
+		return s.taker.Write(ctx, b)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

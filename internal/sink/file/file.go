@@ -28,48 +28,24 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/codec/packed"
+	"github.com/weirlog/weir/internal/deliver"
 	"github.com/weirlog/weir/internal/flow"
-	"github.com/weirlog/weir/internal/ledger"
 	"github.com/weirlog/weir/internal/record"
 )
 
 // maxOpen is how many files are open at a time.
 const maxOpen = 256
 
-// State keeps values over restarts, as journal.Journal does.
-type State interface {
-	// Load returns what was last stored under key, or nil.
-	Load(key string) []byte
-	// Store keeps value with the next commit.
-	Store(key string, value []byte)
-	// Sync makes what was stored durable.
-	Sync(ctx context.Context) error
-}
-
-// Deps is what a sink sees of the world.
-type Deps struct {
-	// Name is the sink's name in the configuration; its states are kept under it.
-	Name string
-	// Ledger is told what was sent. It may be nil.
-	Ledger *ledger.Component
-	// State keeps cursors.
-	State State
-	// Streams are those that State has a cursor of.
-	Streams []string
-	// Remembers tells whether a stream may go on where it ended. The cursors of others are
-	// dropped now and then. It may be nil: then all may.
-	Remembers func(stream string) bool
-}
-
 // Sink writes to files. It is a flow.TextSink.
 type Sink struct {
 	config   Config
-	deps     Deps
+	deps     deliver.Deps
 	template *template.Template
 	outputs  map[string]*output // by stream
 	names    map[string]string  // the stream that has a name
 	enough   int                // with so many outputs some may be superfluous
 	clock    uint64             // counts uses, for closing the file that was not used for longest
+	looked   time.Time          // for files that are old
 	open     int
 	line     []byte
 	entry    entry
@@ -108,7 +84,7 @@ type entry struct {
 func (e *entry) Label(name string) string { return e.labels.Get(name) }
 
 // New returns a sink. It fails for a configuration that Validate refuses.
-func New(c Config, d Deps) (*Sink, error) {
+func New(c Config, d deliver.Deps) (*Sink, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -123,12 +99,6 @@ func New(c Config, d Deps) (*Sink, error) {
 		}
 	}
 	return s, nil
-}
-
-// Since returns how far back the first run goes; negative: to the beginning.
-func (s *Sink) Since() time.Duration {
-	since, _ := s.config.since() // New has validated it
-	return since
 }
 
 // StatePrefix is what the keys of all states begin with.
@@ -182,6 +152,9 @@ func (s *Sink) Write(ctx context.Context, b *record.Batch) error {
 	for i := range b.Records {
 		if b.First+uint64(i) < o.next {
 			continue // of a batch that failed half way
+		}
+		if b.Records[i].Flags&record.Dropped != 0 {
+			continue // it was not chosen
 		}
 		before := len(lines)
 		lines = s.append(lines, b, i)
@@ -267,6 +240,9 @@ func (s *Sink) Flush(context.Context) error {
 	}
 	s.closeUnused()
 	s.forget()
+	if err := s.removeOld(time.Now()); err != nil {
+		return fmt.Errorf("remove old files: %w", err)
+	}
 	return nil
 }
 

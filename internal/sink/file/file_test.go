@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weirlog/weir/internal/deliver"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -55,7 +56,7 @@ func (s *states) streams(name string) []string {
 
 func open(t *testing.T, c Config, st *states) *Sink {
 	t.Helper()
-	s, err := New(c, Deps{Name: "files", State: st, Streams: st.streams("files")})
+	s, err := New(c, deliver.Deps{Name: "files", State: st, Streams: st.streams("files")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func lines(t *testing.T, dir string) []string {
 
 func TestRotation(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, Config{Dir: dir, Match: "{}", MaxSize: 30, MaxFiles: 2}, newStates())
+	s := open(t, Config{Dir: dir, Selection: deliver.SelectAll(), MaxSize: 30, MaxFiles: 2}, newStates())
 	if err := errors.Join(s.Write(t.Context(), batch(1, 11)), s.Flush(t.Context())); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,7 @@ func TestRotation(t *testing.T) {
 // TestLongLines are whole in a file of their own, and no empty file is rotated.
 func TestLongLines(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, Config{Dir: dir, Match: "{}", MaxSize: 5, MaxFiles: 9}, newStates())
+	s := open(t, Config{Dir: dir, Selection: deliver.SelectAll(), MaxSize: 5, MaxFiles: 9}, newStates())
 	if err := errors.Join(s.Write(t.Context(), batch(1, 3)), s.Flush(t.Context())); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +132,7 @@ func TestLongLines(t *testing.T) {
 
 func TestTemplate(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, Config{Dir: dir, Match: "{}", Template: `{{.Time.UTC.Format "15:04:05"}} {{.Level}} {{.Label "container"}}: {{.Text}}`}, newStates())
+	s := open(t, Config{Dir: dir, Selection: deliver.SelectAll(), Template: `{{.Time.UTC.Format "15:04:05"}} {{.Level}} {{.Label "container"}}: {{.Text}}`}, newStates())
 	if err := errors.Join(s.Write(t.Context(), batch(1, 1)), s.Flush(t.Context())); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +146,7 @@ func TestOnce(t *testing.T) {
 	for seed := range uint64(30) {
 		rnd := rand.New(rand.NewPCG(seed, 5))
 		dir, st := t.TempDir(), newStates()
-		c := Config{Dir: dir, Match: "{}", MaxSize: 200, MaxFiles: 40, Compress: seed%2 == 0}
+		c := Config{Dir: dir, Selection: deliver.SelectAll(), MaxSize: 200, MaxFiles: 40, Compress: seed%2 == 0}
 		s := open(t, c, st)
 		next := func() int {
 			n, ok := s.Next(shop.ID)
@@ -196,7 +197,7 @@ func TestOnce(t *testing.T) {
 // TestNames cannot leave the directory, and no two streams share one.
 func TestNames(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, Config{Dir: dir, Match: "{}"}, newStates())
+	s := open(t, Config{Dir: dir, Selection: deliver.SelectAll()}, newStates())
 	for i, container := range []string{"../../etc/passwd", "..", "", "a/b", "a_b", "\x00\n", strings.Repeat("x", 300)} {
 		def := record.Stream{ID: fmt.Sprint("docker/", i, container), Source: "docker", Labels: record.NewLabels(map[string]string{"container": container})}
 		b := batch(1, 1)
@@ -226,7 +227,7 @@ func TestNames(t *testing.T) {
 // TestRemovedFile: what somebody takes away is made again.
 func TestRemovedFile(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, Config{Dir: dir, Match: "{}"}, newStates())
+	s := open(t, Config{Dir: dir, Selection: deliver.SelectAll()}, newStates())
 	for i := range 2 {
 		if err := errors.Join(s.Write(t.Context(), batch(1+i, 1)), s.Flush(t.Context())); err != nil {
 			t.Fatal(err)

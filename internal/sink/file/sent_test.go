@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/weirlog/weir/internal/deliver"
 	"github.com/weirlog/weir/internal/ledger"
 	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
@@ -19,7 +20,7 @@ func TestSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	st, dir := newStates(), t.TempDir()
-	s, err := New(Config{Dir: dir, Match: "{}", MaxSize: 60, MaxFiles: 9}, Deps{Name: "files", State: st, Ledger: l.Component("sink", "files", "file")})
+	s, err := New(Config{Dir: dir, Selection: deliver.SelectAll(), MaxSize: 60, MaxFiles: 9}, deliver.Deps{Name: "files", State: st, Ledger: l.Component("sink", "files", "file")})
 	if err != nil {
 		t.Fatal(err)
 	}

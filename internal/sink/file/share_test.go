@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/weirlog/weir/internal/deliver"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -65,7 +66,7 @@ func hostileStreams() []record.Stream {
 // restart.
 func TestSharedNames(t *testing.T) {
 	dir, st, all := t.TempDir(), newStates(), hostileStreams()
-	c := Config{Dir: dir, Match: "{}"}
+	c := Config{Dir: dir, Selection: deliver.SelectAll()}
 	write(t, open(t, c, st), all[:2]...)
 	write(t, open(t, c, st), all...)
 	write(t, open(t, c, st), all...)
@@ -80,7 +81,7 @@ func TestFoldersOfOthers(t *testing.T) {
 	if err := syscall.Setxattr(dir, "user.weir.test", nil, 0); errors.Is(err, syscall.ENOTSUP) {
 		t.Skip("SKIP: the file system has no extended attributes")
 	}
-	c := Config{Dir: dir, Match: "{}"}
+	c := Config{Dir: dir, Selection: deliver.SelectAll()}
 	write(t, open(t, c, newStates()), all[0], all[1])
 	write(t, open(t, c, newStates()), all[2], all[1], all[0])
 	if n := owners(t, dir); n != 3 {
@@ -96,7 +97,7 @@ func TestFoldersOfOthers(t *testing.T) {
 func TestEmptiedFile(t *testing.T) {
 	for _, left := range []int64{0, 7} {
 		dir, st := t.TempDir(), newStates()
-		c := Config{Dir: dir, Match: "{}"}
+		c := Config{Dir: dir, Selection: deliver.SelectAll()}
 		s := open(t, c, st)
 		put := func(first, n int) {
 			t.Helper()
@@ -132,7 +133,7 @@ func TestEmptiedFile(t *testing.T) {
 func TestFewerFiles(t *testing.T) {
 	for _, compress := range []bool{false, true} {
 		dir, st := t.TempDir(), newStates()
-		s := open(t, Config{Dir: dir, Match: "{}", MaxSize: 30, MaxFiles: 9, Compress: compress}, st)
+		s := open(t, Config{Dir: dir, Selection: deliver.SelectAll(), MaxSize: 30, MaxFiles: 9, Compress: compress}, st)
 		if err := errors.Join(s.Write(t.Context(), batch(1, 20)), s.Flush(t.Context())); err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +152,7 @@ func TestFewerFiles(t *testing.T) {
 		}
 		before := count()
 		s.Close()
-		s = open(t, Config{Dir: dir, Match: "{}", MaxSize: 30, MaxFiles: 2, Compress: compress}, st)
+		s = open(t, Config{Dir: dir, Selection: deliver.SelectAll(), MaxSize: 30, MaxFiles: 2, Compress: compress}, st)
 		if n := count(); n != 3 || before <= n {
 			t.Errorf("after the start there are %d files of %d", n, before)
 		}
@@ -172,7 +173,7 @@ func TestFewerFiles(t *testing.T) {
 func TestManyStreams(t *testing.T) {
 	st, dir := newStates(), t.TempDir()
 	remembers := func(stream string) bool { return stream == "kept" }
-	s, err := New(Config{Dir: dir, Match: "{}"}, Deps{Name: "files", State: st, Remembers: remembers})
+	s, err := New(Config{Dir: dir, Selection: deliver.SelectAll()}, deliver.Deps{Name: "files", State: st, Remembers: remembers})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,20 +1,18 @@
 package remotewrite
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/textproto"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/deliver"
 )
 
 // Protocol is a version of remote write.
@@ -51,7 +49,7 @@ type Config struct {
 	// BearerToken is a token for the receiver.
 	BearerToken config.Secret `yaml:"bearer_token"`
 	// TLS is about the certificates of an https address.
-	TLS TLS `yaml:"tls"`
+	TLS deliver.TLS `yaml:"tls"`
 	// SendNativeHistograms sends native histograms. A receiver that does not know them, or has them
 	// not enabled, may refuse the requests they are in. Default true.
 	SendNativeHistograms bool `yaml:"send_native_histograms"`
@@ -71,22 +69,9 @@ type BasicAuth struct {
 	Password config.Secret `yaml:"password"`
 }
 
-// TLS says which certificates are used. The files are read at the start and at a reload.
-type TLS struct {
-	// CA is a file of certificates, one of which the receiver's must be signed by. Default:
-	// those that the system trusts.
-	CA string `yaml:"ca"`
-	// Cert is a file with the certificate that weir shows. Default none.
-	Cert string `yaml:"cert"`
-	// Key is a file with the key of Cert.
-	Key string `yaml:"key"`
-	// Verify checks the receiver's certificate. Default true.
-	Verify bool `yaml:"verify"`
-}
-
 // Default returns the configuration of a sink that says nothing.
 func Default() Config {
-	return Config{Protocol: V1, Start: "end", TLS: TLS{Verify: true}, SendNativeHistograms: true, Timeout: 30 * time.Second, MaxSamples: 2000}
+	return Config{Protocol: V1, Start: "end", TLS: deliver.TLS{Verify: true}, SendNativeHistograms: true, Timeout: 30 * time.Second, MaxSamples: 2000}
 }
 
 // The bounds of what makes sense.
@@ -127,9 +112,7 @@ func (c Config) Validate() error {
 	if c.BearerToken != "" && (c.BasicAuth.Username != "" || c.BasicAuth.Password != "") {
 		problem("bearer_token", "leave out either bearer_token or basic_auth")
 	}
-	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		problem("tls", "give cert and key together")
-	}
+	problems = append(problems, c.TLS.Check())
 	if c.Timeout < minTimeout || c.Timeout > maxTimeout {
 		problem("timeout", "use 1s to 10m")
 	}
@@ -189,23 +172,9 @@ func (c Config) since() (time.Duration, error) {
 
 // client returns what sends the requests.
 func (c Config) client() (*http.Client, error) {
-	secured := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !c.TLS.Verify}
-	if c.TLS.CA != "" {
-		text, err := os.ReadFile(c.TLS.CA)
-		if err != nil {
-			return nil, fmt.Errorf("read tls.ca: %w", err)
-		}
-		secured.RootCAs = x509.NewCertPool()
-		if !secured.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("read tls.ca: %s holds no certificates", c.TLS.CA)
-		}
-	}
-	if c.TLS.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)
-		if err != nil {
-			return nil, fmt.Errorf("read tls.cert and tls.key: %w", err)
-		}
-		secured.Certificates = []tls.Certificate{pair}
+	secured, err := c.TLS.Config()
+	if err != nil {
+		return nil, err
 	}
 	return &http.Client{
 		Transport: &http.Transport{TLSClientConfig: secured, ForceAttemptHTTP2: true, MaxIdleConns: 1, IdleConnTimeout: 3 * time.Minute, ResponseHeaderTimeout: c.Timeout},
