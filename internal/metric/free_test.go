@@ -88,3 +88,22 @@ func TestRetire(t *testing.T) {
 		t.Errorf("after it went it has %v, and %d have gone", again.Value(), n)
 	}
 }
+
+// TestWithin: beyond the bound nothing is made, and nothing shown.
+func TestWithin(t *testing.T) {
+	d := levelDesc
+	d.MaxSeries = 1
+	level := family(t, metric.New(), d)
+	one := level.Within("a", "1")
+	if one == nil || level.Within("a", "1") != one || one != level.Series("a", "1") {
+		t.Fatal("a series within the bound is not as Series has it")
+	}
+	if s := level.Within("a", "2"); s != nil {
+		t.Errorf("beyond the bound is %v", s.Labels())
+	}
+	n := 0
+	level.Each(func(*metric.Series) bool { n++; return true })
+	if n != 1 {
+		t.Errorf("%d series, want one", n)
+	}
+}
