@@ -242,6 +242,9 @@ func (f *Family) newLocked(s *Series, joined string) *Series {
 	if r := f.shape.reg; f.shape.desc.Durable && !f.gone { // a forgotten family is not stored
 		s.id = uint32(len(r.durable))
 		r.durable = append(r.durable, s)
+		if f.shape.desc.Kind == Gauge && f.shape.desc.Free {
+			s.value.Store(unset)
+		}
 	}
 	return s
 }

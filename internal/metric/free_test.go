@@ -107,3 +107,17 @@ func TestWithin(t *testing.T) {
 		t.Errorf("%d series, want one", n)
 	}
 }
+
+// TestUnset: a gauge shows nothing until a delta sets it, and begins at 0.
+func TestUnset(t *testing.T) {
+	r := metric.New()
+	level := family(t, r, levelDesc)
+	set, change := level.Series("a", "1"), level.Series("a", "2")
+	if text := string(r.AppendText(nil, metric.Text)); text != "" || !set.IsUnset() || set.Value() != 0 {
+		t.Errorf("before it is set: %q, value %v", text, set.Value())
+	}
+	r.Apply([]record.Delta{{Series: set.ID(), Cell: record.SetCell}, {Series: change.ID(), Add: 2}})
+	if text, want := string(r.AppendText(nil, metric.Text)), "# TYPE level gauge\nlevel{a=\"1\"} 0\nlevel{a=\"2\"} 2\n"; text != want || set.IsUnset() {
+		t.Errorf("got %q, want %q", text, want)
+	}
+}
