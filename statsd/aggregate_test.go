@@ -126,6 +126,29 @@ func TestTooManySeries(t *testing.T) {
 	}
 }
 
+// TestMoreThanAFloatHolds: what adds up to no number is not sent, nor is it lost silently.
+func TestMoreThanAFloatHolds(t *testing.T) {
+	c, lines := offline(t, Options{})
+	for range 2 {
+		c.Add("sum", 1e308)
+		c.GaugeDelta("change", 1e308)
+	}
+	c.Gauge("level", 1e308)
+	c.GaugeDelta("level", 1e308)
+	sent := map[string]int{}
+	for _, line := range lines() {
+		sent[line]++
+	}
+	for line, n := range map[string]int{"sum:1e+308|c": 2, "change:+1e+308|g": 1, "level:1e+308|g": 1} {
+		if sent[line] != n {
+			t.Errorf("%s came %d times, want %d: %v", line, sent[line], n, sent)
+		}
+	}
+	if d := c.Stats().Dropped; d.Invalid != 2 {
+		t.Errorf("%d were dropped as invalid, want the 2 changes that are too many", d.Invalid)
+	}
+}
+
 // TestSetsAreBounded: members beyond the bound are lines, so the queue bounds them.
 func TestSetsAreBounded(t *testing.T) {
 	c, lines := offline(t, Options{QueueLines: 50})

@@ -65,12 +65,19 @@ func (e *series) note(r reading, a *aggregate) outcome {
 	}
 	switch e.kind {
 	case counter:
+		if !finite(e.value + r.value) {
+			return refused
+		}
 		e.value += r.value
 	case gauge:
-		if r.delta {
-			e.value += r.value
-		} else {
+		switch {
+		case !r.delta:
 			e.value, e.isSet = r.value, true
+		case !finite(e.value + r.value):
+			a.queue.drop(invalid, 1) // a line of its own could come before the others
+			return noted
+		default:
+			e.value += r.value
 		}
 	case set:
 		if _, known := e.members[r.member]; known {
@@ -171,9 +178,6 @@ func (e *series) gauge(hand *queue) {
 	buf, ok := hand.begin(1)
 	if !ok {
 		return
-	}
-	if !finite(e.value) {
-		e.value = 0 // changes that add up to more than a float holds
 	}
 	if e.isSet && e.value < 0 && e.scope.signed() {
 		buf = append(append(append(append(buf, e.head...), '0'), e.end...), '\n')

@@ -154,10 +154,17 @@ func TestSentOn(t *testing.T) {
 			t.Errorf("%s\n\tis %s\n\twant %s", sink, mistakes, want)
 		}
 	}
+	all := "http: {listen: ''}\nsources: {app: {type: statsd, listen: 'udp://0.0.0.0:8125', relay: ['udp://127.0.0.1:8125']}}\n"
+	if _, mistakes := loaded(t, all); !strings.Contains(mistakes, "lines would come back") {
+		t.Errorf("a source that listens everywhere relays to itself: %q", mistakes)
+	}
 	relay := "http: {listen: ''}\nsources: {app: {type: statsd, listen: 'udp://127.0.0.1:8125', relay: ['%s']}}\n"
 	for address, want := range map[string]string{
 		"tcp://127.0.0.1:8125": "", "udp://10.0.0.1": "",
 		"udp://127.0.0.1":                       "sources.app.relay[0]: lines would come back",
+		"udp://localhost":                       "sources.app.relay[0]: lines would come back",
+		"udp://0.0.0.0:8125":                    "sources.app.relay[0]: lines would come back",
+		"udp://127.0.0.1:8126":                  "",
 		"http://x":                              "sources.app.relay[0]: it begins with none",
 		"udp://10.0.0.1:8125?dialect=dogstatsd": "give an address alone",
 	} {

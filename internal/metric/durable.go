@@ -63,7 +63,7 @@ func (r *Registry) Apply(deltas []record.Delta) {
 		}
 		if i, _ := d.Target(); uint64(i) < uint64(s.Cells()) {
 			c := s.cell(int(i)) // nobody else writes to it
-			c.Store(math.Float64bits(d.Change(math.Float64frombits(c.Load()))))
+			c.Store(math.Float64bits(d.Change(s.Cell(int(i)))))
 			s.changed.Store(now)
 		}
 	}

@@ -108,6 +108,9 @@ func (r *Registry) shoot() *shot {
 }
 
 func (t *shot) add(s *Series) {
+	if s.IsUnset() {
+		return
+	}
 	t.series = append(t.series, s)
 	t.addMore(s)
 	t.values = append(t.values, s.Value())

@@ -118,6 +118,26 @@ func (f *Family) Find(values ...string) *Series {
 	return f.findLocked(key)
 }
 
+// Within is Series, but beyond the bound it makes nothing and returns nil: of what cannot be
+// added up, as of gauges, an overflow series would show what is not so.
+func (f *Family) Within(values ...string) *Series {
+	clean := make([]string, len(values))
+	for i, v := range values {
+		clean[i] = cleanValue(v)
+	}
+	mu := &f.shape.reg.mu
+	mu.RLock()
+	beyond := f.findLocked(joinValues(clean)) == nil && f.fullLocked()
+	mu.RUnlock()
+	if beyond {
+		return nil
+	}
+	if s := f.Series(clean...); !s.IsOverflow() {
+		return s
+	}
+	return nil
+}
+
 func (f *Family) findLocked(key string) *Series {
 	if f.many != nil {
 		return f.many.series.get(key, "")
@@ -222,6 +242,9 @@ func (f *Family) newLocked(s *Series, joined string) *Series {
 	if r := f.shape.reg; f.shape.desc.Durable && !f.gone { // a forgotten family is not stored
 		s.id = uint32(len(r.durable))
 		r.durable = append(r.durable, s)
+		if f.shape.desc.Kind == Gauge && f.shape.desc.Free {
+			s.value.Store(unset)
+		}
 	}
 	return s
 }

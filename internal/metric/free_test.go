@@ -88,3 +88,36 @@ func TestRetire(t *testing.T) {
 		t.Errorf("after it went it has %v, and %d have gone", again.Value(), n)
 	}
 }
+
+// TestWithin: beyond the bound nothing is made, and nothing shown.
+func TestWithin(t *testing.T) {
+	d := levelDesc
+	d.MaxSeries = 1
+	level := family(t, metric.New(), d)
+	one := level.Within("a", "1")
+	if one == nil || level.Within("a", "1") != one || one != level.Series("a", "1") {
+		t.Fatal("a series within the bound is not as Series has it")
+	}
+	if s := level.Within("a", "2"); s != nil {
+		t.Errorf("beyond the bound is %v", s.Labels())
+	}
+	n := 0
+	level.Each(func(*metric.Series) bool { n++; return true })
+	if n != 1 {
+		t.Errorf("%d series, want one", n)
+	}
+}
+
+// TestUnset: a gauge shows nothing until a delta sets it, and begins at 0.
+func TestUnset(t *testing.T) {
+	r := metric.New()
+	level := family(t, r, levelDesc)
+	set, change := level.Series("a", "1"), level.Series("a", "2")
+	if text := string(r.AppendText(nil, metric.Text)); text != "" || !set.IsUnset() || set.Value() != 0 {
+		t.Errorf("before it is set: %q, value %v", text, set.Value())
+	}
+	r.Apply([]record.Delta{{Series: set.ID(), Cell: record.SetCell}, {Series: change.ID(), Add: 2}})
+	if text, want := string(r.AppendText(nil, metric.Text)), "# TYPE level gauge\nlevel{a=\"1\"} 0\nlevel{a=\"2\"} 2\n"; text != want || set.IsUnset() {
+		t.Errorf("got %q, want %q", text, want)
+	}
+}

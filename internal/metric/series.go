@@ -126,7 +126,21 @@ func (s *Series) Cells() int {
 }
 
 // Cell returns the value of one cell.
-func (s *Series) Cell(i int) float64 { return math.Float64frombits(s.cell(i).Load()) }
+func (s *Series) Cell(i int) float64 {
+	bits := s.cell(i).Load()
+	if bits == unset {
+		return 0
+	}
+	return math.Float64frombits(bits)
+}
+
+// unset are the bits of a gauge that was made for a delta that is not applied yet: a NaN that no
+// arithmetic comes to.
+const unset = 0x7ff8_0000_5e70_0ff5
+
+// IsUnset tells whether s is a durable gauge with labels of its own that has no value yet. As 0 it
+// would be shown for what it never was.
+func (s *Series) IsUnset() bool { return s.value.Load() == unset }
 
 // Changed returns when s last changed.
 func (s *Series) Changed() time.Time { return time.Unix(int64(s.changed.Load()), 0) }

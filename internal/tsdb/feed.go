@@ -108,6 +108,9 @@ func (d *DB) shoot() {
 	f.shot, f.values, f.natives, f.exemplars = f.shot[:0], f.values[:0], f.natives[:0], f.exemplars[:0]
 	d.o.Registry.Collect()
 	d.o.Registry.Each(func(family *metric.Family, s *metric.Series) bool {
+		if s.IsUnset() {
+			return true
+		}
 		f.shootExemplars(s)
 		if f.shootNative(s) {
 			return true

@@ -8,7 +8,9 @@
 // A GET of /users/7 that succeeds is the timer users.id.GET.200, or timers.users.id.GET.200
 // where the client has the Sprockets naming. Requests that no pattern of the mux fits are not
 // measured, so that nobody can make names up; those that a pattern fits but for the method,
-// which the mux answers with 405, are among them.
+// which the mux answers with 405, are among them. The mux writes the pattern into the request that
+// it is given. So wrap the mux itself: a handler between the two that gives it a copy, as by
+// Request.WithContext, leaves none that could be seen here.
 //
 // Within a request, From gives what measures parts of it:
 //

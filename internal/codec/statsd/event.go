@@ -1,6 +1,10 @@
 package statsd
 
-import "bytes"
+import (
+	"bytes"
+	"unicode/utf16"
+	"unicode/utf8"
+)
 
 // Event is an event of DogStatsD. Its texts are parts of the line, in which a line feed is
 // still \n; those that were not sent are nil.
@@ -22,20 +26,20 @@ type Event struct {
 func IsEvent(line []byte) bool { return bytes.HasPrefix(line, []byte("_e{")) }
 
 // ParseEvent reads _e{5,4}:title|text|d:1709210096|h:host|k:key|p:low|s:source|t:error|#tags.
-// The lengths are in bytes, as the texts stand there.
+// The lengths are in bytes, as the texts stand there; where they do not fit, in units of UTF-16, in
+// which clients in JavaScript count.
 func ParseEvent(line []byte) (e Event, bad Reason) {
 	head, rest, found := bytes.Cut(bytes.TrimPrefix(line, []byte("_e{")), []byte("}:"))
 	first, second, comma := bytes.Cut(head, []byte(","))
 	title, ok1 := digits(first)
 	text, ok2 := digits(second)
-	most := int64(len(rest))
-	if !found || !comma || !ok1 || !ok2 || title == 0 || title > most || text > most || title+1+text > most || rest[title] != '|' {
+	if !found || !comma || !ok1 || !ok2 || title == 0 {
 		return e, BadEvent
 	}
-	e.Title, e.Text = rest[:title:title], rest[title+1:title+1+text]
-	if rest = rest[title+1+text:]; len(rest) > 0 && rest[0] != '|' {
+	if !e.split(rest, title, text, bytesOf) && !e.split(rest, title, text, unitsOf) {
 		return e, BadEvent
 	}
+	rest = rest[len(e.Title)+1+len(e.Text):]
 	for len(rest) > 0 {
 		var f []byte
 		if f, rest = cut(rest[1:], '|'); rest != nil {
@@ -46,6 +50,44 @@ func ParseEvent(line []byte) (e Event, bad Reason) {
 		}
 	}
 	return e, Good
+}
+
+// split takes title and text off, of so many units. It fails if they do not end where they should.
+func (e *Event) split(rest []byte, title, text int64, units func([]byte, int64) int) bool {
+	n := units(rest, title)
+	if n < 0 || n >= len(rest) || rest[n] != '|' {
+		return false
+	}
+	m := units(rest[n+1:], text)
+	if end := n + 1 + m; m < 0 || end < len(rest) && rest[end] != '|' {
+		return false
+	}
+	e.Title, e.Text = rest[:n:n], rest[n+1:n+1+m]
+	return true
+}
+
+// bytesOf returns n if b has as many bytes, else -1.
+func bytesOf(b []byte, n int64) int {
+	if n > int64(len(b)) {
+		return -1
+	}
+	return int(n)
+}
+
+// unitsOf returns how many bytes the first n units of UTF-16 have in b, -1 if there are fewer.
+func unitsOf(b []byte, n int64) int {
+	at := 0
+	for n > 0 {
+		if at == len(b) {
+			return -1
+		}
+		r, size := utf8.DecodeRune(b[at:])
+		at, n = at+size, n-int64(utf16.RuneLen(r))
+	}
+	if n < 0 {
+		return -1
+	}
+	return at
 }
 
 // field takes one field of an event.

@@ -298,6 +298,9 @@ func fedKind(t *testing.T, w *world, srv *server, c [2]string) {
 		}
 	}
 	stop()
+	if n := w.ledgerValue("weir_component_dropped_total", "not a number"); n != 0 {
+		t.Errorf("%s: %v dropped, but a timer without values has no mean", kind, n)
+	}
 	slices.Sort(got)
 	if text := strings.Join(got, "|"); text != want {
 		t.Errorf("%s:\n got %s\nwant %s", kind, text, want)

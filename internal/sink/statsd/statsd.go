@@ -445,7 +445,9 @@ func (s *Sink) add(ctx context.Context, e *export, points []*point) error {
 		return nil
 	}
 	if absent(value) {
-		s.deps.Ledger.Dropped("not a number", 1)
+		if points[0].part != stat || !math.IsNaN(value) { // else its interval was without values
+			s.deps.Ledger.Dropped("not a number", 1)
+		}
 		e.settle(points)
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -203,7 +204,7 @@ func (c *Config) Validate() error {
 			need(false, fmt.Sprintf("relay[%d]", i), err.Error())
 		case a.name != text && a.name != text+":"+defaultPort:
 			need(false, fmt.Sprintf("relay[%d]", i), "give an address alone, as udp://10.0.0.1:8125")
-		case slices.ContainsFunc(c.Listen, func(text string) bool { l, err := c.address(text); return err == nil && l.name == a.name }):
+		case slices.ContainsFunc(c.Listen, func(text string) bool { l, err := c.address(text); return err == nil && l.takes(a) }):
 			need(false, fmt.Sprintf("relay[%d]", i), "lines would come back from it again and again: the source listens there")
 		}
 	}
@@ -288,4 +289,20 @@ func (c *Config) address(text string) (a address, err error) {
 	}
 	a.name = u.Scheme + "://" + a.host
 	return a, nil
+}
+
+// takes tells whether what is sent to another address comes in here, as far as an address tells that.
+func (a address) takes(to address) bool {
+	if a.network != to.network || a.host == to.host {
+		return a.network == to.network
+	}
+	host, port, err := net.SplitHostPort(a.host)
+	toHost, toPort, failed := net.SplitHostPort(to.host)
+	return err == nil && failed == nil && port == toPort && isHere(host) && isHere(toHost)
+}
+
+// isHere tells whether a host is this machine, or all of its addresses.
+func isHere(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "" || host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsUnspecified())
 }

@@ -210,8 +210,10 @@ func (n *names) find(p *wire.Parser) (none found) {
 	if full && family.Find(labels...) == nil {
 		return found{fate: tooMany}
 	}
-	s := family.Series(labels...)
-	if s.IsOverflow() && x.desc.Kind == metric.Gauge {
+	var s *metric.Series
+	if x.desc.Kind != metric.Gauge {
+		s = family.Series(labels...)
+	} else if s = family.Within(labels...); s == nil {
 		return found{fate: tooManyNamed}
 	}
 	n.use(s).users++
@@ -371,8 +373,8 @@ func (n *names) summary(x wanted, tags wire.Tags) *summary {
 	labels := x.labelsOf(f, tags, statLabel)
 	m := &summary{}
 	for _, stat := range n.stats {
-		s := f.Series(withLabel(labels, statLabel, stat)...)
-		if s.IsOverflow() {
+		s := f.Within(withLabel(labels, statLabel, stat)...)
+		if s == nil {
 			return nil
 		}
 		m.series = append(m.series, s)

@@ -112,6 +112,9 @@ func TestBounds(t *testing.T) {
 	}
 	w.lines(6)
 	w.has(`c_total{overflow="true"} 1`, `weir_statsd_dropped_lines_total{source="app",listener="udp://127.0.0.1:0",reason="too many series of a name"} 1`)
+	if f := w.reg.Named("g"); f.Overflowed() != 0 {
+		t.Error("gauges that were dropped are shown as one")
+	}
 	w.send(0, "more:1|c\nover:1|c\nc:1|c|#n:0\nc:1|c|#n:7")
 	w.lines(10)
 	w.has(`c_total{n="0"} 2`, `weir_statsd_dropped_lines_total{source="app",listener="udp://127.0.0.1:0",reason="too many series"} 2`)

@@ -284,9 +284,16 @@ func (w *worker) admit(head, behind []byte) int {
 func (s *slot) value(w *worker) fate {
 	p := &w.parser
 	v := p.Value
+	if p.Rate != 1 && !(finite(1/p.Rate) && finite(v/p.Rate)) {
+		return fate(wire.BadRate)
+	}
 	switch s.typ {
 	case wire.Counter:
-		s.sum += w.table.scaled(s, v) / p.Rate
+		sum := s.sum + w.table.scaled(s, v)/p.Rate
+		if !finite(sum) {
+			return fate(wire.BadValue)
+		}
+		s.sum = sum
 	case wire.Gauge:
 		if p.Time != 0 && !w.source.times.newer(s.series, p.Time) {
 			return tooOld
@@ -300,6 +307,9 @@ func (s *slot) value(w *worker) fate {
 		return w.source.sets.add(s.series, p.Text)
 	default:
 		x := w.table.wides[s.wide]
+		if !finite(x.cells[len(x.cells)-1] + v/p.Rate) {
+			return fate(wire.BadValue)
+		}
 		x.observe(v, 1/p.Rate)
 		if x.summary != nil {
 			w.source.summaries.add(x.summary, v, 1/p.Rate)
@@ -307,6 +317,9 @@ func (s *slot) value(w *worker) fate {
 	}
 	return counted
 }
+
+// finite tells whether v is a number that can be added up: a counter that is infinite once is so for ever.
+func finite(v float64) bool { return v-v == 0 }
 
 // scaled returns a value of s in the unit of its series.
 func (t *table) scaled(s *slot, v float64) float64 {
