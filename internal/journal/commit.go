@@ -460,13 +460,6 @@ func (l *commitLog) snapshot(j *Journal) (*change, error) {
 	return c, nil
 }
 
-// changeCell makes the change d of s, unless s has no such cell.
-func changeCell(s metric.Durable, d record.Delta) {
-	if i, _ := d.Target(); uint64(i) < uint64(len(s.Cells)) {
-		s.Cells[i] = d.Change(s.Cells[i])
-	}
-}
-
 // note tells the ledger how the disk fares, and returns err.
 func (l *commitLog) note(j *Journal, err error) error {
 	if j.opts.Ledger == nil {
