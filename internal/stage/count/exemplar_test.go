@@ -117,3 +117,18 @@ func TestValidateNative(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestExemplarLabelsOnce: two fields whose names become one label are a mistake, since no
+// format takes a label twice.
+func TestExemplarLabelsOnce(t *testing.T) {
+	c := count.Config{Name: "hits", Exemplar: []string{"trace_id", "span_id"}}
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	for _, second := range []string{"trace_id", "trace.id", "trace-id"} {
+		c.Exemplar[1] = second
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "exemplar[1]") {
+			t.Errorf("trace_id and %s: %v", second, err)
+		}
+	}
+}
