@@ -28,7 +28,7 @@ type detail struct {
 	sparse *sparse         // the buckets of a native histogram
 }
 
-// fill makes s a series of f with so many cells, which are zero.
+// fill makes s a series of f with so many cells, which are zero. The registry is locked.
 func (s *Series) fill(f *Family, joined string, cells int) {
 	s.family = f
 	if joined == "" && cells == 1 {
@@ -39,7 +39,7 @@ func (s *Series) fill(f *Family, joined string, cells int) {
 		s.detail.more = make([]atomic.Uint64, cells-1)
 	}
 	if f != nil && f.shape.desc.Native != nil {
-		s.detail.sparse = new(sparse)
+		s.detail.sparse = &sparse{most: f.maxBucketsLocked()}
 	}
 }
 
