@@ -226,6 +226,35 @@ func TestHistoryGoesBack(t *testing.T) {
 	}
 }
 
+// TestHistoryGoesBackInAnOutage: the same while the receiver is away, and for so long that the history
+// has come past the cursor again when it is back.
+func TestHistoryGoesBackInAnOutage(t *testing.T) {
+	w := newWorld(t, 1, 100)
+	w.run()
+	clear(w.receiver.got)
+	w.past.round()
+	w.receiver.next(func(rw http.ResponseWriter, r *http.Request) bool {
+		w.past.mu.Lock()
+		defer w.past.mu.Unlock()
+		w.past.resumed = w.past.rounds[59]
+		w.past.rounds = append(w.past.rounds[:60], w.past.resumed+1, w.past.resumed+2)
+		return status(503)(rw, r)
+	}, func(rw http.ResponseWriter, r *http.Request) bool {
+		for range 50 {
+			w.past.round()
+		}
+		return status(503)(rw, r)
+	})
+	w.runUntil(func() bool {
+		w.past.mu.Lock()
+		defer w.past.mu.Unlock()
+		return len(w.past.rounds) > 100 && w.state.cursor() == w.past.newest()
+	})
+	if w.book.sent != 100+2+50 {
+		t.Errorf("sent %d", w.book.sent)
+	}
+}
+
 // TestNotKept counts the rounds that the history let go before they were sent.
 func TestNotKept(t *testing.T) {
 	w := newWorld(t, 1, 100)
