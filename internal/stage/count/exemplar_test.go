@@ -132,3 +132,19 @@ func TestExemplarLabelsOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestExemplarOfTimesToCome: a record that says to be of times to come, as whoever pushes it likes,
+// has the present. Databases would take none after it until that time.
+func TestExemplarOfTimesToCome(t *testing.T) {
+	slots := []string{"trace_id"}
+	hits := newMetric(t, metric.New(), count.Config{Name: "hits", Exemplar: slots})
+	b := batch(slots, []string{"a"})
+	b.Records[0].Time = time.Now().AddDate(100, 0, 0).UnixNano()
+	line := count.Stage([]count.Rule{{Metrics: []*count.Metric{hits}}}, slots, nil)(flow.SinkFunc(func(context.Context, *record.Batch) error { return nil }))
+	if err := line.Write(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.Exemplars) != 1 || time.Until(time.Unix(0, b.Exemplars[0].Time)) > 0 {
+		t.Errorf("%+v", b.Exemplars)
+	}
+}
