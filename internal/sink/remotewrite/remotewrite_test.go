@@ -84,6 +84,20 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// TestNativeDisabled names the setting that a receiver without native histograms needs: such a
+// Prometheus answers 500, for good.
+func TestNativeDisabled(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	w.receiver.next(func(rw http.ResponseWriter, _ *http.Request) bool {
+		http.Error(rw, "native histograms are disabled", http.StatusInternalServerError)
+		return false
+	})
+	w.run()
+	if !strings.Contains(w.book.remedy, "send_native_histograms: false") {
+		t.Errorf("remedy: %s", w.book.remedy)
+	}
+}
+
 // TestNobodyListens waits for a receiver, and says so.
 func TestNobodyListens(t *testing.T) {
 	w := newWorld(t, 1, 1)

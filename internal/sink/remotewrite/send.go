@@ -181,7 +181,11 @@ func (s *Sink) failed(a answer, err error) {
 		s.deps.Ledger.Degraded("send to "+s.config.URL+": "+reason(err), "start the receiver, or correct the sink's url; weir sends again what the history keeps")
 		return
 	}
-	s.deps.Ledger.Degraded(s.said(a), "weir sends it again; see the receiver's log if this goes on, and the sink's url if it redirects")
+	remedy := "weir sends it again; see the receiver's log if this goes on, and the sink's url if it redirects"
+	if strings.Contains(a.text, "native histograms are disabled") { // a Prometheus 2, of which this is for good
+		remedy = "nothing is sent until the receiver takes native histograms (Prometheus: --enable-feature=native-histograms), or the sink has send_native_histograms: false"
+	}
+	s.deps.Ledger.Degraded(s.said(a), remedy)
 }
 
 func (s *Sink) said(a answer) string {
