@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -318,11 +319,12 @@ func (a *Agent) compatible(old, cfg Config) error {
 }
 
 // forgetChanged removes the families whose meaning the new rules change, so that they
-// begin anew, and those that have no rule any more.
+// begin anew, and those that have no rule any more. Exemplars go where others are asked for, or none.
 func (a *Agent) forgetChanged(old, next Config) {
 	a.forgetStatsd(old, next)
 	owners := metricOwners(next.Rules)
 	was := metricOwners(old.Rules)
+	leads, led := exemplarFields(next.Rules), exemplarFields(old.Rules)
 	shapes := map[string]string{}
 	for _, r := range next.Rules {
 		for _, c := range r.Count {
@@ -334,9 +336,22 @@ func (a *Agent) forgetChanged(old, next Config) {
 			name := c.MetricName()
 			if owners[name] != was[name] || shapes[name] != c.Shape() {
 				a.registry.Forget(name)
+			} else if leads[name] != led[name] {
+				a.registry.DropExemplars(name)
 			}
 		}
 	}
+}
+
+// exemplarFields returns the fields of the exemplars of each metric name.
+func exemplarFields(rules []Rule) map[string]string {
+	fields := map[string]string{}
+	for _, r := range rules {
+		for _, c := range r.Count {
+			fields[c.MetricName()] += strings.Join(c.Exemplar, ",") + ";"
+		}
+	}
+	return fields
 }
 
 // expire drops idle series once a minute.

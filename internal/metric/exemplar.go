@@ -63,6 +63,17 @@ func (r *Registry) Exemplify(all iter.Seq[Exemplar]) {
 	}
 }
 
+// DropExemplars removes the exemplars of the family of that name.
+func (r *Registry) DropExemplars(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for s := range r.exemplars {
+		if s.family.Name() == name {
+			delete(r.exemplars, s)
+		}
+	}
+}
+
 // exemplify keeps e. The registry is locked.
 func (s *Series) exemplify(e Exemplar) {
 	r := s.family.shape.reg

@@ -20,8 +20,6 @@ type shape struct {
 	tail    string      // of the durable identities of its families' series, behind the name
 	buckets [2][]string // a histogram's le labels, by Format
 	users   int         // families that have it; guarded by reg.mu
-	// maxBuckets bounds the buckets of a native histogram.
-	maxBuckets atomic.Int64
 }
 
 // Family is the series of one name. Most have one series, which is a part of it.
@@ -283,12 +281,19 @@ func (f *Family) removeLocked(s *Series) {
 	m := f.many
 	m.series.remove(s)
 	m.dead++
+	f.thinLocked()
+}
+
+// thinLocked is called when series of f have gone. Where nobody reads in order, they go from
+// the list as well once they are most of it.
+func (f *Family) thinLocked() {
+	m, r := f.many, f.shape.reg
 	if crowded(m.dead, len(m.sorted)) {
 		m.tidy()
-		m.untidy = slices.Contains(f.shape.reg.untidy, f)
+		m.untidy = slices.Contains(r.untidy, f)
 		return
 	}
-	f.shape.reg.disorderLocked(f)
+	r.disorderLocked(f)
 }
 
 // Each calls visit for each series of the family in order of label values, the overflow
@@ -341,8 +346,8 @@ func (f *Family) expireLocked(limit time.Time) (n int) {
 			n++
 		}
 	}
-	if m.dead > 0 {
-		f.shape.reg.disorderLocked(f)
+	if n > 0 {
+		f.thinLocked()
 	}
 	if m.overflow != nil && idle(m.overflow) {
 		m.overflow = nil

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
@@ -51,6 +52,35 @@ func TestMemory(t *testing.T) {
 	}); got > 250 {
 		t.Errorf("a series of one label takes %d bytes", got)
 	}
+}
+
+// TestMemoryReturns: once many series and families have gone there is no more memory than before.
+func TestMemoryReturns(t *testing.T) {
+	const n = 50_000
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	r := metric.New()
+	f := family(t, r, metric.Desc{Name: "app_jobs", Kind: metric.Gauge, Labels: []string{"job"}, MaxSeries: n, Idle: time.Minute})
+	before := heap()
+	for i := range n {
+		f.Series(fmt.Sprint(i))
+		family(t, r, metric.Desc{Name: fmt.Sprint("n", i), Labels: []string{"a"}}).Series("a")
+	}
+	r.Each(func(*metric.Family, *metric.Series) bool { return true })
+	if got := r.Expire(time.Now().Add(time.Hour)); got != n {
+		t.Errorf("%d have expired", got)
+	}
+	for i := range n {
+		r.Forget(fmt.Sprint("n", i))
+	}
+	if more := heap() - before; more > 100_000 {
+		t.Errorf("%d bytes are left", more)
+	}
+	runtime.KeepAlive(r)
 }
 
 // TestOrder: whatever the order in which families and series come and go, they are shown in theirs.

@@ -50,11 +50,31 @@ func (d *Desc) fill() {
 	}
 }
 
-// setMaxBuckets sets the bound that d says for all native histograms of a shape.
-func (s *shape) setMaxBuckets(d *Desc) {
-	if d.Native != nil {
-		s.maxBuckets.Store(int64(d.Native.MaxBuckets))
+// maxBucketsLocked returns the bound on the buckets of each of f's series.
+func (f *Family) maxBucketsLocked() int {
+	if most := f.shape.reg.maxBuckets[f]; most != 0 {
+		return most
 	}
+	return f.shape.desc.Native.MaxBuckets
+}
+
+// boundLocked gives f the bound that d says. Other families may share its shape, and keep theirs.
+func (f *Family) boundLocked(d *Desc) {
+	if d.Native == nil || d.Native.MaxBuckets == f.maxBucketsLocked() {
+		return
+	}
+	r := f.shape.reg
+	if r.maxBuckets == nil {
+		r.maxBuckets = map[*Family]int{}
+	}
+	r.maxBuckets[f] = d.Native.MaxBuckets
+	f.eachLocked(func(s *Series) bool {
+		n := s.native()
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.most = d.Native.MaxBuckets
+		return true
+	})
 }
 
 // sameBound tells whether both have the same bound, or none.
@@ -133,6 +153,7 @@ func (d *Desc) SumCell() uint32 {
 type sparse struct {
 	mu    sync.Mutex // guards below, and the series' other cells against a torn read
 	sides [2]side    // positive, negative
+	most  int        // bound on the buckets of both
 }
 
 // side is the buckets of one sign, in the order of their indexes.
@@ -189,8 +210,8 @@ func (s *Series) halved() uint8 { return uint8(s.Cell(nativeHalved)) }
 
 // widenLocked makes the buckets of s wider until there are no more than there may be.
 func (s *Series) widenLocked(n *sparse) {
-	halved, most := s.halved(), int(s.family.shape.maxBuckets.Load())
-	for len(n.sides[0].index)+len(n.sides[1].index) > most && int(s.family.shape.desc.Native.Schema)-int(halved) > native.MinSchema {
+	halved := s.halved()
+	for len(n.sides[0].index)+len(n.sides[1].index) > n.most && int(s.family.shape.desc.Native.Schema)-int(halved) > native.MinSchema {
 		halved++
 		n.sides[0].widen()
 		n.sides[1].widen()

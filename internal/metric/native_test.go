@@ -107,6 +107,39 @@ func TestMaxBuckets(t *testing.T) {
 	}
 }
 
+// TestMaxBucketsOfOne: families that are alike share most of what they are, but not a bound that
+// only one of them gets later.
+func TestMaxBucketsOfOne(t *testing.T) {
+	r := New()
+	make := func(name string, most int) *Family {
+		return nativeFamily(t, r, Desc{Name: name, Labels: []string{"a"}, Native: &Native{Schema: 8, MaxBuckets: most}})
+	}
+	a, b := make("a", 160), make("b", 160)
+	old := a.Series("old")
+	for name, most := range map[string]int{"a": 20, "b": 160} {
+		make(name, most)
+	}
+	fill := func(s *Series) (schema int32) {
+		for v := 1.0; v < 1.3; v *= 1.003 {
+			s.Observe(v)
+		}
+		return read(t, s).Schema
+	}
+	if s := fill(old); s >= 8 {
+		t.Errorf("a series of before has schema %d", s)
+	}
+	if s := fill(a.Series("new")); s >= 8 {
+		t.Errorf("a new series has schema %d", s)
+	}
+	if s := fill(b.Series("b")); s != 8 {
+		t.Errorf("a series of the other family has schema %d", s)
+	}
+	r.Forget("a")
+	if s := fill(make("a", 160).Series("again")); s != 8 {
+		t.Errorf("a series of a family made again has schema %d", s)
+	}
+}
+
 // observed returns deltas for values of all kinds.
 func observed(n *Native, id uint32, rnd *rand.Rand, count int) (all []record.Delta) {
 	for range count {

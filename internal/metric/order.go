@@ -39,7 +39,7 @@ func (r *Registry) tidyLocked() {
 				ordered--
 			}
 		}
-		r.order = slices.DeleteFunc(r.order, func(f *Family) bool { return f.gone })
+		r.order = fitting(slices.DeleteFunc(r.order, func(f *Family) bool { return f.gone }))
 		r.ordered, r.dead = ordered, 0
 	}
 	putInOrder(r.order, r.ordered, func(a, b *Family) int { return strings.Compare(a.Name(), b.Name()) })
@@ -48,7 +48,7 @@ func (r *Registry) tidyLocked() {
 		f.many.tidy()
 		r.untidy[i] = nil
 	}
-	r.untidy = r.untidy[:0]
+	r.untidy = fitting(r.untidy[:0])
 }
 
 // disorderLocked notes that f's series are not in order.
@@ -69,7 +69,7 @@ func (m *many) tidy() {
 				ordered++
 			}
 		}
-		m.sorted = slices.DeleteFunc(m.sorted, func(s *Series) bool { return !lives(s) })
+		m.sorted = fitting(slices.DeleteFunc(m.sorted, func(s *Series) bool { return !lives(s) }))
 		m.ordered, m.dead = ordered, 0
 	}
 	putInOrder(m.sorted, m.ordered, func(a, b *Series) int { return compareJoined(a.key(), b.key()) })
@@ -78,6 +78,14 @@ func (m *many) tidy() {
 
 // crowded tells whether those of a list that have gone are so many that they should not wait.
 func crowded(dead, all int) bool { return dead > 64 && dead > all/2 }
+
+// fitting returns all, in less memory where it was much longer.
+func fitting[T any](all []T) []T {
+	if cap(all) > 1024 && len(all) < cap(all)/4 {
+		return slices.Clone(all)
+	}
+	return all
+}
 
 // putInOrder orders all, of which the first are in order.
 func putInOrder[T any](all []T, ordered int, compare func(a, b T) int) {

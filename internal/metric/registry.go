@@ -105,6 +105,8 @@ type Registry struct {
 	gone     uint64               // durable series that were forgotten
 	hooks    []func()             // append-only, see OnCollect
 	origins  map[*Family]string   // see SetOrigin; nil while nobody asks
+	// maxBuckets are the bounds of native histograms that are not those of their shape any more.
+	maxBuckets map[*Family]int
 
 	exemplars   map[*Series][]Exemplar // each list is replaced, never changed
 	exemplified uint64                 // how many exemplars there were
@@ -147,7 +149,7 @@ func (r *Registry) Family(d Desc) (*Family, error) {
 			return nil, fmt.Errorf("metric %s is already defined by %s with labels %v", d.Name, has.Owner, has.Labels)
 		}
 		f.max.Store(bound) // a reload may have changed it
-		f.shape.setMaxBuckets(&d)
+		f.boundLocked(&d)
 		return f, nil
 	}
 	if other := r.clashLocked(&d); other != "" {
@@ -173,7 +175,6 @@ func (r *Registry) shapeLocked(d *Desc) *shape {
 	s := &shape{desc: *d, reg: r, tail: keyTail(d), users: 1}
 	s.desc.Name, s.desc.Subject = "", ""
 	s.desc.Labels, s.desc.Buckets = slices.Clone(d.Labels), slices.Clone(d.Buckets)
-	s.setMaxBuckets(d)
 	if d.Kind == Histogram {
 		s.buckets = bucketLabels(d.Buckets)
 	}
@@ -278,6 +279,7 @@ func (r *Registry) Forget(name string) {
 	}
 	r.families.remove(f)
 	delete(r.origins, f)
+	delete(r.maxBuckets, f)
 	f.gone = true
 	if r.dead++; crowded(r.dead, len(r.order)) {
 		r.tidyLocked()

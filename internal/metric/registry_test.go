@@ -2,8 +2,10 @@ package metric_test
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,6 +119,33 @@ func TestOverflow(t *testing.T) {
 	if f.Overflowed() != 3 {
 		t.Errorf("overflowed %d times; want 3", f.Overflowed())
 	}
+}
+
+// TestExpireUnread: series that expire go from memory also where nobody reads the rest.
+func TestExpireUnread(t *testing.T) {
+	r := metric.New()
+	f := family(t, r, metric.Desc{Name: "x", Kind: metric.Gauge, Labels: []string{"a"}, Idle: time.Minute})
+	gone, freed := 0, new(atomic.Int64)
+	for round := range 20 {
+		for i := range 500 {
+			s := f.Series(fmt.Sprint(round, "/", i))
+			runtime.AddCleanup(s, func(n *atomic.Int64) { n.Add(1) }, freed)
+		}
+		gone += r.Expire(time.Now().Add(time.Hour))
+	}
+	if gone != 20*500 {
+		t.Errorf("%d have expired", gone)
+	}
+	for range 100 {
+		if runtime.GC(); freed.Load() >= 20*500-1 { // the first is a part of its family
+			break
+		}
+		runtime.Gosched()
+	}
+	if n := freed.Load(); n < 20*500-1 {
+		t.Errorf("%d are freed", n)
+	}
+	runtime.KeepAlive(f)
 }
 
 func TestDrop(t *testing.T) {

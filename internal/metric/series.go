@@ -33,7 +33,7 @@ type more struct {
 	sparse *sparse         // the buckets of a native histogram
 }
 
-// fill makes s a series of f with so many cells, which are zero.
+// fill makes s a series of f with so many cells, which are zero. The registry is locked.
 func (s *Series) fill(f *Family, joined string, cells int) {
 	s.family = f
 	if joined == "" && cells == 1 {
@@ -43,7 +43,7 @@ func (s *Series) fill(f *Family, joined string, cells int) {
 	if cells > 1 {
 		s.detail.more = &more{cells: make([]atomic.Uint64, cells-1)}
 		if f != nil && f.shape.desc.Native != nil {
-			s.detail.more.sparse = new(sparse)
+			s.detail.more.sparse = &sparse{most: f.maxBucketsLocked()}
 		}
 	}
 }

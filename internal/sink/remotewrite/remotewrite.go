@@ -109,6 +109,7 @@ type Sink struct {
 	backoff retry.Backoff
 	again   time.Duration // after a failure to read
 	trouble bool          // something of this window was refused
+	until   int64         // the end of this window
 }
 
 // New returns a sink.
@@ -190,11 +191,12 @@ func (s *Sink) next(ctx context.Context, newest int64) bool {
 	if !ok {
 		return false
 	}
-	s.trouble = false
+	s.trouble, s.until = false, until
 	for i := range s.window.requests {
-		if !s.deliver(ctx, &s.window.requests[i]) {
-			return false
+		if s.deliver(ctx, &s.window.requests[i]) {
+			continue
 		}
+		return ctx.Err() == nil // the history went back: what there is now is sent from the cursor on
 	}
 	if len(s.window.requests) > 0 && !s.trouble {
 		s.deps.Ledger.Healthy()

@@ -84,6 +84,20 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// TestNativeDisabled names the setting that a receiver without native histograms needs: such a
+// Prometheus answers 500, for good.
+func TestNativeDisabled(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	w.receiver.next(func(rw http.ResponseWriter, _ *http.Request) bool {
+		http.Error(rw, "native histograms are disabled", http.StatusInternalServerError)
+		return false
+	})
+	w.run()
+	if !strings.Contains(w.book.remedy, "send_native_histograms: false") {
+		t.Errorf("remedy: %s", w.book.remedy)
+	}
+}
+
 // TestNobodyListens waits for a receiver, and says so.
 func TestNobodyListens(t *testing.T) {
 	w := newWorld(t, 1, 1)
@@ -223,6 +237,35 @@ func TestHistoryGoesBack(t *testing.T) {
 	w.runUntil(func() bool { return w.state.cursor() == w.past.newest() })
 	if w.book.sent != 102 || w.state.cursor() != w.past.newest() {
 		t.Errorf("sent %d, the cursor is %d ms before the newest", w.book.sent, w.past.newest()-w.state.cursor())
+	}
+}
+
+// TestHistoryGoesBackInAnOutage: the same while the receiver is away, and for so long that the history
+// has come past the cursor again when it is back.
+func TestHistoryGoesBackInAnOutage(t *testing.T) {
+	w := newWorld(t, 1, 100)
+	w.run()
+	clear(w.receiver.got)
+	w.past.round()
+	w.receiver.next(func(rw http.ResponseWriter, r *http.Request) bool {
+		w.past.mu.Lock()
+		defer w.past.mu.Unlock()
+		w.past.resumed = w.past.rounds[59]
+		w.past.rounds = append(w.past.rounds[:60], w.past.resumed+1, w.past.resumed+2)
+		return status(503)(rw, r)
+	}, func(rw http.ResponseWriter, r *http.Request) bool {
+		for range 50 {
+			w.past.round()
+		}
+		return status(503)(rw, r)
+	})
+	w.runUntil(func() bool {
+		w.past.mu.Lock()
+		defer w.past.mu.Unlock()
+		return len(w.past.rounds) > 100 && w.state.cursor() == w.past.newest()
+	})
+	if w.book.sent != 100+2+50 {
+		t.Errorf("sent %d", w.book.sent)
 	}
 }
 

@@ -53,7 +53,8 @@ func (c Config) header(version string) http.Header {
 	return h
 }
 
-// deliver sends a request until it is taken or refused for good. False says that ctx ended.
+// deliver sends a request until it is taken or refused for good. False says that ctx ended, or
+// that the history went back meanwhile.
 func (s *Sink) deliver(ctx context.Context, r *request) bool {
 	for {
 		a, err := s.post(ctx, r.body)
@@ -70,10 +71,20 @@ func (s *Sink) deliver(ctx context.Context, r *request) bool {
 			return true
 		}
 		s.failed(a, err)
-		if !s.wait(ctx, max(s.backoff.Next(), a.after), r.oldest) {
+		if !s.wait(ctx, max(s.backoff.Next(), a.after), r.oldest) || s.overtaken(ctx) {
 			return false
 		}
 	}
+}
+
+// overtaken tells whether the history went on from before the end of the window. It is asked all
+// through an outage: later the history may have come past that time once more, and what it
+// has of the time between would never be sent.
+func (s *Sink) overtaken(ctx context.Context) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel() // Await does not wait
+	newest, err := s.deps.History.Await(ctx, s.until)
+	return err == nil && newest < s.until
 }
 
 // wait pauses, and says meanwhile how far the sink is behind.
@@ -170,7 +181,11 @@ func (s *Sink) failed(a answer, err error) {
 		s.deps.Ledger.Degraded("send to "+s.config.URL+": "+reason(err), "start the receiver, or correct the sink's url; weir sends again what the history keeps")
 		return
 	}
-	s.deps.Ledger.Degraded(s.said(a), "weir sends it again; see the receiver's log if this goes on, and the sink's url if it redirects")
+	remedy := "weir sends it again; see the receiver's log if this goes on, and the sink's url if it redirects"
+	if strings.Contains(a.text, "native histograms are disabled") { // a Prometheus 2, of which this is for good
+		remedy = "nothing is sent until the receiver takes native histograms (Prometheus: --enable-feature=native-histograms), or the sink has send_native_histograms: false"
+	}
+	s.deps.Ledger.Degraded(s.said(a), remedy)
 }
 
 func (s *Sink) said(a answer) string {

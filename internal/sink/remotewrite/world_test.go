@@ -138,16 +138,17 @@ type book struct {
 	mu      sync.Mutex
 	problem string
 	told    []string // the problems that there were
+	remedy  string   // what to do about the last
 	sent    int
 	dropped map[string]int
 	behind  time.Duration
 	most    time.Duration // that it was behind
 }
 
-func (b *book) Degraded(problem, _ string) {
+func (b *book) Degraded(problem, remedy string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.problem = problem
+	b.problem, b.remedy = problem, remedy
 	b.told = append(b.told, problem)
 }
 

@@ -101,7 +101,8 @@ func (c Config) Validate() error {
 		problem("native", "%v", err)
 	}
 	for i, name := range c.Exemplar {
-		if !metric.ValidName(promName(name)) || slices.Contains(c.Exemplar[:i], name) {
+		label := promName(name) // fields of two names may be one label
+		if !metric.ValidName(label) || slices.ContainsFunc(c.Exemplar[:i], func(o string) bool { return promName(o) == label }) {
 			problem(fmt.Sprintf("exemplar[%d]", i), "name each field once, as in [trace_id, span_id]")
 		}
 	}

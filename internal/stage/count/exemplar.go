@@ -53,8 +53,8 @@ func (t *table) exemplify(b *record.Batch, e *entry) {
 			continue
 		}
 		at := r.Time
-		if at == 0 {
-			at = time.Now().UnixNano()
+		if now := time.Now().UnixNano(); at == 0 || at > now { // databases take none that is older than their last
+			at = now
 		}
 		b.Exemplars = append(b.Exemplars, record.Exemplar{
 			Series: e.series.ID(), Cell: c.cell, Value: c.value, Time: at,

@@ -117,3 +117,34 @@ func TestValidateNative(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestExemplarLabelsOnce: two fields whose names become one label are a mistake, since no
+// format takes a label twice.
+func TestExemplarLabelsOnce(t *testing.T) {
+	c := count.Config{Name: "hits", Exemplar: []string{"trace_id", "span_id"}}
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	for _, second := range []string{"trace_id", "trace.id", "trace-id"} {
+		c.Exemplar[1] = second
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "exemplar[1]") {
+			t.Errorf("trace_id and %s: %v", second, err)
+		}
+	}
+}
+
+// TestExemplarOfTimesToCome: a record that says to be of times to come, as whoever pushes it likes,
+// has the present. Databases would take none after it until that time.
+func TestExemplarOfTimesToCome(t *testing.T) {
+	slots := []string{"trace_id"}
+	hits := newMetric(t, metric.New(), count.Config{Name: "hits", Exemplar: slots})
+	b := batch(slots, []string{"a"})
+	b.Records[0].Time = time.Now().AddDate(100, 0, 0).UnixNano()
+	line := count.Stage([]count.Rule{{Metrics: []*count.Metric{hits}}}, slots, nil)(flow.SinkFunc(func(context.Context, *record.Batch) error { return nil }))
+	if err := line.Write(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.Exemplars) != 1 || time.Until(time.Unix(0, b.Exemplars[0].Time)) > 0 {
+		t.Errorf("%+v", b.Exemplars)
+	}
+}
