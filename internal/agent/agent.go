@@ -151,6 +151,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	serving.Go(func() { a.expire(background) })
 	a.remember(background, &serving)
 	if !a.opts.Once {
+		trimProgram() // of what the configuration took
+		defer time.AfterFunc(trimAfter, trimProgram).Stop()
 		a.announce()
 		if err := a.serve(background, &serving); err != nil {
 			abandon()
