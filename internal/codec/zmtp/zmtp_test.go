@@ -113,7 +113,7 @@ func TestSession(t *testing.T) {
 				out = client.AppendPing(out, 5)
 				out = client.AppendFrame(out, nil, false)
 				out = client.AppendFrame(out, []byte(long), false)
-				if mechanism == zmtp.Curve && bytes.Contains(out, []byte("PLJ")) {
+				if mechanism == zmtp.Curve && bytes.Contains(out, []byte(long[:16])) { // fewer bytes may be there by chance
 					t.Error("what is said can be read")
 				}
 				back := server.take(out, step)
