@@ -172,6 +172,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(body)
 	}
 	f.Add([]byte(`{"a":[NaN,Infinity],"context":{"b":-Infinity,"b":1}}`))
+	f.Add([]byte(`{"a":null,  "b":""}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		all, err := distlog.Parse(nil, text)
 		for _, a := range all {

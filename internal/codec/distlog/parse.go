@@ -134,7 +134,7 @@ func (p *parser) object(context bool) bool {
 			}
 			p.attrs = append(p.attrs, Attr{Name: name, Value: value, Kind: kind, Context: context, EscapedName: escaped})
 		}
-		if t, i := p.Text, p.At; i+1 < len(t) && t[i] == ',' && t[i+1] == ' ' {
+		if t, i := p.Text, p.At; i+2 < len(t) && t[i] == ',' && t[i+1] == ' ' && t[i+2] > ' ' {
 			p.At += 2
 			continue
 		}
