@@ -71,7 +71,7 @@ func appendTask(dst []byte, id string, i int) []byte {
 	dst = append(dst, `{"name": "root", "msg": "`...)
 	dst = append(append(dst, message...), `", "args": null, "levelname": "`...)
 	dst = append(append(dst, level...), `", "levelno": `...)
-	dst = append(append(dst, number...), `, "pathname": "/srv/apps/work/emit_basic.py", "filename": "emit_basic.py", "module": "emit_basic", "exc_info": null, "exc_text": null, "stack_info": null, "lineno": 24, "funcName": "rich", "created": `...)
+	dst = append(append(dst, number...), `, "pathname": "/srv/apps/shop/emit_basic.py", "filename": "emit_basic.py", "module": "emit_basic", "exc_info": null, "exc_text": null, "stack_info": null, "lineno": 24, "funcName": "rich", "created": `...)
 	dst = strconv.AppendFloat(dst, created, 'f', -1, 64)
 	dst = append(dst, `, "msecs": 663.0, "relativeCreated": 85.05415916442871, "thread": 140400928568000, "threadName": "MainThread", "processName": "MainProcess", "process": 9139, "context": {"key": "`...)
 	dst = append(append(dst, key...), `", "job": "count up"}, "message": "`...)

@@ -36,7 +36,7 @@ func TestTutorial(t *testing.T) {
 		}
 	}
 	want := []string{
-		"info toplevel name=root pathname=/srv/apps/work/emit_basic.py lineno=",
+		"info toplevel name=root pathname=/srv/apps/shop/emit_basic.py lineno=",
 		"info into task name=root",
 	}
 	for i := range both[0] {
@@ -75,14 +75,14 @@ func TestRich(t *testing.T) {
 	const context = `context_job=count up context_until=10 context_nested={"a": [1, 2.5, null, true], "u": "\u00e9\u20ac\ud83d\ude00"}`
 	const usual = " thread=140400928568000 threadName=MainThread processName=MainProcess process=9139 "
 	for i, want := range map[int]string{
-		0: "1795197433.662262400 info counting up to 10 name=root pathname=/srv/apps/work/emit_basic.py lineno=20 funcName=rich" + usual +
+		0: "1795197433.662262400 info counting up to 10 name=root pathname=/srv/apps/shop/emit_basic.py lineno=20 funcName=rich" + usual +
 			"key=0@f738d4aa-6a48-4fac-be7e-f34721792d8c " + context + " msg=counting up to %d",
 		1:  "1795197433.663133400 debug debug x 7 name=root…",
 		2:  `1795197433.663384000 warn from library\nsecond line name=thirdparty.lib…`,
-		3:  "1795197433.663560600 info sub one name=root pathname=/srv/apps/work/emit_basic.py lineno=24 funcName=rich" + usual + "key=0@f738d4aa-6a48-4fac-be7e-f34721792d8c/1 context_a=1",
+		3:  "1795197433.663560600 info sub one name=root pathname=/srv/apps/shop/emit_basic.py lineno=24 funcName=rich" + usual + "key=0@f738d4aa-6a48-4fac-be7e-f34721792d8c/1 context_a=1",
 		11: "1795197433.666175800 fatal crit name=root…",
-		13: "1795197433.668216000 error caught it\nTraceback (most recent call last):\n  File \"/srv/apps/work/emit_basic.py\", line 33, in rich\n    1 / 0…",
-		14: "1795197433.674510000 info with extra name=root pathname=/srv/apps/work/emit_basic.py lineno=36 funcName=rich" + usual +
+		13: "1795197433.668216000 error caught it\nTraceback (most recent call last):\n  File \"/srv/apps/shop/emit_basic.py\", line 33, in rich\n    1 / 0…",
+		14: "1795197433.674510000 info with extra name=root pathname=/srv/apps/shop/emit_basic.py lineno=36 funcName=rich" + usual +
 			"key=4@f738d4aa-6a48-4fac-be7e-f34721792d8c " + context + " context_extra_key=bound context_n=3 request_id=abc-123 n=12",
 		15: "1795197433.674862100 info with stack\nStack (most recent call last):\n…",
 	} {
