@@ -19,14 +19,14 @@ import (
 
 // TestStatsdReloadUnderLoad loads the configuration again, five times, while lines come in without a pause
 // over UDP, TCP (connections that stay, whose lines come in pieces), datagrams and streams on unix sockets:
-// all that was sent is counted, no connection breaks, and what is listened at no longer is closed.
+// with more and with fewer sockets: all that was sent is counted, no connection breaks, and what is listened at no longer is closed.
 func TestStatsdReloadUnderLoad(t *testing.T) {
 	dir := t.TempDir()
 	udp := freePort(t)
 	config := func(round int, more string) Config {
 		t.Helper()
-		cfg, mistakes := loaded(t, fmt.Sprintf("http: {listen: ''}\nsources: {app: {type: statsd, expiry: %dh, listen: ['udp://%s', 'tcp://%s', 'unixgram://%s', 'unix://%s'%s]}}\n",
-			round+1, udp, udp, filepath.Join(dir, "dgram"), filepath.Join(dir, "stream"), more))
+		cfg, mistakes := loaded(t, fmt.Sprintf("http: {listen: ''}\nsources: {app: {type: statsd, expiry: %dh, sockets: %d, listen: ['udp://%s', 'tcp://%s', 'unixgram://%s', 'unix://%s'%s]}}\n",
+			round+1, 1+round%3, udp, udp, filepath.Join(dir, "dgram"), filepath.Join(dir, "stream"), more))
 		if mistakes != "" {
 			t.Fatal(mistakes)
 		}

@@ -251,19 +251,24 @@ func (f *Family) newLocked(s *Series, joined string) *Series {
 // more; Series makes a new one. A series that is not in the family any more, or is its
 // overflow series, which others use, is left alone.
 func (f *Family) Drop(s *Series) {
-	if s != nil && s.id == 0 {
+	if s != nil && s.id == 0 && !s.IsOverflow() {
 		f.Retire(s)
 	}
 }
 
 // Retire is Drop for durable series as well: a new one begins at zero, and deltas of s that
 // are under way change nothing. The journal stores everything anew after it, so that one who
-// has several to retire does it at once. It tells whether the family has series still.
+// has several to retire does it at once. The overflow series is for whoever knows that no other
+// uses it. It tells whether the family has series still.
 func (f *Family) Retire(s *Series) (left bool) {
 	r := f.shape.reg
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !s.IsOverflow() && f.findLocked(s.key()) == s {
+	switch {
+	case f.many != nil && f.many.overflow == s:
+		r.dropLocked(s)
+		f.many.overflow = nil
+	case f.findLocked(s.key()) == s:
 		f.removeLocked(s)
 	}
 	if f.many == nil {

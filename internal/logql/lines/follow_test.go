@@ -80,9 +80,13 @@ func TestFollow(t *testing.T) {
 		f.wants("a:seven")
 		w.write(a, 4, "six")
 		f.wants("")
-		w.write(b, 6, "new") // at once, by time
-		w.write(a, 5, "newer")
-		f.wants("a:newer b:new")
+		f.stuck = make(chan struct{})
+		w.write(a, 5, "nine")
+		synctest.Wait()
+		w.write(b, 7, "new") // these are there at once, and come by time
+		w.write(a, 6, "newer")
+		close(f.stuck)
+		f.wants("a:nine a:newer b:new")
 		w.show()
 		f.wants("")
 		time.Sleep(15 * time.Second)

@@ -60,7 +60,8 @@ type Config struct {
 	// Expiry is after how long without a line a series goes; 0s is never. A counter that comes
 	// back begins at zero. Default: 24h.
 	Expiry time.Duration `yaml:"expiry"`
-	// Sockets is how many sockets each UDP address has, between which the kernel divides the senders.
+	// Sockets is how many sockets each UDP address has, between which the kernel divides the senders. A reload
+	// opens more; fewer there are after a restart.
 	// Default: 1.
 	Sockets int `yaml:"sockets"`
 	// ReceiveBuffer is what the kernel is asked to hold of datagrams that were not read yet, a socket. It gives more

@@ -50,7 +50,7 @@ func openSocket(ctx context.Context, l *listener, host string) (*socket, error) 
 		var failed error
 		err := raw.Control(func(fd uintptr) {
 			if l.network == "udp" && len(l.workers) > 1 {
-				failed = os.NewSyscallError("setsockopt SO_REUSEPORT", syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, soReusePort, 1))
+				failed = share(fd)
 			}
 			if l.asksProcesses() {
 				failed = os.NewSyscallError("setsockopt SO_PASSCRED", syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_PASSCRED, 1))
@@ -84,6 +84,11 @@ func openSocket(ctx context.Context, l *listener, host string) (*socket, error) 
 		s.messages[i].header.Name = (*byte)(unsafe.Pointer(&s.from[i]))
 	}
 	return s, nil
+}
+
+// share lets other sockets have the address of a socket, also one that has it already.
+func share(fd uintptr) error {
+	return os.NewSyscallError("setsockopt SO_REUSEPORT", syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, soReusePort, 1))
 }
 
 // askBuffer asks for a receive buffer, with force if it may, and returns what it got.

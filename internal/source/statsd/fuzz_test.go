@@ -94,14 +94,14 @@ func FuzzStream(f *testing.F) {
 func TestExpiry(t *testing.T) {
 	w := still(t, "tcp://127.0.0.1:1")
 	s := w.source
-	s.cfg.Expiry = leastExpiry
+	s.cfg.Expiry, s.cfg.MaxSeriesPerName = leastExpiry, 1
 	take := func() string {
 		s.pending = w.take(s.pending)
 		s.deps.Metrics.Apply(s.pending)
 		s.pending = s.pending[:0]
 		return string(s.deps.Metrics.AppendText(nil, metric.Text))
 	}
-	w.packet([]byte("gone:1|c\nstays:1|c\ngone:1|c|@2\nbusy:1|c"))
+	w.packet([]byte("gone:1|c\nstays:1|c\ngone:1|c|@2\nbusy:1|c\ngone:1|c|#over:bound"))
 	take()
 	for i := range 70 {
 		w.packet([]byte("stays:1|c"))
@@ -115,8 +115,8 @@ func TestExpiry(t *testing.T) {
 	s.expire(now)                                   // the slots
 	s.expire(now.Add(leastExpiry + commitInterval)) // the series
 	text := take()
-	for sample, there := range map[string]bool{"gone_total 1.5": false, "stays_total 71": true, "busy_total 2": true} {
-		if bytes.Contains([]byte(text), []byte("\n"+sample+"\n")) != there || s.names.retired != 1 {
+	for sample, there := range map[string]bool{"gone_total 1.5": false, `gone_total{overflow="true"} 1`: false, "stays_total 71": true, "busy_total 2": true} {
+		if bytes.Contains([]byte(text), []byte("\n"+sample+"\n")) != there || s.names.retired != 2 {
 			t.Errorf("%s is there: %v, and %d are retired\n%s", sample, !there, s.names.retired, text)
 		}
 	}

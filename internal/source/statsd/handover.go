@@ -34,7 +34,7 @@ func (k *kept) Close() (err error) {
 // key tells what is opened, and how.
 func (l *listener) key() string {
 	if l.network == "udp" || l.network == "unixgram" {
-		return fmt.Sprintf("statsd %s %d %d %v", l.name, len(l.workers), l.source.cfg.ReceiveBuffer, l.asksProcesses())
+		return fmt.Sprintf("statsd %s %d %v", l.name, l.source.cfg.ReceiveBuffer, l.asksProcesses())
 	}
 	return "statsd " + l.name
 }

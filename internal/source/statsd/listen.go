@@ -42,10 +42,12 @@ func newListener(s *Source, a address) *listener {
 	case "tcp", "unix":
 		n = runtime.GOMAXPROCS(0)
 	}
+	if l.before, _ = s.deps.Handover.Take(l.key()).(*kept); l.before != nil {
+		n = max(n, len(l.before.sockets)) // what the kernel has for one that is closed would be lost
+	}
 	for range n {
 		l.workers = append(l.workers, newWorker(s, l))
 	}
-	l.before, _ = s.deps.Handover.Take(l.key()).(*kept)
 	return l
 }
 
@@ -135,18 +137,24 @@ func (l *listener) datagrams(ctx context.Context) (err error) {
 	return errors.Join(errs...)
 }
 
-// openSockets returns the sockets that were kept, or opens some. With an error it returns those
-// that are open all the same.
+// openSockets returns the sockets that were kept, and opens those that are missing. With an error
+// it returns those that are open all the same.
 func (l *listener) openSockets(ctx context.Context) (sockets []*socket, err error) {
+	host := l.host
 	if before := l.before; before != nil {
 		l.before = nil
-		return before.sockets, nil
-	}
-	if err := unlinkStale(l.network, l.host); err != nil {
+		sockets = before.sockets
+		host = sockets[0].conn.LocalAddr().String()
+		if len(sockets) < len(l.workers) {
+			var failed error
+			if err := sockets[0].raw.Control(func(fd uintptr) { failed = share(fd) }); err != nil || failed != nil {
+				return sockets, errors.Join(err, failed)
+			}
+		}
+	} else if err := unlinkStale(l.network, l.host); err != nil {
 		return nil, err
 	}
-	host := l.host
-	for range l.workers {
+	for range len(l.workers) - len(sockets) {
 		s, err := openSocket(ctx, l, host)
 		if err != nil {
 			return sockets, err

@@ -492,11 +492,8 @@ func (n *names) retire(all []*metric.Series) {
 	}
 }
 
-// retirable tells whether s can be retired: a slot may have it, or all that came over a bound, and
-// it may have gone before.
-func (n *names) retirable(s *metric.Series) bool {
-	return n.of(s).users == 1 && !s.IsOverflow()
-}
+// retirable tells whether s can be retired: it is one of ours, and no slot has it.
+func (n *names) retirable(s *metric.Series) bool { return n.of(s).users == 1 }
 
 // retireLocked retires s, and its family if that has no other series: names come and go.
 func (n *names) retireLocked(s *metric.Series) {
