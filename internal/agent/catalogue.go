@@ -16,6 +16,7 @@ import (
 	"github.com/weirlog/weir/internal/sink/redis"
 	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/sink/statsd"
+	"github.com/weirlog/weir/internal/sink/zmq"
 	"github.com/weirlog/weir/internal/source/distlog"
 	"github.com/weirlog/weir/internal/source/docker"
 	"github.com/weirlog/weir/internal/source/file"
@@ -44,6 +45,7 @@ var (
 		"redis":        textEntry(redis.Default, redis.New),
 		"remote_write": sinkEntry(remotewrite.Default, newRemoteWrite),
 		"statsd":       sinkEntry(statsd.Default, newStatsd),
+		"zmq":          textEntry(zmq.Default, zmq.New),
 	}
 )
 
@@ -94,6 +96,9 @@ type sinkDeps struct {
 	// registry has the numbers, statsd the names of the sources of StatsD's lines.
 	registry *metric.Registry
 	statsd   []string
+	// types are those of the sources, by name.
+	types    map[string]string
+	handover *flow.Handover
 
 	history  *tsdb.DB // nil where none is kept
 	interval time.Duration

@@ -154,6 +154,15 @@ type parts struct {
 	sinks   []sinkPart
 }
 
+// sourceTypes returns the types of the sources, by name.
+func (p parts) sourceTypes() map[string]string {
+	types := map[string]string{}
+	for _, s := range p.sources {
+		types[s.name] = s.typ
+	}
+	return types
+}
+
 // sourcePart is a source whose settings were decoded and checked.
 type sourcePart struct {
 	name, typ string

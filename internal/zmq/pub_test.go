@@ -18,7 +18,7 @@ func publish(t *testing.T, o Options) (*Publisher, net.Addr) {
 		t.Fatal(err)
 	}
 	at, _ := serve(t, func(ctx context.Context, bound func(net.Addr)) error {
-		return p.Bind(ctx, endpoint(t, "tcp://127.0.0.1:0"), bound)
+		return closed(p.Bind(ctx, Address{Endpoint: endpoint(t, "tcp://127.0.0.1:0"), Bound: bound}))
 	})
 	return p, at
 }
@@ -195,16 +195,16 @@ func TestLinger(t *testing.T) {
 		t.Fatal(err)
 	}
 	at, stop := serve(t, func(ctx context.Context, bound func(net.Addr)) error {
-		return p.Bind(ctx, endpoint(t, "tcp://127.0.0.1:0"), bound)
+		return closed(p.Bind(ctx, Address{Endpoint: endpoint(t, "tcp://127.0.0.1:0"), Bound: bound}))
 	})
 	s := sub(t, at, "")
 	wanted(t, p, "")
 	body := []byte(strings.Repeat("x", 10_000))
-	for i := range 1000 {
+	for i := range 200 {
 		p.Send(fmt.Append(nil, i), body)
 	}
 	go stop()
-	for i := range 1000 {
+	for i := range 200 {
 		if got := s.message(); !strings.HasPrefix(got, fmt.Sprint(i, " ")) {
 			t.Fatalf("got %.20q, want %d", got, i)
 		}

@@ -153,7 +153,9 @@ func (x *builder) field(name record.Span, v text) {
 		x.excess++
 		return
 	}
-	name = x.valid(name)
+	if name = x.valid(name); isWire(b.Bytes(name)) {
+		name = b.Append(append(b.Bytes(name)[:name.Len:name.Len], '_'))
+	}
 	for i := x.first; i < len(b.Fields); i++ {
 		if f := &b.Fields[i]; f.Name.Len == name.Len && bytes.Equal(b.Bytes(f.Name), b.Bytes(name)) {
 			f.Value = value
@@ -161,6 +163,23 @@ func (x *builder) field(name record.Span, v text) {
 		}
 	}
 	b.Fields = append(b.Fields, record.Field{Record: len(b.Records), Name: name, Value: value})
+}
+
+// The fields of a message as it came.
+const (
+	wireTopic   = "wire_topic"
+	wireTopic64 = "wire_topic_base64" // of a topic that is not UTF-8
+	wireJSON    = "wire_json"
+	wirePickle  = "wire_pickle" // in base64
+)
+
+// isWire tells whether a name is one of these, which no sender may choose.
+func isWire(name []byte) bool {
+	switch string(name) {
+	case wireTopic, wireTopic64, wireJSON, wirePickle:
+		return true
+	}
+	return false
 }
 
 // valid returns a name of letters, digits and _ alone, whose first is no digit.
@@ -403,12 +422,19 @@ func (x *builder) wire(b *record.Batch, topic, body []byte, name string) {
 	field := func(name string, value record.Span) {
 		b.Fields = append(b.Fields, record.Field{Record: len(b.Records) - 1, Name: b.Append([]byte(name)), Value: value})
 	}
-	field("wire_topic", b.Append(bytes.ToValidUTF8(topic[:min(len(topic), maxName)], []byte("\uFFFD"))))
-	if name == "wire_json" {
-		field(name, b.Append(body))
-		return
+	packed := func(name string, value []byte) {
+		off := len(b.Arena)
+		b.Arena = base64.StdEncoding.AppendEncode(b.Arena, value)
+		field(name, record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)})
 	}
-	off := len(b.Arena)
-	b.Arena = base64.StdEncoding.AppendEncode(b.Arena, body)
-	field(name, record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)})
+	if utf8.Valid(topic) {
+		field(wireTopic, b.Append(topic))
+	} else {
+		packed(wireTopic64, topic)
+	}
+	if name == wireJSON {
+		field(name, b.Append(body))
+	} else {
+		packed(name, body)
+	}
 }

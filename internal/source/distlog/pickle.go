@@ -40,7 +40,7 @@ func (t *taker) pickled(ctx context.Context, topic wire.Topic, parts [][]byte) e
 		t.faults.add(t, faultOf(err), body)
 		return nil
 	}
-	t.added(parts[0], body, "wire_pickle")
+	t.added(parts[0], body, wirePickle)
 	t.tally.pickle++
 	return nil
 }
