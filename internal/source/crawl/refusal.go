@@ -72,7 +72,7 @@ func retryAfter(status int, h http.Header, now time.Time) time.Duration {
 	} else if at, err := http.ParseTime(text); err == nil {
 		d = at.Sub(now)
 	} else if (status == http.StatusForbidden || status == http.StatusTooManyRequests) && h.Get("X-RateLimit-Remaining") == "0" {
-		if reset, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64); err == nil && reset > 1e9 {
+		if reset, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64); err == nil && reset > 1e8 {
 			d = time.Unix(reset, 0).Sub(now)
 		}
 	}
