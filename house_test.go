@@ -39,7 +39,7 @@ var layers = []layer{
 	{"child", "retry config ledger"},
 	{"deliver", "record match config codec/* ledger flow logql"},
 	{"tsdb", "metric codec/native"},
-	{"source/*", "record metric retry config codec/* follow dockerapi zmq ledger flow logfile"},
+	{"source/*", "record metric retry config codec/* follow dockerapi zmq ledger flow logfile child deliver"},
 	{"stage/*", "record metric retry match config codec/* ledger flow child deliver"},
 	{"sink/*", "record metric retry match config codec/* zmq ledger flow child deliver tsdb /statsd"},
 	{"web console", "record config metric match codec/* ledger archive logql task"},

@@ -16,6 +16,7 @@ import (
 	"github.com/weirlog/weir/internal/sink/redis"
 	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/sink/statsd"
+	"github.com/weirlog/weir/internal/source/crawl"
 	"github.com/weirlog/weir/internal/source/distlog"
 	"github.com/weirlog/weir/internal/source/docker"
 	"github.com/weirlog/weir/internal/source/file"
@@ -27,6 +28,7 @@ import (
 // The catalogue: every component that a configuration can name.
 var (
 	sourceTypes = map[string]func(*config.Node, environment) (sourcePart, config.Mistakes){
+		"crawl":   sourceEntry(crawl.Default, nil, newCrawl),
 		"distlog": sourceEntry(distlog.Default, nil, newDistlog),
 		"docker":  sourceEntry(docker.Default, environment.docker, docker.New),
 		"file":    sourceEntry(file.Default, nil, file.New),
