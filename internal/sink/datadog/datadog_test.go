@@ -464,7 +464,7 @@ func TestPace(t *testing.T) {
 
 // TestNoKeyAnywhere: the key is in no error, log or number.
 func TestNoKeyAnywhere(t *testing.T) {
-	for n := range 300 { // where an answer is shortened, too
+	for n := 0; n < 300; n += 7 { // where an answer is shortened, too
 		w := newWorld(t, nil)
 		w.intake.Answers(func([]datadogtest.Log) datadogtest.Answer {
 			return datadogtest.Answer{Code: 500, Body: strings.Repeat("x", n) + apiKey}
