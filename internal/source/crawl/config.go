@@ -32,7 +32,7 @@ type Config struct {
 	Rate Rate `yaml:"rate"`
 	// TLS says which certificates are used.
 	TLS deliver.TLS `yaml:"tls"`
-	// Proxy is the proxy that requests go through, as http://user:password@proxy:3128; https
+	// Proxy is the proxy that requests go through, as http://user:password@gate:3128; https
 	// and socks5 are possible as well. Default: none.
 	Proxy config.Secret `yaml:"proxy"`
 	// AllowPrivate lets redirects, and next pages that a server names, lead to addresses of

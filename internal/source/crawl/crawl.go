@@ -28,6 +28,7 @@ import (
 
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/record"
+	"github.com/weirlog/weir/internal/retry"
 )
 
 // Source is the flow.Source of this package.
@@ -35,6 +36,8 @@ type Source struct {
 	cfg     Config
 	deps    flow.Deps
 	counts  *counts
+	signer  *signer
+	limit   *limiter
 	streams []*stream
 
 	mu       sync.Mutex        // guards problems
@@ -43,12 +46,15 @@ type Source struct {
 
 // New returns a source for a valid configuration.
 func New(cfg Config, deps flow.Deps) (*Source, error) {
-	if err := cfg.Validate(); err != nil {
+	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s := &Source{cfg: cfg, deps: deps, problems: map[string]string{}}
+	s := &Source{cfg: cfg, deps: deps, limit: newLimiter(cfg.Rate), problems: map[string]string{}}
 	var err error
 	if s.counts, err = newCounts(deps); err != nil {
+		return nil, err
+	}
+	if s.signer, err = newSigner(&s.cfg); err != nil {
 		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Streams)) {
@@ -89,6 +95,7 @@ func (s *Source) keep(ctx context.Context, st *stream, line flow.Line) {
 		<-ctx.Done()
 		return
 	}
+	failing := retry.Backoff{Min: s.cfg.Interval, Max: max(longestWait, s.cfg.Interval)}
 	for {
 		err := st.runOnce(ctx)
 		if ctx.Err() != nil {
@@ -102,14 +109,19 @@ func (s *Source) keep(ctx context.Context, st *stream, line flow.Line) {
 		if s.cfg.Jitter > 0 {
 			wait += rand.N(s.cfg.Jitter)
 		}
-		if pause(ctx, wait) != nil {
+		if err != nil {
+			wait = max(wait, failing.Next(), time.Until(st.later))
+		} else {
+			failing.Reset()
+		}
+		if sleep(ctx, wait) != nil {
 			return
 		}
 	}
 }
 
-// pause waits, or returns the error of ctx when that ends first.
-func pause(ctx context.Context, d time.Duration) error {
+// sleep waits, or returns the error of ctx when that ends first.
+func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -144,7 +144,7 @@ func (n *node) element(i int) *node {
 
 // value is one that was found, a part of the text.
 type value struct {
-	raw []byte // of a text, its inside; nil: it is not there
+	raw []byte // as it stands there; nil: it is not there
 	// text says that it is a string, escaped that this has escapes.
 	text, escaped bool
 }
@@ -154,10 +154,14 @@ func (v value) absent() bool { return v.raw == nil || !v.text && string(v.raw) =
 
 // plain returns v as text, in scratch if it has escapes.
 func (v value) plain(scratch *[]byte) []byte {
-	if !v.escaped {
+	if !v.text {
 		return v.raw
 	}
-	*scratch = jsontext.Unescape((*scratch)[:0], v.raw)
+	inside := v.raw[1 : len(v.raw)-1]
+	if !v.escaped {
+		return inside
+	}
+	*scratch = jsontext.Unescape((*scratch)[:0], inside)
 	return *scratch
 }
 
@@ -184,11 +188,11 @@ func (x *extractor) extract(n *node, depth int) bool {
 		return false
 	case x.Text[x.At] == '"':
 		x.At++
-		inside, escaped, ok := x.Inside()
+		_, escaped, ok := x.Inside()
 		if !ok {
 			return false
 		}
-		v = value{raw: inside, text: true, escaped: escaped}
+		v.text, v.escaped = true, escaped
 	case x.Text[x.At] == '{' && len(n.edges) > 0:
 		if !x.object(n, depth) {
 			return false
@@ -202,7 +206,7 @@ func (x *extractor) extract(n *node, depth int) bool {
 			return false
 		}
 	}
-	if len(n.slots) > 0 && !v.text {
+	if len(n.slots) > 0 {
 		v.raw = x.Text[from:x.At:x.At]
 	}
 	for _, slot := range n.slots {

@@ -25,7 +25,7 @@ func hashID(id []byte) idHash {
 
 // seen is a set of ids, each with the time of its record, in the order in which they came.
 type seen struct {
-	ids   map[idHash]struct{}
+	ids   map[idHash]int64 // to their times
 	list  []seenID
 	bytes []byte // the list as it is stored: it is in each commit and seldom changes but at its end
 	last  int64  // the time that is stored last, from which the next one's is told
@@ -36,18 +36,19 @@ type seenID struct {
 	id   idHash
 }
 
-func (s *seen) has(id idHash) bool {
-	_, ok := s.ids[id]
-	return ok
+// has tells whether an id is there, and its time.
+func (s *seen) has(id idHash) (time int64, ok bool) {
+	time, ok = s.ids[id]
+	return time, ok
 }
 
 func (s *seen) len() int { return len(s.list) }
 
 func (s *seen) add(time int64, id idHash) {
 	if s.ids == nil {
-		s.ids = map[idHash]struct{}{}
+		s.ids = map[idHash]int64{}
 	}
-	s.ids[id] = struct{}{}
+	s.ids[id] = time
 	s.list = append(s.list, seenID{time, id})
 	s.store(time, id)
 }
@@ -123,7 +124,7 @@ func (s *seen) read(r *packed.Reader) {
 		}
 		id := idHash(r.Rest)
 		r.Rest = r.Rest[idBytes:]
-		if s.has(id) {
+		if _, known := s.has(id); known {
 			r.Fail()
 			return
 		}

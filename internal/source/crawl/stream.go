@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -52,15 +53,20 @@ type stream struct {
 	maxAge time.Duration
 
 	decoder *decoder
-	asks    asking
+	asks    *asking
+	printed *printed
+	whole   bool // what is added belongs into one batch
 	clock   clock
 	fields  []string // names, as they are kept
 
 	line  flow.Line
-	at    position // as of the record taken last
-	first bool     // nothing was committed yet
-	moved bool     // at, or a number, is ahead of what was written
-	lost  bool     // what was written was not accepted
+	at    position      // as of the record taken last
+	first bool          // nothing was committed yet
+	moved bool          // at, or a number, is ahead of what was written
+	lost  bool          // what was written was not accepted
+	skew  time.Duration // how far the server's clock is ahead
+	told  bool          // that is known
+	later time.Time     // before that the server does not want to be asked
 
 	batch   *record.Batch
 	names   []record.Span // of fields, in the batch
@@ -80,7 +86,9 @@ type runState struct {
 	head    []byte // the id of the run's first record
 	records int    // that came
 	taken   int    // of them
-	met     bool   // one was known already
+	met     bool   // one came that is from before the run
+	again   bool   // it was begun again, by the server's clock
+	nothing bool   // it takes no records, but their cursor
 }
 
 // newStream makes what a stream needs. Its settings were checked.
@@ -115,10 +123,39 @@ func (s *Source) newStream(name string, c Stream) (*stream, error) {
 		}
 	}
 	frame, failed := c.frame()
-	st.asks, err = newAsking(&s.cfg, &c, errors.Join(err, failed))
 	st.decoder = newDecoder(frame, rec, notes, len(paths))
 	st.decoder.to = st
+	if st.kind == execKind {
+		st.printed = newPrinted(st, rec, len(paths))
+		return st, err
+	}
+	if err = errors.Join(err, failed); err == nil {
+		if st.asks, err = s.newAsking(name, &st.cfg); err == nil {
+			st.asks.skew = st.noticeSkew
+		}
+	}
 	return st, err
+}
+
+// The values that are wanted of a response.
+const (
+	tokenNote = iota
+	errorNote
+	notes
+)
+
+// frame returns what is wanted of a response.
+func (c *Stream) frame() (*node, error) {
+	frame := new(node)
+	steps, err := parsePath(c.Records)
+	frame.add(steps).records = true
+	if c.Error != "" {
+		err = errors.Join(err, frame.want(c.Error, errorNote))
+	}
+	if c.Pages.Token != "" && !strings.HasPrefix(c.Pages.Token, headerPrefix) {
+		err = errors.Join(err, frame.want(c.Pages.Token, tokenNote))
+	}
+	return frame, err
 }
 
 // open takes up the position of a line.
@@ -167,7 +204,7 @@ func (st *stream) take(raw []byte, values []value) error {
 	if !known {
 		t = 0
 		if st.cfg.Time != "" {
-			st.bad("no time", raw)
+			st.noTime()
 		}
 	}
 	skip, err := st.judge(raw, values, t)
@@ -194,13 +231,18 @@ func (st *stream) judge(raw []byte, values []value, t int64) (skip int, err erro
 		at = max(p.high, p.since)
 	}
 	switch {
+	case st.kind == execKind:
+		if t != 0 && t < r.oldest {
+			return tooOld, nil
+		}
+		return taking, nil
 	case st.kind == timeKind && at < p.since:
 		r.met = true
 		return earlier, nil
-	case t != 0 && t < r.oldest:
+	case st.kind == timeKind && t != 0 && t < r.oldest:
 		return tooOld, nil
-	case st.kind == execKind:
-		return taking, nil
+	case st.kind != timeKind:
+		at = p.high // the number of the run
 	}
 	what := raw
 	if !values[idSlot].absent() {
@@ -208,10 +250,10 @@ func (st *stream) judge(raw []byte, values []value, t int64) (skip int, err erro
 	}
 	id := hashID(what)
 	if st.kind == idKind && r.head == nil {
-		r.head = append([]byte{}, what...)
+		r.head = append([]byte{}, what[:min(len(what), maxCursor)]...)
 	}
-	if p.seen.has(id) {
-		r.met = true
+	if from, known := p.seen.has(id); known {
+		r.met = r.met || st.kind == idKind && from < p.high
 		return duplicate, nil
 	}
 	if p.seen.len() == maxSeen {
@@ -225,6 +267,9 @@ func (st *stream) judge(raw []byte, values []value, t int64) (skip int, err erro
 		p.cursor = append(p.cursor[:0], what[:min(len(what), maxCursor)]...)
 		p.seen.newest(recentIDs)
 	}
+	if r.nothing || t != 0 && t < r.oldest {
+		return tooOld, nil
+	}
 	return taking, nil
 }
 
@@ -233,7 +278,7 @@ var errCrowded = errors.New("a run brings more new records than can be told apar
 // add appends a record to the batch.
 func (st *stream) add(raw []byte, values []value, t int64) error {
 	b := st.batch
-	if b != nil && (len(b.Arena)+2*len(raw) > maxBatchBytes || len(b.Records) >= maxBatchRecords) {
+	if b != nil && !st.whole && (len(b.Arena)+2*len(raw) > maxBatchBytes || len(b.Records) >= maxBatchRecords) {
 		if err := st.flush(); err != nil {
 			return err
 		}
@@ -279,7 +324,7 @@ func (st *stream) body(r *record.Record, raw []byte, values []value) {
 	case !v.absent():
 		text = v.plain(&st.scratch)
 	case len(raw) > 0 && raw[0] == '"':
-		text = value{raw: raw[1 : len(raw)-1], escaped: true}.plain(&st.scratch)
+		text = value{raw: raw, text: true, escaped: true}.plain(&st.scratch)
 	case bytes.IndexByte(raw, '\n') >= 0:
 		st.scratch = compact(st.scratch[:0], raw)
 		text = st.scratch
@@ -325,6 +370,13 @@ func (st *stream) pause() error {
 
 // flush writes the batch, or what was left out or moved, if that is not written yet.
 func (st *stream) flush() error {
+	if st.lost { // the cursor may be ahead of the records
+		if st.batch != nil {
+			st.source.deps.Batches.Put(st.batch)
+			st.batch = nil
+		}
+		return nil
+	}
 	if st.order == "ascending" && st.kind == timeKind {
 		st.advance(st.at.high)
 	}
@@ -369,5 +421,10 @@ func (st *stream) advance(to int64) {
 // bad implements taker.
 func (st *stream) bad(reason string, raw []byte) {
 	st.source.counts.bad.Series(st.source.deps.Name, st.name, reason).Add(1)
-	st.source.deps.Log.Debug("bad record", "stream", st.name, "reason", reason, "bytes", len(raw))
+	st.source.deps.Ledger.Bad(reason, raw)
+}
+
+// noTime counts a record without a time, which is taken all the same.
+func (st *stream) noTime() {
+	st.source.counts.bad.Series(st.source.deps.Name, st.name, "no time").Add(1)
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +29,8 @@ type world struct {
 	got       map[string][]string // records, by stream
 	all       []string            // in the order of all streams
 	writes    int
-	fail      error // of Write
+	api       http.HandlerFunc // answers instead of a network
+	fail      error            // of Write
 	wrote     func(stream string)
 }
 
@@ -47,7 +51,62 @@ func (w *world) source(c Config, once bool) *Source {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	for _, st := range s.streams {
+		if w.api != nil && st.asks != nil {
+			st.asks.client.Transport = handler(w.api)
+		}
+	}
+	if w.api != nil && s.signer.client != nil {
+		s.signer.client.Transport = handler(w.api)
+	}
 	return s
+}
+
+// handler is a network that leads to a server at once.
+type handler http.HandlerFunc
+
+func (h handler) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	to := r.Clone(r.Context())
+	if to.Body == nil {
+		to.Body = http.NoBody
+	}
+	answer := httptest.NewRecorder()
+	h(answer, to)
+	response := answer.Result()
+	response.Request = r
+	return response, nil
+}
+
+// problem returns what is wrong with the source, "" if nothing is.
+func (w *world) problem() string { return w.ledger.State().Problem }
+
+// number returns a sample of /metrics.
+func (w *world) number(series string) string {
+	w.t.Helper()
+	for line := range strings.Lines(string(w.registry.AppendText(nil, metric.Text))) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), series+" "); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// skipped returns how many records were left out for a reason.
+func (w *world) skipped(reason string) string {
+	return w.number(`weir_crawl_skipped_records_total{source="acme",stream="events",reason="` + reason + `"}`)
+}
+
+// expect compares what the stream events got.
+func (w *world) expect(want ...string) {
+	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if got := w.got["acme/events"]; !slices.Equal(got, want) {
+		w.t.Errorf("got %q\nwant %q", got, want)
+	}
 }
 
 // once lets every stream run once.
