@@ -267,3 +267,11 @@ func floorDiv(a, b int64) int64 {
 	}
 	return q
 }
+
+// Preview returns record i of b as a sink of that configuration on a node would send it now.
+func Preview(c Config, node string, b *record.Batch, i int) []byte {
+	e := encoder{config: c, node: node}
+	e.begin(b, time.Now())
+	text, _ := e.append(nil, b, i)
+	return text
+}
