@@ -92,7 +92,9 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 func (s *Source) keep(ctx context.Context, st *stream, line flow.Line) {
 	if err := st.open(line); err != nil {
 		s.problem(st.name, err, "install a weir that is not older than the one that ran last; the cursor stays as it is")
-		<-ctx.Done()
+		if !s.deps.Once {
+			<-ctx.Done()
+		}
 		return
 	}
 	failing := retry.Backoff{Min: s.cfg.Interval, Max: max(longestWait, s.cfg.Interval)}

@@ -314,22 +314,23 @@ func (d *decoder) records(c byte) error {
 			if _, err := d.next(); err != nil {
 				return err
 			}
-			return d.one()
+			return d.one(true)
 		})
 	}
 	if c == 'n' { // null, as some write an empty list
 		return d.skip()
 	}
-	return d.one()
+	return d.one(false)
 }
 
-// one goes through one record.
-func (d *decoder) one() error {
+// one goes through one record. In a list, something must follow it: a number at the end of
+// what came may be a part of one. Where it is none, the decoder stands at its start.
+func (d *decoder) one(listed bool) error {
 	from := d.x.At
 	d.x.values = d.values
 	for {
 		clear(d.values)
-		if d.x.extract(d.record, maxDepth) && !d.open() {
+		if d.x.extract(d.record, maxDepth) && !d.open() && (!listed || d.x.At < len(d.x.Text)) {
 			return d.to.take(d.x.Text[from:d.x.At:d.x.At], d.values)
 		}
 		switch err := d.again(from); err {
@@ -339,6 +340,7 @@ func (d *decoder) one() error {
 			d.to.bad("too long", d.x.Text[d.x.At:d.x.At+1000])
 			return d.skip()
 		default:
+			d.x.At = min(from, len(d.x.Text))
 			return err
 		}
 	}
@@ -350,7 +352,7 @@ func (d *decoder) lines() error {
 		if end, err := d.space(); err != nil || end {
 			return err
 		}
-		err := d.one()
+		err := d.one(false)
 		var wrong *syntaxError
 		if !errors.As(err, &wrong) {
 			if err != nil {
@@ -358,7 +360,7 @@ func (d *decoder) lines() error {
 			}
 			continue
 		}
-		d.to.bad("no JSON", d.x.Text[max(0, d.x.At-60):min(len(d.x.Text), d.x.At+60)])
+		d.to.bad("no JSON", d.x.Text[d.x.At:min(len(d.x.Text), d.x.At+1000)])
 		if err := d.line(); err != nil {
 			return err
 		}

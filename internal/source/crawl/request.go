@@ -327,7 +327,7 @@ func (a *asking) send(r *http.Request) (*answer, error) {
 	plain, free, err := unpack(p, response.Header.Get("Content-Encoding"))
 	if err != nil {
 		_ = p.Close()
-		return nil, err
+		return nil, finalError{err}
 	}
 	most := int64(a.cfg.MaxResponse)
 	return &answer{response, &capped{src: plain, left: most, most: most}, func() { free(); _ = p.Close() }}, nil

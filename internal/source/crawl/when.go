@@ -93,8 +93,8 @@ func (c *clock) loose(v []byte) (int64, bool) {
 		b[last] = 'Z'
 	}
 	if n := len(b); b[n-5] == '+' || b[n-5] == '-' && n > 24 { // +0100
-		b = append(b, b[n-2], b[n-1])
-		b[n-2] = ':'
+		b = append(b, b[n-1])
+		b[n-2], b[n-1] = ':', b[n-2]
 	}
 	if ns, ok := rfc3339.Parse(b); ok {
 		return ns, true
@@ -124,6 +124,7 @@ func decimal(v []byte, unit int64) (int64, bool) {
 		return 0, false
 	}
 	n *= unit
+	whole := unit
 	if i < len(v) && v[i] == '.' {
 		for i++; i < len(v) && v[i]-'0' <= 9; i++ {
 			unit /= 10
@@ -132,7 +133,7 @@ func decimal(v []byte, unit int64) (int64, bool) {
 	}
 	if i < len(v) { // 1.7e9, as some encoders write it
 		f, err := strconv.ParseFloat(string(v), 64)
-		f *= float64(unit)
+		f *= float64(whole)
 		return int64(f), err == nil && f > -9e18 && f < 9e18
 	}
 	if negative {
