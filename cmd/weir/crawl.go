@@ -199,7 +199,7 @@ func (p *process) printTrial(t agent.Trial, most int) error {
 		fmt.Fprintf(&b, "more    than %d records came, and the run was ended there; --most 0 reads all\n", most)
 	}
 	for _, s := range t.Sinks {
-		fmt.Fprintf(&b, "sink    %s (%s) would get %d records", s.Name, s.Type, s.Records)
+		fmt.Fprintf(&b, "sink    %s (%s) would get %s", s.Name, s.Type, counted(s.Records, "record"))
 		if s.First != "" {
 			b.WriteString(", the first as\n  " + s.First)
 		}
@@ -210,4 +210,12 @@ func (p *process) printTrial(t agent.Trial, most int) error {
 	}
 	_, err := io.WriteString(p.out, b.String())
 	return err
+}
+
+// counted returns a number of things in words.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
