@@ -40,6 +40,7 @@ var (
 		"exec": pluginEntry(execstage.Default, execstage.New),
 	}
 	sinkTypes = map[string]func(*config.Node, environment) (sinkPart, config.Mistakes){
+		"datadog":      datadogEntry,
 		"exec":         textEntry(execsink.Default, execsink.New),
 		"file":         textEntry(filesink.Default, filesink.New),
 		"graphite":     sinkEntry(statsd.DefaultGraphite, newGraphite),
