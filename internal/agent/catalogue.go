@@ -19,6 +19,7 @@ import (
 	"github.com/weirlog/weir/internal/source/distlog"
 	"github.com/weirlog/weir/internal/source/docker"
 	"github.com/weirlog/weir/internal/source/file"
+	"github.com/weirlog/weir/internal/source/otlp"
 	"github.com/weirlog/weir/internal/source/push"
 	execstage "github.com/weirlog/weir/internal/stage/exec"
 	"github.com/weirlog/weir/internal/tsdb"
@@ -30,6 +31,7 @@ var (
 		"distlog": sourceEntry(distlog.Default, nil, newDistlog),
 		"docker":  sourceEntry(docker.Default, environment.docker, docker.New),
 		"file":    sourceEntry(file.Default, nil, file.New),
+		"otlp":    sourceEntry(otlp.Default, nil, newOTLP),
 		"push":    sourceEntry(push.Default, nil, newPush),
 		"statsd":  statsdEntry,
 	}

@@ -210,3 +210,35 @@ func (b *Body) unpacker(e Encoding) (io.Reader, error) {
 	}
 	return flate.NewReader(from), nil
 }
+
+// Limit returns how large the text may be.
+func (b *Body) Limit() int { return b.limit }
+
+// Rewrite makes another text of the present one: what write appends to its first argument.
+func (b *Body) Rewrite(write func(dst, text []byte) ([]byte, error)) error {
+	b.packed, b.Text = b.Text, b.packed
+	was := cap(b.Text)
+	text, err := write(b.Text[:0], b.packed)
+	if err != nil {
+		return err
+	}
+	b.Text = text
+	if more := cap(text) - was; more > 0 {
+		if !b.budget.take(more) {
+			b.Text = nil
+			b.give(was)
+			return ErrBusy
+		}
+		b.taken += more
+	}
+	if len(text) > b.limit {
+		return ErrTooLarge
+	}
+	return nil
+}
+
+// give gives a part of the memory back.
+func (b *Body) give(n int) {
+	b.budget.give(n)
+	b.taken -= n
+}
