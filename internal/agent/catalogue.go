@@ -12,7 +12,9 @@ import (
 	"github.com/weirlog/weir/internal/metric"
 	execsink "github.com/weirlog/weir/internal/sink/exec"
 	filesink "github.com/weirlog/weir/internal/sink/file"
+	lokisink "github.com/weirlog/weir/internal/sink/loki"
 	"github.com/weirlog/weir/internal/sink/mongodb"
+	otlpsink "github.com/weirlog/weir/internal/sink/otlp"
 	"github.com/weirlog/weir/internal/sink/redis"
 	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/sink/statsd"
@@ -42,7 +44,9 @@ var (
 		"exec":         textEntry(execsink.Default, execsink.New),
 		"file":         textEntry(filesink.Default, filesink.New),
 		"graphite":     sinkEntry(statsd.DefaultGraphite, newGraphite),
+		"loki":         textEntry(lokisink.Default, lokisink.New),
 		"mongodb":      textEntry(mongodb.Default, mongodb.New),
+		"otlp":         textEntry(otlpsink.Default, otlpsink.New),
 		"redis":        textEntry(redis.Default, redis.New),
 		"remote_write": sinkEntry(remotewrite.Default, newRemoteWrite),
 		"statsd":       sinkEntry(statsd.Default, newStatsd),
