@@ -57,6 +57,7 @@ type Source struct {
 	jobs      sync.Pool    // of *job
 	requests  atomic.Int64 // in work
 	labelled  map[string]string
+	numbers   *numbers
 	handler   http.Handler
 	listeners []*listener
 
@@ -91,6 +92,7 @@ func New(cfg Config, deps flow.Deps) (*Source, error) {
 		s.labelled[name] = string(lokipush.AppendName(nil, []byte(name)))
 	}
 	s.handler = s.newHandler()
+	s.numbers = newNumbers(&s.cfg, deps)
 	for _, address := range []string{cfg.HTTP, cfg.GRPC} {
 		if address == "" {
 			continue
@@ -110,8 +112,13 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 		lines.Settle()
 		return nil
 	}
+	if err := s.numbers.open(lines); err != nil {
+		return err
+	}
 	s.setLines(lines)
 	var listening sync.WaitGroup
+	listening.Add(1)
+	go s.numbers.keep(ctx, &listening)
 	for _, l := range s.listeners {
 		listening.Go(func() { s.keep(ctx, l) })
 	}
@@ -120,6 +127,7 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 		listening.Wait()
 		s.setLines(nil)
 		s.writing.Wait()
+		s.numbers.close()
 		s.streams.CloseIdle(time.Time{})
 	}()
 	tick := time.NewTicker(idlePeriod)

@@ -35,12 +35,13 @@ type world struct {
 	client *http.Client // speaks HTTP/2 without TLS
 	secure bool
 
-	mu     sync.Mutex
-	opened map[string]int
-	got    map[string][]string // records, by stream
-	synced int
-	fail   error // of Write
-	refuse error // of Open
+	mu        sync.Mutex
+	opened    map[string]int
+	got       map[string][]string // records, by stream
+	synced    int
+	fail      error // of Write
+	exemplars []string
+	refuse    error // of Open
 }
 
 func newWorld(t testing.TB, change func(*Config)) *world {
@@ -175,6 +176,10 @@ func (l *worldLine) Write(_ context.Context, b *record.Batch) error {
 		l.t.Errorf("fields of no record: %v", fields)
 	}
 	l.reg.Apply(b.Deltas)
+	for _, e := range b.Exemplars {
+		labels := strings.ReplaceAll(strings.TrimSuffix(string(b.Bytes(e.Labels)), record.LabelEnd), record.LabelEnd, " ")
+		l.exemplars = append(l.exemplars, fmt.Sprintf("cell %d %v at %d %s", e.Cell, e.Value, e.Time, labels))
+	}
 	return nil
 }
 
