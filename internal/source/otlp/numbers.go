@@ -82,10 +82,10 @@ func (n *numbers) open(lines flow.Lines) error {
 }
 
 // close takes its line from n, once what waits is written.
-func (n *numbers) close() {
+func (n *numbers) close(ctx context.Context) {
 	n.turn <- struct{}{}
 	defer n.give()
-	last, cancel := context.WithTimeout(context.Background(), endTime)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
 	defer cancel()
 	_ = n.write(last, nil) // what could not be written is told by the journal
 	n.line.Close(true)     // it has no position that one could come back to

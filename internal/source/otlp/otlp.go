@@ -127,7 +127,7 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 		listening.Wait()
 		s.setLines(nil)
 		s.writing.Wait()
-		s.numbers.close()
+		s.numbers.close(ctx)
 		s.streams.CloseIdle(time.Time{})
 	}()
 	tick := time.NewTicker(idlePeriod)
