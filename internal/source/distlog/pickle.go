@@ -37,6 +37,7 @@ func (t *taker) pickled(ctx context.Context, topic wire.Topic, parts [][]byte) e
 	arena, fields := len(b.Arena), len(b.Fields)
 	if err := t.build.pickle(b, v, body); err != nil {
 		b.Arena, b.Fields = b.Arena[:arena], b.Fields[:fields]
+		t.build.reset()
 		t.faults.add(t, faultOf(err), body)
 		return nil
 	}
@@ -52,18 +53,19 @@ const maxWritten = maxLineBytes
 func (x *builder) pickle(b *record.Batch, v pickle.Value, body []byte) error {
 	x.begin(b)
 	x.base = b.Append(body).Off
-	for e := v.Entries(); e.Next(); {
+	e := v.Entries()
+	for e.Next() {
 		switch {
 		case !isName(e.Key.Kind): // no attribute of Python's has such a name
-		case isLeftOut(e.Key.Text):
 		case e.Value.Kind == pickle.Dict && string(e.Key.Text) == "context":
-			for c := e.Of(&e.Value).Entries(); c.Next(); {
+			c := e.Of(&e.Value).Entries()
+			for c.Next() {
 				if isName(c.Key.Kind) {
-					x.attr(x.place(&c.Key), x.value(&c), true)
+					x.entry(&c, true)
 				}
 			}
 		default:
-			x.attr(x.place(&e.Key), x.value(&e), false)
+			x.entry(&e, false)
 		}
 	}
 	whole := record.Span{}
@@ -77,6 +79,13 @@ func (x *builder) pickle(b *record.Batch, v pickle.Value, body []byte) error {
 	}
 	x.end(whole)
 	return nil
+}
+
+// entry takes one attribute. What is left out need not be written out.
+func (x *builder) entry(e *pickle.Entries, context bool) {
+	if s := x.shape.next(e.Key.Text, context); s.role != leftOutRole {
+		x.attr(s, x.value(e))
+	}
 }
 
 // isName tells whether a key of a dictionary may be the name of an attribute.
