@@ -289,6 +289,11 @@ func otherFields(r Rule) (all []namedField) {
 			all = append(all, namedField{"keep.fields", field})
 		}
 	}
+	if r.Keep != nil {
+		for _, field := range classFields(r.Keep.Classes) {
+			all = append(all, namedField{"keep.classes", field})
+		}
+	}
 	if r.Filter != nil {
 		for _, field := range r.Filter.Fields() {
 			all = append(all, namedField{"filter", field})
