@@ -220,6 +220,7 @@ func (c *Config) decodeParts(env environment, mistakes config.Mistakes) (parts, 
 	mistakes = append(mistakes, c.separateSinks(p.sinks)...)
 	mistakes = append(mistakes, c.pastToSend(p.sinks)...)
 	mistakes = append(mistakes, c.sentOn(p)...)
+	mistakes = append(mistakes, c.subscribed(p)...)
 	return p, append(mistakes, c.ownPatterns(p)...)
 }
 
