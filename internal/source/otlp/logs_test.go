@@ -77,7 +77,7 @@ func TestRecords(t *testing.T) {
 	}
 	body := `{"resourceLogs":[{"resource":{"attributes":[` + text("service.name", "shop") + `,` + text("telemetry.sdk.name", "otel") + `,` + text("a", "of the resource") + `]},"scopeLogs":[
  {"scope":{"name":"lib","version":"1.2","attributes":[` + text("a", "of the scope") + `,` + text("b", "c") + `]},"logRecords":[
-  {"timeUnixNano":"5","observedTimeUnixNano":"6","severityNumber":14,"severityText":"Warning","body":{"stringValue":"one"},"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","flags":1,
+  {"timeUnixNano":"5","observedTimeUnixNano":"1000000005","severityNumber":14,"severityText":"Warning","body":{"stringValue":"one"},"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","flags":1,
    "attributes":[` + text("http.route", "/") + `,` + text("a", "own") + `,` + text("http_route", "/last") + `,` + text("log.iostream", "stderr") + `,{"key":"n","value":{"intValue":"7"}},{"key":"list","value":{"arrayValue":{"values":[{"intValue":1}]}}}]},
   {"observedTimeUnixNano":"7","severityText":"ERROR","body":{"kvlistValue":{"values":[{"key":"k","value":{"doubleValue":1.5}}]}},"eventName":"e","droppedAttributesCount":2},
   {"severityNumber":99,"body":{"stringValue":"x"},"attributes":[` + text("log.iostream", "stdout") + `,` + text("weir.cut", "true") + `]}]},
@@ -89,7 +89,7 @@ func TestRecords(t *testing.T) {
 	const rest = "scope_name=lib scope_version=1.2 b=c"
 	w.expect(map[string][]string{
 		`otlp/{env="test", service_name="shop", source="otlp"}`: {
-			"5 warn one flags 4 weight 0 severity_text=Warning severity_number=14 observed_timestamp=6 trace_id=5b8efff798038103d269b633813fc60c span_id=eee19b7ec3c1b174 flags=1 http_route=/last a=own n=7 list=[1] telemetry_sdk_name=otel " + rest,
+			"5 warn one flags 4 weight 0 severity_text=Warning severity_number=14 observed_timestamp=1000000005 trace_id=5b8efff798038103d269b633813fc60c span_id=eee19b7ec3c1b174 flags=1 http_route=/last a=own n=7 list=[1] telemetry_sdk_name=otel " + rest,
 			`7 error {"k":1.5} event_name=e dropped_attributes_count=2 telemetry_sdk_name=otel a=of the resource ` + rest,
 			"0 unknown x severity_number=99 log_iostream=stdout weir_cut=true telemetry_sdk_name=otel a=of the resource " + rest,
 			"9223372036854775807 unknown  telemetry_sdk_name=otel a=of the resource",
