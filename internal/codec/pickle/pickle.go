@@ -145,7 +145,7 @@ const (
 // processor wait.
 func (d *Decoder) frequent() {
 	src, at := d.src, d.at
-	nodes, stack, memo := slices.Grow(d.nodes, ahead), slices.Grow(d.stack, ahead), slices.Grow(d.memo, ahead)
+	nodes, stack, memo := grown(d.nodes, ahead), grown(d.stack, ahead), grown(d.memo, ahead)
 	floor, mostNodes, mostMemo := d.floor(), min(cap(nodes), maxNodes), min(cap(memo), len(src), maxNodes)
 	for len(src)-at >= mostHead && len(nodes) < mostNodes && len(stack) < cap(stack) {
 		kind, value, size := None, uint64(0), 1
@@ -305,7 +305,7 @@ func (d *Decoder) add(n node) uint32 {
 		d.fail(TooMany)
 		return 0
 	}
-	d.nodes = append(d.nodes, n)
+	d.nodes = append(grown(d.nodes, 1), n)
 	return uint32(len(d.nodes) - 1)
 }
 
@@ -393,6 +393,15 @@ func (d *Decoder) bytes(n uint32) []byte {
 	}
 }
 
+// grown returns s with room for n more. It doubles it, so that all the memory that a table has
+// had is no more than twice what it has.
+func grown[T any](s []T, n int) []T {
+	if n <= cap(s)-len(s) {
+		return s
+	}
+	return slices.Grow(s, max(n, len(s)))
+}
+
 // extend appends to the chain of items of a node.
 func (d *Decoder) extend(n uint32, items []uint32) {
 	x := &d.nodes[n]
@@ -404,13 +413,13 @@ func (d *Decoder) extend(n uint32, items []uint32) {
 		d.fail(TooMany)
 		return
 	}
-	d.items = append(d.items, items...)
+	d.items = append(grown(d.items, len(items)), items...)
 	x.value += uint64(len(items))
 	if last := &d.runs[x.b]; x.b != 0 && last.start+last.n == start {
 		last.n += uint32(len(items))
 		return
 	}
-	d.runs = append(d.runs, run{start: start, n: uint32(len(items))})
+	d.runs = append(grown(d.runs, 1), run{start: start, n: uint32(len(items))})
 	r := uint32(len(d.runs) - 1)
 	if x.a == 0 {
 		x.a = r
