@@ -146,7 +146,6 @@ func (b *bad) write(ctx context.Context, t *taker) error {
 		}
 	}
 	err := b.line.Write(ctx, batch)
-	f.n = [faultKinds]int{}
-	batch.Reset(nil)
+	*f = faults{} // bad messages are rare, so no memory is kept for them
 	return err
 }
