@@ -192,6 +192,20 @@ class TestScopes(Case):
         self.assertTrue(record["exc_text"].endswith("ZeroDivisionError: x\\ny"), record["exc_text"])
         self.assertIsNotNone(self.kept.records[2].exc_info, "the record is changed for others")
 
+    def test_took(self):
+        weirlog.TOOK = True
+        self.addCleanup(setattr, weirlog, "TOOK", False)
+        with self.assertRaises(ZeroDivisionError):
+            with weirlog.task("all") as outer:
+                with weirlog.to("part") as job:
+                    job.success("done")
+                raise ZeroDivisionError()
+        records = [json.loads(weirlog.JSONFormatter().encode(record)) for record in self.kept.records]
+        self.assertEqual([r.get("task") for r in records], [None, None, "part", "all"])
+        self.assertEqual([r["message"] for r in records[2:]], ["done", "FAILED all"])
+        self.assertTrue(all(0 <= r["took"] < LIMIT for r in records[2:]), records)
+        self.assertEqual(len(self.said(outer.id)), 4)
+
     def test_silent_ends(self):
         for scope in (weirlog.task("t", smsg=None), weirlog.task("t", smsg="")):
             with scope:

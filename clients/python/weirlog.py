@@ -44,6 +44,10 @@ __all__ = [
     "get_foreign_task", "import_task", "parse_id", "task", "to",
 ]
 
+# With True the record that ends a scope has the attributes task, the message it began with, and
+# took, in seconds, of which weir can make task_duration_seconds and task_failures_total.
+TOOK = False
+
 _MAX_ID = 1024
 _MAX_BOUND = 128
 _MAX_RECORD = 1 << 20
@@ -154,28 +158,32 @@ class Scope:
     def _enter(self, frame):
         self._place = frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
         self._tokens.append(_current.set(self))
+        self._began = time.monotonic()
         self._log(logging.INFO, self._message, ())
         return self
 
     def _exit(self, error):
+        more = {"task": self._message, "took": time.monotonic() - self._began} if TOOK else {}
         try:
             if error is not None:
-                self._log(logging.ERROR, "FAILED " + self._message, (), (type(error), error, error.__traceback__))
+                self._log(logging.ERROR, "FAILED " + self._message, (), (type(error), error, error.__traceback__), more)
             elif self._end[0] not in (None, ""):
-                self._log(logging.INFO, self._end[0], self._end[1])
+                self._log(logging.INFO, self._end[0], self._end[1], None, more)
         finally:
             try:
                 _current.reset(self._tokens.pop())
             except ValueError:  # entered in another context, as generators may be
                 _current.set(None)
 
-    def _log(self, level, msg, args, exc_info=None):
+    def _log(self, level, msg, args, exc_info=None, more=()):
         """Log to the root logger, also the end from where the scope began: that tells readers
         what it ends."""
         root = logging.getLogger()
         if root.isEnabledFor(level):
             file, line, function = self._place
-            root.handle(root.makeRecord(root.name, level, file, line, msg, args, exc_info, function))
+            record = root.makeRecord(root.name, level, file, line, msg, args, exc_info, function)
+            record.__dict__.update(more)
+            root.handle(record)
 
     def _own(self):
         """Return the id; the lock is held. The records of a fork are numbered apart."""
