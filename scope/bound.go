@@ -31,13 +31,13 @@ func bind(b *bound, attrs []slog.Attr) *bound {
 	for i, a := range next.attrs {
 		size := len(next.json)
 		e := encoder{buf: next.json}
-		e.attr(a)
+		e.attr(&a)
 		next.json = e.buf
 		if len(next.json) > maxBoundBytes {
 			next.attrs, next.json = next.attrs[:i], next.json[:size]
 			next.attrs = append(next.attrs, truncated)
 			e := encoder{buf: next.json}
-			e.attr(truncated)
+			e.attr(&truncated)
 			next.json = e.buf
 			break
 		}
