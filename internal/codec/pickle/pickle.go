@@ -73,6 +73,8 @@ type Decoder struct {
 	marks []uint32 // heights of the stack
 	memo  []uint32 // 1 more than nodes; 0 is nothing
 	arena []byte   // texts that do not stand in the pickle as they are
+
+	places [maxPlaces]Place // for Flat
 }
 
 // node is a value.
@@ -133,15 +135,12 @@ func (d *Decoder) frequent() {
 	nodes, stack, memo := slices.Grow(d.nodes, ahead), slices.Grow(d.stack, ahead), slices.Grow(d.memo, ahead)
 	floor, mostNodes, mostMemo := d.floor(), min(cap(nodes), maxNodes), min(cap(memo), len(src), maxNodes)
 	for len(src)-at >= mostHead && len(nodes) < mostNodes && len(stack) < cap(stack) {
-		op := src[at]
 		kind, value, size := None, uint64(0), 1
 		from, text := 0, 0
-		switch op {
+		switch op := src[at]; op {
 		case 'q', 0x94: // BINPUT, MEMOIZE
-			if op == 'q' {
-				size = 2
-			}
-			if op == 'q' && int(src[at+1]) != len(memo) || len(stack) <= floor || len(memo) >= mostMemo {
+			size = putSize(src[at:], len(memo))
+			if size == 0 || len(stack) <= floor || len(memo) >= mostMemo {
 				goto unusual
 			}
 			memo = append(memo, stack[len(stack)-1]+1)
@@ -156,6 +155,8 @@ func (d *Decoder) frequent() {
 				goto unusual
 			}
 		case 'N': // NONE
+		case '}': // EMPTY_DICT
+			kind = Dict
 		case 'K': // BININT1
 			kind, value, size = Int, uint64(src[at+1]), 2
 		case 'M': // BININT2
@@ -174,9 +175,25 @@ func (d *Decoder) frequent() {
 		x.a, x.b = uint32(from), uint32(text)
 		stack[len(stack)-1] = uint32(n)
 		at += size + text
+		if size = putSize(src[at:], len(memo)); kind == Text && size > 0 && len(memo) < mostMemo {
+			memo = append(memo, uint32(n)+1) // what a text is followed by
+			at += size
+		}
 	}
 unusual:
 	d.at, d.nodes, d.stack, d.memo = at, nodes, stack, memo
+}
+
+// putSize returns how long the opcode is that b begins with, if it puts into the memo what
+// comes next there, at place i; else 0.
+func putSize(b []byte, i int) int {
+	switch {
+	case len(b) >= 2 && b[0] == 'q' && int(b[1]) == i:
+		return 2
+	case len(b) > 0 && b[0] == 0x94:
+		return 1
+	}
+	return 0
 }
 
 func (d *Decoder) reset(src []byte) {

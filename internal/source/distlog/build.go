@@ -114,7 +114,9 @@ func (x *builder) field(s *slot, v text) {
 	if !s.first && x.again(s.field, value) {
 		return
 	}
-	b.Fields = append(b.Fields, record.Field{Record: len(b.Records), Name: s.span, Value: value})
+	b.Fields = append(b.Fields, record.Field{})
+	f := &b.Fields[len(b.Fields)-1] // to copy what was just written would make the processor wait
+	f.Record, f.Name, f.Value = len(b.Records), s.span, value
 }
 
 // again gives a field of the present record another value, if it is there.

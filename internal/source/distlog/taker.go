@@ -28,6 +28,7 @@ type taker struct {
 
 	decoder pickle.Decoder
 	attrs   []wire.Attr
+	pairs   []pickle.Pair
 	topic   wire.Topic // of the message before
 	letters []byte     // of that; nil: there is none
 
