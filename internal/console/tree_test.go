@@ -39,7 +39,7 @@ func sampleTree() *task.Tree {
 	}
 	t.Nodes[10].Errors = 1 // the last of them had one
 	t.Nodes = append(t.Nodes, ship, last)
-	t.Omitted = 5
+	t.Omitted, t.Clipped, t.Cut = 5, 2, 7
 	return t
 }
 
@@ -65,6 +65,8 @@ func TestTree(t *testing.T) {
 │     2026-05-06T12:00:00.000000000Z unnumbered
 └─ (no name) t/9  unknown 0s
 ... 5 records more belong to scopes that have no room in one tree
+... of 2 scopes some text has no room in one tree
+... the text of 7 records more has no room here
 `
 	if got := treeText(t, console.Options{}, console.TreeView{Depth: -1}); got != folded {
 		t.Errorf("%s\nwant\n%s", got, folded)

@@ -36,7 +36,10 @@ type Finder struct {
 	Sync func(context.Context) error
 	// Turn waits until something may be read, and returns what has to be called after it;
 	// nil: at once.
-	Turn   func(context.Context) (func(), error)
+	Turn func(context.Context) (func(), error)
+	// Trees has a token for each tree in the making, since a large one takes some hundred MiB;
+	// nil: there may be any number.
+	Trees  chan struct{}
 	Limits Limits
 	// Tasks is how many tasks a list chooses from; 0 is 100,000.
 	Tasks int
@@ -65,6 +68,14 @@ func (q *TreeRequest) now() time.Time {
 
 // Tree returns a task, or a part of it. One that nothing is known of has no nodes.
 func (f *Finder) Tree(ctx context.Context, q TreeRequest) (*Tree, error) {
+	if f.Trees != nil {
+		select {
+		case f.Trees <- struct{}{}:
+			defer func() { <-f.Trees }()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	b, warnings, err := f.build(ctx, q)
 	if err != nil {
 		return nil, err

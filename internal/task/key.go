@@ -129,6 +129,9 @@ func (s *scopeReader) read(scope []byte, from origin) bool {
 			return false
 		}
 		s.ends = append(s.ends, len(s.text))
+		if len(s.text) > maxScope { // with what shared parts are told apart by
+			return false
+		}
 	}
 	return string(s.text) != sharedForeign // without a number it is Python's word for nothing
 }

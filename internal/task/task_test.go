@@ -2,6 +2,7 @@ package task_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/logql/lines"
 	"github.com/weirlog/weir/internal/task"
 )
 
@@ -315,7 +317,7 @@ func TestFilters(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	w := newWorld(t)
-	w.Limits = task.Limits{Nodes: 10, LineBytes: 200}
+	w.Limits = task.Limits{Nodes: 10, LineBytes: 400}
 	w.key("a", "0@"+uuid, 0, "i:job")
 	for i := range 20 {
 		w.key("a", fmt.Sprintf("0@%s/%d", uuid, i+1), int64(i), "i:"+strings.Repeat("x", 50))
@@ -331,10 +333,96 @@ func TestLimits(t *testing.T) {
 	for _, n := range tree.Nodes {
 		lines += len(n.Lines)
 	}
-	if len(tree.Nodes) != 10 || tree.Omitted != 11 || !tree.Cut || lines > 3 {
-		t.Errorf("%d nodes, %d omitted, cut %t, %d lines", len(tree.Nodes), tree.Omitted, tree.Cut, lines)
+	if len(tree.Nodes) != 10 || tree.Omitted != 11 || lines < 1 || lines > 3 || tree.Cut != 10-lines {
+		t.Errorf("%d nodes, %d omitted, cut %d, %d lines", len(tree.Nodes), tree.Omitted, tree.Cut, lines)
 	}
 	if n := strings.Count(tree.Nodes[1].Lines[0].Text, "x"); n != 50 {
 		t.Errorf("%d", n)
+	}
+}
+
+// TestBytes has trees that would be large: deep ones, and such with long texts in each scope.
+func TestBytes(t *testing.T) {
+	long := strings.Repeat("\x01\u202e\"<", 300)
+	for name, write := range map[string]func(w *world, i int){
+		"deep": func(w *world, i int) {
+			w.key("a", fmt.Sprintf("0@%s/%d%s", uuid, i, strings.Repeat("/1234567", 400)), 0, "i:deep")
+		},
+		"names":  func(w *world, i int) { w.key("a", fmt.Sprintf("0@%s/%d", uuid, i), 0, "i:"+long) },
+		"errors": func(w *world, i int) { w.key("a", fmt.Sprintf("1@%s/%d", uuid, i), 0, "e:"+long+"\n"+long) },
+		"ends": func(w *world, i int) {
+			w.key("a", fmt.Sprintf("0@%s/%d", uuid, i), 0, "i:x", "pathname=/a", "lineno=1")
+			w.key("a", fmt.Sprintf("1@%s/%d", uuid, i), 0, "i:"+long, "pathname=/a", "lineno=1")
+		},
+		"fields": func(w *world, i int) {
+			w.key("a", fmt.Sprintf("0@%s/%d", uuid, i), 0, "i:x", "context_a="+long, "context_"+strings.Repeat("n", 400)+"="+long, "context_c="+long)
+		},
+		"hosts": func(w *world, i int) {
+			w.key("a", fmt.Sprintf("0@%s/%d", uuid, i), 0, "i:x", fmt.Sprintf("host=%d%s", i, long), "process="+long)
+		},
+		"gaps": func(w *world, i int) {
+			for k := range 40 {
+				w.key("a", fmt.Sprintf("%d@%s/%d", k*1_000_000_000, uuid, i), 0, "i:x")
+			}
+		},
+		"traces": func(w *world, i int) {
+			w.json("a", 0, fmt.Sprintf(`{"trace_id":%q,"span_id":"%016x","msg":"%s"}`, strings.ReplaceAll(uuid, "-", ""), i+1, strings.Repeat("x", 500)))
+		},
+		"lines": func(w *world, i int) { w.key("a", fmt.Sprintf("%d@%s", i, uuid), 0, "i:"+long) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			const each = 64 << 10
+			w := newWorld(t)
+			w.Limits = task.Limits{Bytes: each, LineBytes: each}
+			for i := range 400 {
+				write(w, i+1)
+			}
+			w.show()
+			q := request(t, uuid, 0)
+			q.Lines = name == "lines"
+			tree, err := w.Tree(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var text bytes.Buffer
+			for i := range tree.Nodes {
+				one, err := json.Marshal(&tree.Nodes[i])
+				if err != nil {
+					t.Fatal(err)
+				}
+				text.Write(lines.AppendHarmlessJSON(nil, one))
+			}
+			records, lines, clipped := 0, 0, 0
+			for _, n := range tree.Nodes {
+				records, lines = records+n.Records, lines+len(n.Lines)
+				if n.Clipped {
+					clipped++
+				}
+			}
+			if text.Len() > 2*each || tree.Bytes() > 2*each || text.Len() > tree.Bytes() {
+				t.Errorf("%d bytes, counted as %d", text.Len(), tree.Bytes())
+			}
+			if records+tree.Omitted != tree.Records || q.Lines && lines+tree.Cut != tree.Records || clipped != tree.Clipped || tree.Omitted+tree.Cut+tree.Clipped == 0 {
+				t.Errorf("%d records, of them in nodes %d, omitted %d, cut %d; %d scopes clipped, %d counted", tree.Records, records, tree.Omitted, tree.Cut, clipped, tree.Clipped)
+			}
+		})
+	}
+}
+
+// TestHostsInKeys has hosts whose names would make keys long that are told apart by them.
+func TestHostsInKeys(t *testing.T) {
+	w := newWorld(t)
+	for i := range 20 {
+		w.key("a", "0@"+uuid+strings.Repeat("/<built-in function id>", i), 0, "i:x", "host="+strings.Repeat("h", 10_000))
+	}
+	w.show()
+	tree, err := w.Tree(t.Context(), request(t, uuid, 0))
+	if err != nil || len(tree.Nodes) < 2 || len(tree.Nodes) > 17 {
+		t.Fatalf("%v, %d nodes", err, len(tree.Nodes))
+	}
+	for _, n := range tree.Nodes {
+		if len(n.ID) > 4096 || len(n.Host) > 300 {
+			t.Errorf("%d bytes, %d of its host", len(n.ID), len(n.Host))
+		}
 	}
 }
