@@ -125,10 +125,11 @@ func TestTasks(t *testing.T) {
 	list := &task.List{Tasks: []task.Summary{
 		{ID: "f738d4aa-6a48-4fac-be7e-f34721792d8c", Name: "order\x1b[31m", State: task.Failed, Start: start, Duration: 1.5, Records: 12, Errors: 2, Host: "vm", Process: "7"},
 		{ID: "None@vm:8", Name: "", State: task.Open, Slow: true, Start: start, Duration: 3700, Records: 1, Warnings: 1},
-	}, Total: 3, Forgotten: 4}
+	}, Total: 3, Forgotten: 4, Omitted: 5}
 	const want = `failed  2026-05-06T12:00:00.000000000Z     1.5s       12       0       2  f738d4aa-6a48-4fac-be7e-f34721792d8c  order\x1b[31m  vm 7
 open    2026-05-06T12:00:00.000000000Z   1h1m40s        1       1       0  None@vm:8                             ` + `
-... 4 tasks that were heard of before have no room in one list; ask for less time
+... 4 tasks more had no room to choose from; ask for less time
+... and 5 records of still more tasks
 `
 	var out bytes.Buffer
 	if err := console.New(&out, console.Options{}).Tasks(list); err != nil {

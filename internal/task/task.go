@@ -157,8 +157,12 @@ type List struct {
 	Tasks []Summary `json:"tasks"`
 	// Total is how many there are, of which Tasks are the first.
 	Total int `json:"total"`
-	// Forgotten were found but had no room among the others.
+	// Forgotten were found but had no room among the others: first those that do not fit the
+	// question, then those that went well, then those heard of before all others.
 	Forgotten int `json:"forgotten,omitempty"`
+	// Omitted are records of tasks that are not among all these, since more than some millions
+	// are not told apart.
+	Omitted int `json:"omitted,omitempty"`
 	// Warnings say what could not be read.
 	Warnings []string `json:"warnings,omitempty"`
 }

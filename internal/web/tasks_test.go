@@ -25,7 +25,7 @@ const oneTask = "f738d4aa-6a48-4fac-be7e-f34721792d8c"
 
 func (f *fakeTasks) List(context.Context, task.ListRequest) (*task.List, error) {
 	f.lists++
-	return &task.List{Total: 3, Forgotten: 17, Tasks: []task.Summary{
+	return &task.List{Total: 3, Forgotten: 17, Omitted: 18, Tasks: []task.Summary{
 		{ID: oneTask, Name: "<script>alert(1)</script>", State: task.Failed, Start: time.Now(), Duration: 12, Slow: true, Records: 9, Errors: 2, Host: "vm", Process: "7"},
 		{ID: "None@vm:7", State: task.Open, Start: time.Now()},
 	}}, f.err
@@ -52,7 +52,7 @@ func TestTasksPage(t *testing.T) {
 	}
 	for range 3 {
 		body := get("/tasks").Body.String()
-		for _, want := range []string{"&lt;script&gt;alert(1)", `href="/tasks/` + oneTask + `"`, "2 of 3", "12s", "None@vm:7", "17 tasks that were heard of before"} {
+		for _, want := range []string{"&lt;script&gt;alert(1)", `href="/tasks/` + oneTask + `"`, "2 of 3", "12s", "None@vm:7", "17 tasks more had no room to choose from, and 18 records"} {
 			if !strings.Contains(body, want) {
 				t.Errorf("%s\nhas no %s", body, want)
 			}

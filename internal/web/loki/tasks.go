@@ -34,6 +34,7 @@ func (a *API) taskList(w http.ResponseWriter, r *http.Request) {
 	write := func(o *lineWriter) func(*task.List) error {
 		return func(l *task.List) error {
 			a.numbers.forgotten.Add(float64(l.Forgotten))
+			a.numbers.omitted.Add(float64(l.Omitted))
 			return o.object(l)
 		}
 	}
