@@ -212,6 +212,42 @@ func TestDistlogSource(t *testing.T) {
 	}
 }
 
+// TestCases has ids in letters of either case, of which list and tree know the same.
+func TestCases(t *testing.T) {
+	for _, id := range []string{uuid, "aaaaaaaa-0000-4000-8000-abcdefabcdef", "abcdefab-cdef-abcd-efab-cdefabcdefab", "12345678-1234-4234-8234-123456789012", "00000000-0000-4000-8000-00000000000a"} {
+		mixed := []byte(id)
+		for i := range mixed {
+			if c := mixed[i]; i%2 == 0 && 'a' <= c && c <= 'f' {
+				mixed[i] -= 'a' - 'A'
+			}
+		}
+		plain := strings.ReplaceAll(id, "-", "")
+		w := newWorld(t)
+		w.key("a", "0@"+strings.ToUpper(id), 0, "i:job", "process=1")
+		w.json("a", 1, `{"context": {"key": "0@`+string(mixed)+`/1"}, "message": "part", "process": 1}`)
+		w.json("b", 2, `{"trace_id":"`+strings.ToUpper(plain)+`","span_id":"00000000000000A1","msg":"UP"}`)
+		w.json("b", 3, `{"trace_id":"`+plain+`","span_id":"00000000000000b1","parent_span_id":"00000000000000a1","msg":"low"}`)
+		w.json("c", 4, `{"task_uuid":"`+string(mixed)+`","task_level":[9,1],"action_type":"action","action_status":"started"}`)
+		w.json("d", 5, "of no task: "+strings.ToUpper(id)+strings.Repeat(" "+id[:20], 5))
+		w.key("a", "1@"+id, 6, "i:job", "process=1")
+		for _, sealed := range []bool{false, true} {
+			if sealed {
+				for _, s := range []string{"a", "b", "c", "d"} {
+					w.seal(s)
+				}
+			}
+			for _, ask := range []string{id, strings.ToUpper(id), plain} {
+				if got, want := w.tree(ask, time.Second), "job=success/2(part=lost/1 UP=unknown/1(low=unknown/1) action=open/1)"; got != want {
+					t.Errorf("%s: %s, want %s", ask, got, want)
+				}
+			}
+			if got, want := w.list(task.ListRequest{}, time.Second), "job=success/6"; got != want {
+				t.Errorf("%s: %s, want %s", id, got, want)
+			}
+		}
+	}
+}
+
 // TestSharedKeys keeps apart what distlog gives all processes the same name.
 func TestSharedKeys(t *testing.T) {
 	w := newWorld(t)
