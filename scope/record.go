@@ -293,13 +293,15 @@ func (e *encoder) attrs(x *extra, r *slog.Record) {
 // extra writes an attribute. At the top are the record's own members, which must not be hidden.
 func (e *encoder) extra(a slog.Attr, top bool) {
 	if top {
-		switch {
-		case a.Key == "" && a.Value.Kind() == slog.KindGroup:
-			for _, a := range a.Value.Group() {
-				e.extra(a, top)
+		if a.Key == "" {
+			if inner, ok := inlined(a.Value); ok {
+				for _, a := range inner {
+					e.extra(a, top)
+				}
+				return
 			}
-			return
-		case reserved(a.Key):
+		}
+		if reserved(a.Key) {
 			a.Key += "_"
 		}
 	}
