@@ -76,6 +76,7 @@ type top struct {
 	seq   int64
 	time  int64
 	level record.Level
+	says  said
 	hash  uint64
 	place uint64
 	text  []byte
@@ -338,7 +339,7 @@ func (f Field) cost() int { return fieldBytes + cost(f.Name) + cost(f.Value) }
 // tops takes the record that is the last one so far.
 func (b *Builder) tops(n *node, e *event) {
 	t := &n.top
-	t.seq, t.time, t.level, t.place = e.seq, e.time, e.level, e.place
+	t.seq, t.time, t.level, t.says, t.place = e.seq, e.time, e.level, e.says, e.place
 	t.hash = maphash.Bytes(b.seed, e.text)
 	text := e.text[:min(len(e.text), maxName+utf8.UTFMax)] // it is clipped in the end
 	if more := len(text) - cap(t.text); more > 0 && !b.room.take(more) {

@@ -325,7 +325,7 @@ func (f *finisher) say(out *Node, where *string, text string) {
 // its name.
 func (n *node) fate() (says said, at int64, message string) {
 	t := &n.top
-	done := t.seq > 0 && t.level == record.LevelInfo && n.begun && (t.hash == n.nameHash || t.place != 0 && t.place == n.place)
+	done := t.seq > 0 && t.level == record.LevelInfo && t.says != started && n.begun && (t.hash == n.nameHash || t.place != 0 && t.place == n.place)
 	switch {
 	case n.end.says != nothing && n.is(&n.end) && !(done && n.end.marked && t.time > n.end.time):
 		if !n.begun || n.end.hash != n.nameHash {

@@ -62,6 +62,7 @@ type entry struct {
 	says        said
 	topLevel    record.Level
 	eliot       bool
+	topStarted  bool // it says that the scope goes on
 	named       bool // its name has what is asked for
 }
 
@@ -210,6 +211,7 @@ func (t *Table) own(n *entry, e *event) {
 	}
 	if e.seq > n.topSeq {
 		n.topSeq, n.topTime, n.topLevel, n.topPlace, n.topHash = e.seq, e.time, e.level, uint32(e.place), t.hash(e.text)
+		n.topStarted = e.says == started
 	}
 	says, hash := e.says, uint32(0)
 	if name, ok := bytes.CutPrefix(e.text, []byte(failedMark)); ok && says == nothing && e.level >= record.LevelError && e.seq > 0 {
@@ -273,7 +275,7 @@ func (t *Table) fulfils(n *entry) bool {
 // state says what became of a task, and when it ended.
 func (t *Table) state(n *entry, p Patience, now int64) (s State, why string, end int64) {
 	begun := n.start != 0
-	done := n.topSeq > 0 && n.topLevel == record.LevelInfo && begun && !n.eliot && (n.topHash == n.nameHash || n.topPlace != 0 && n.topPlace == n.place)
+	done := n.topSeq > 0 && n.topLevel == record.LevelInfo && !n.topStarted && begun && !n.eliot && (n.topHash == n.nameHash || n.topPlace != 0 && n.topPlace == n.place)
 	stated := n.says != nothing && (n.endHash == 0 || !begun || n.endHash == n.nameHash)
 	switch {
 	case stated && !(done && n.endHash != 0 && n.topTime > n.endTime):

@@ -105,6 +105,17 @@ func TestStates(t *testing.T) {
 			w.key("a", "1@"+uuid, 10, "i:job", proc)
 			w.key("a", "2@"+uuid, 10, "i:more", proc)
 		}, 0, "job=open/3"},
+		"logged on the line of its scope": {func(w *world) {
+			place := []string{proc, "pathname=/a", "lineno=7", "funcName=f"}
+			w.key("a", "0@"+uuid, 0, "i:job", place...)
+			w.key("a", "1@"+uuid, 10, "i:working", append(place, "action_status=started")...)
+		}, 0, "job=open/2"},
+		"an end on the line of its scope": {func(w *world) {
+			place := []string{proc, "pathname=/a", "lineno=7", "funcName=f"}
+			w.key("a", "0@"+uuid, 0, "i:job", place...)
+			w.key("a", "1@"+uuid, 10, "i:working", append(place, "action_status=started")...)
+			w.key("a", "2@"+uuid, 20, "i:done", place...)
+		}, 0, "job=success/3"},
 		"failed": {func(w *world) {
 			w.key("a", "0@"+uuid, 0, "i:job", proc)
 			w.key("a", "1@"+uuid, 10, "e:FAILED job\nTraceback\nValueError: no", proc)
@@ -176,6 +187,12 @@ func TestStates(t *testing.T) {
 		c.write(w)
 		if got := w.tree(uuid, c.after); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+		if name == "its process went on without any" {
+			continue // lists know of what it did in other tasks alone
+		}
+		if got, want := w.list(task.ListRequest{Name: "job", Patience: task.Patience{WentOn: time.Minute}}, c.after), c.want[:strings.IndexByte(c.want, '/')+1]; strings.HasPrefix(want, "job=") && !strings.HasPrefix(got, want) {
+			t.Errorf("%s: a list has %s, want %s", name, got, want)
 		}
 	}
 }
