@@ -125,6 +125,7 @@ type extractor struct {
 	labels record.Labels
 	host   []byte
 
+	keys     keys                          // of the JSON before
 	taken    [slots + MaxConditions][]byte // nil if it is not there
 	spelling [slots + MaxConditions]int
 	plain    []byte
@@ -238,6 +239,7 @@ func (x *extractor) fromBody(body []byte) {
 	scan := jsontext.Scanner{Text: body}
 	if scan.Space(); scan.Take('{') {
 		before := x.taken
+		x.keys.at = 0
 		if !x.object(&scan, &x.top, true) {
 			x.taken = before // it is no JSON
 		}
@@ -266,16 +268,8 @@ func (x *extractor) object(scan *jsontext.Scanner, known *names, outer bool) boo
 		return true
 	}
 	for {
-		if !scan.Take('"') {
-			return false
-		}
-		key, _, ok := scan.Inside()
-		scan.Space()
-		if !ok || !scan.Take(':') {
-			return false
-		}
-		scan.Space()
-		if !x.value(scan, key, known, outer) {
+		k := x.keys.next(scan, known)
+		if k == nil || !x.value(scan, k, outer) {
 			return false
 		}
 		scan.Space()
@@ -287,9 +281,8 @@ func (x *extractor) object(scan *jsontext.Scanner, known *names, outer bool) boo
 }
 
 // value goes through the value of a key.
-func (x *extractor) value(scan *jsontext.Scanner, key []byte, known *names, outer bool) bool {
-	from := scan.At
-	s, wanted := known.find(key)
+func (x *extractor) value(scan *jsontext.Scanner, k *key, outer bool) bool {
+	from, s, wanted := scan.At, k.spot, k.wanted // k may be another one after an inner object
 	if scan.Take('"') {
 		inside, escaped, ok := scan.Inside()
 		if ok && wanted {
@@ -301,7 +294,7 @@ func (x *extractor) value(scan *jsontext.Scanner, key []byte, known *names, oute
 		return ok
 	}
 	if outer && scan.Next('{') {
-		if inner := x.nested[string(key)]; inner != nil {
+		if inner := x.nested[string(k.name())]; inner != nil {
 			scan.At++
 			if !x.object(scan, inner, false) {
 				return false
