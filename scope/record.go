@@ -288,14 +288,15 @@ func (e *encoder) attrs(x *extra, r *slog.Record) {
 // extra writes an attribute. At the top are the record's own members, which must not be hidden.
 func (e *encoder) extra(a *slog.Attr, top bool) {
 	if top {
-		switch {
-		case a.Key == "" && a.Value.Kind() == slog.KindGroup:
-			group := a.Value.Group()
-			for i := range group {
-				e.extra(&group[i], top)
+		if a.Key == "" {
+			if inner, ok := inlined(a.Value); ok {
+				for i := range inner {
+					e.extra(&inner[i], top)
+				}
+				return
 			}
-			return
-		case reserved(a.Key):
+		}
+		if reserved(a.Key) {
 			a = &slog.Attr{Key: a.Key + "_", Value: a.Value}
 		}
 	}
