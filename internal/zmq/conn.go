@@ -46,6 +46,7 @@ type conn struct {
 	ends   []int    // where these parts end
 	parts  [][]byte // scratch
 	memory int      // taken of the socket's
+	sealed int      // of that, for what the session holds
 
 	opened time.Time // the connection
 	read   time.Time // something
@@ -265,6 +266,12 @@ func (c *conn) frames(ctx context.Context, p []byte) (rest []byte, ended bool, e
 		if n == 0 {
 			return p, ended, nil
 		}
+		if grown := costOf(c.session.Held()) - c.sealed; grown > 0 {
+			if !c.grow(grown) {
+				return nil, false, c.end(NoMemory)
+			}
+			c.sealed += grown
+		}
 		p = p[n:]
 		switch item.Kind {
 		case zmtp.Ready:
@@ -375,7 +382,7 @@ func (c *conn) keep(p []byte, full bool) error {
 	case size > readBuffer && len(p) < readBuffer/2:
 		size = readBuffer
 	}
-	if grown := c.costOf(size) - c.costOf(cap(c.buf)); grown > 0 && !c.grow(grown) {
+	if grown := costOf(size) - costOf(cap(c.buf)); grown > 0 && !c.grow(grown) {
 		if need {
 			return c.end(NoMemory)
 		}
@@ -395,6 +402,7 @@ func (c *conn) resize(p []byte, size int) {
 	}
 	c.mu.Lock()
 	c.session.Trim(size)
+	c.sealed = costOf(c.session.Held())
 	c.mu.Unlock()
 	c.account()
 }
@@ -402,15 +410,8 @@ func (c *conn) resize(p []byte, size int) {
 // spare tells whether there is a large buffer with nothing in it.
 func (c *conn) spare() bool { return cap(c.buf) > firstBuffer && len(c.buf) == 0 }
 
-// costOf returns what is taken of the socket's memory for a buffer of some size. What comes
-// encrypted has another one of that size, where it is not.
-func (c *conn) costOf(size int) int {
-	cost := max(size-firstBuffer, 0)
-	if c.socket.Security.Mechanism == zmtp.Curve {
-		cost *= 2
-	}
-	return cost
-}
+// costOf returns what is taken of the socket's memory for a buffer of some size.
+func costOf(size int) int { return max(size-firstBuffer, 0) }
 
 // minHeld is for how much of the parts of a message there is memory at first.
 const minHeld = 64
@@ -425,7 +426,7 @@ func costOfParts(size int) int {
 
 // account gives back what was taken for buffers that are no longer there.
 func (c *conn) account() {
-	have := c.costOf(cap(c.buf)) + costOfParts(cap(c.held))
+	have := costOf(cap(c.buf)) + costOfParts(cap(c.held)) + c.sealed
 	if less := c.memory - have; less > 0 {
 		c.socket.give(less)
 		c.memory = have

@@ -97,20 +97,25 @@ func TestBurst(t *testing.T) {
 	}
 }
 
-// TestEncryptedMemory: what is decrypted is a part of the account.
+// TestEncryptedMemory: what is decrypted is a part of the account, and refused if there is no
+// room for it.
 func TestEncryptedMemory(t *testing.T) {
 	const size = 3 * mebi
-	for mechanism, times := range map[zmtp.Mechanism]int64{zmtp.Null: 1, zmtp.Curve: 2} {
-		c := secured(t)[mechanism]
-		r := receive(t, Options{Security: c.security}, "tcp://127.0.0.1:0")
+	c := secured(t)[zmtp.Curve]
+	take := func(memory int) *receiver {
+		r := receive(t, Options{Security: c.security, Limits: Limits{Memory: memory}}, "tcp://127.0.0.1:0")
 		p := dial(t, r.addr, c.client)
 		p.greet()
 		b := p.session.AppendFrame(nil, make([]byte, size), false)
-		p.write(b[:len(b)-1])
-		until(t, "the buffer is accounted for", func() bool { return r.socket.used.Load() >= times*(size-firstBuffer) })
-		p.write(b[len(b)-1:])
-		r.want(t, "3145728 bytes")
-		until(t, "all memory is given back", func() bool { return r.socket.used.Load() == 0 })
+		go func() { _, _ = p.conn.Write(b) }()
+		return r
+	}
+	take(8*mebi).want(t, "3145728 bytes")
+	r := take(6 * mebi)
+	r.wait(t, NoMemory, 1)
+	until(t, "all memory is given back", func() bool { return r.socket.used.Load() == 0 })
+	if len(r.got) > 0 {
+		t.Error("it was taken")
 	}
 }
 

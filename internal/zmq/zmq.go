@@ -74,8 +74,8 @@ type Limits struct {
 	// Connections is how many there may be of one Bind. Default: 1000.
 	Connections int
 	// Memory is what all connections of a socket may use for buffers, beyond 8 KiB each for
-	// what comes in, for parts and for what is decrypted. With zmtp.Curve a message takes
-	// twice its length. A connection gives back what it does not fill for a second. Default:
+	// what comes in, for parts and for what is decrypted. With zmtp.Curve a message that is
+	// whole takes twice its length. A connection gives back what it does not fill for a second. Default:
 	// 64 MiB.
 	Memory int
 	// Handshake is the longest that a peer may take to say who it is. Default: 10s.

@@ -186,17 +186,17 @@ func (s *Session) SetMaxFrame(n int) {
 	}
 }
 
-// Held returns how much memory the session has for what was encrypted or is to be: as much as
-// the longest frame, and nothing but with Curve.
+// Held returns how much memory the session has for what was decrypted: as much as the longest
+// frame that came, and nothing but with Curve.
 func (s *Session) Held() int {
 	if s.curve == nil {
 		return 0
 	}
-	return cap(s.curve.opened) + cap(s.curve.sealed)
+	return cap(s.curve.opened)
 }
 
-// Trim gives memory back where that for frames in one direction is more than most. The last
-// Item is not valid any more.
+// Trim gives memory back where that for frames in one direction, what is to be encrypted or
+// was, is more than most. The last Item is not valid any more.
 func (s *Session) Trim(most int) {
 	if v := s.curve; v != nil {
 		v.opened, v.sealed = trimmed(v.opened, most), trimmed(v.sealed, most)

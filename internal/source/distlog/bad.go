@@ -40,7 +40,7 @@ func (f fault) String() string {
 func faultOf(err error) fault {
 	if p := (*pickle.Error)(nil); errors.As(err, &p) {
 		switch p.Reason {
-		case pickle.TooMany, pickle.TooDeep, pickle.TooLong, pickle.NotFinished:
+		case pickle.TooMany, pickle.TooDeep, pickle.TooLong, pickle.TooMuch, pickle.NotFinished:
 			return pickleTooLarge
 		}
 		return badPickle
