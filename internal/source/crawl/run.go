@@ -34,6 +34,7 @@ func (st *stream) runOnce(ctx context.Context) error {
 	} else {
 		err = st.crawl(limited)
 	}
+	st.decoder.release()
 	if cause := context.Cause(limited); cause != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		err = cause
 	}

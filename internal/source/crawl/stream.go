@@ -273,7 +273,9 @@ func (st *stream) judge(raw []byte, values []value, t int64) (skip int, err erro
 		return duplicate, nil
 	}
 	if p.seen.len() >= st.most {
-		return 0, errCrowded
+		if p.seen.keep(func(i int) bool { return st.kind != timeKind || p.seen.list[i].time >= p.since }); p.seen.len() >= st.most {
+			return 0, errCrowded
+		}
 	}
 	p.seen.add(at, id)
 	switch {
