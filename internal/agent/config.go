@@ -47,7 +47,8 @@ type Config struct {
 	Rules []Rule `yaml:"rules"`
 	// Sinks are where the numbers are sent, by name; the type defaults to the name.
 	// Default: a StatsD sink where the environment names a server (STATSD_HOST, or
-	// DD_AGENT_HOST, DD_DOGSTATSD_URL), a file sink where it names LOGS_DIR, else none.
+	// DD_AGENT_HOST, DD_DOGSTATSD_URL), a file sink where it names LOGS_DIR, Datadog's intake
+	// where it has DD_API_KEY and DD_LOGS_ENABLED=true, else none.
 	Sinks map[string]config.Node `yaml:"sinks"`
 
 	// DefaultDataDir is set while neither the file nor a flag says where data is kept.
@@ -152,6 +153,15 @@ func (c Config) Mask(text string) string { return c.tree.Mask(text) }
 type parts struct {
 	sources []sourcePart
 	sinks   []sinkPart
+}
+
+// sourceTypes returns the types of the sources, by name.
+func (p parts) sourceTypes() map[string]string {
+	types := map[string]string{}
+	for _, s := range p.sources {
+		types[s.name] = s.typ
+	}
+	return types
 }
 
 // sourcePart is a source whose settings were decoded and checked.

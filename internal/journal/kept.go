@@ -156,7 +156,9 @@ func (r *renderer) row(b *record.Batch, i int, came []record.Field) (fields []ke
 	}
 	for ; len(came) > 0 && came[0].Record <= i; came = came[1:] {
 		if name := b.Bytes(came[0].Name); came[0].Record == i && !hasField(fields[:len(r.columns)], name) {
-			fields = append(fields, kept.Field{Name: name, Value: b.Bytes(came[0].Value)})
+			fields = append(fields, kept.Field{})
+			f := &fields[len(fields)-1] // to copy what was just written would make the processor wait
+			f.Name, f.Value = name, b.Bytes(came[0].Value)
 		}
 	}
 	r.fields = fields[:len(r.columns)]

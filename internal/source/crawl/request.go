@@ -39,6 +39,7 @@ type asking struct {
 	headers map[string]text
 	body    text
 	until   bool // a template says .Until
+	tries   int  // how often a request is made that fails
 
 	cfg     *Config
 	pages   *Pages
@@ -54,7 +55,7 @@ type asking struct {
 // newAsking compiles the requests of a stream. Its settings were checked.
 func (s *Source) newAsking(name string, c *Stream) (*asking, error) {
 	a := &asking{
-		method: c.Method, cfg: &s.cfg, pages: &c.Pages, signer: s.signer, limit: s.limit, secrets: s.cfg.secrets(),
+		method: c.Method, cfg: &s.cfg, pages: &c.Pages, signer: s.signer, limit: s.limit, secrets: s.cfg.secrets(), tries: maxTries,
 		query: map[string]text{}, headers: map[string]text{},
 		status: func(status string) { s.counts.requests.Series(s.deps.Name, name, status).Add(1) },
 		again:  func(reason string) { s.counts.waited.Series(s.deps.Name, name, reason).Add(1) },
@@ -143,7 +144,7 @@ func (a *asking) ask(ctx context.Context, v *variables, next *url.URL) (*answer,
 				wait = refusal.after + pause.Next()
 			}
 		}
-		if !useful || try == maxTries || wait > longestWait {
+		if !useful || try >= a.tries || wait > longestWait {
 			return nil, err
 		}
 		reason := "error"
