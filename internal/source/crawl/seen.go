@@ -58,8 +58,8 @@ func (s *seen) add(time int64, id idHash) {
 	s.list = append(s.list, seenID{time, id})
 }
 
-// prune forgets the ids of records before that time, once they are half of all: to forget
-// some takes as long as to forget all.
+// prune forgets the ids of records before that time. Of many, some take as long to forget as
+// all, so they wait until they are half of these.
 func (s *seen) prune(time int64) {
 	older := 0
 	for i := range s.list {
@@ -67,7 +67,7 @@ func (s *seen) prune(time int64) {
 			older++
 		}
 	}
-	if older > 0 && 2*older >= len(s.list) {
+	if older > 0 && (len(s.list) < chunkIDs || 2*older >= len(s.list)) {
 		s.keep(func(i int) bool { return s.list[i].time >= time })
 	}
 }
