@@ -463,6 +463,28 @@ func TestBroken(t *testing.T) {
 	}
 }
 
+// TestNothing has responses without anything where the records should be.
+func TestNothing(t *testing.T) {
+	body := ""
+	w := newWorld(t)
+	w.api = func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, body) }
+	for _, body = range []string{``, `{}`, `{"message":"no"}`, `[]`, `7`} {
+		w.once(standard(nil))
+		if want := `the response has nothing at "data" (records)`; !strings.Contains(w.problem(), want) {
+			t.Errorf("%s: %s", body, w.problem())
+		}
+		w.once(standard(func(s *Stream) { s.Optional = true }))
+		if w.problem() != "" {
+			t.Errorf("%s, optional: %s", body, w.problem())
+		}
+	}
+	for _, body = range []string{`{"data":[]}`, `{"data":null}`} {
+		if w.once(standard(nil)); w.problem() != "" {
+			t.Errorf("%s: %s", body, w.problem())
+		}
+	}
+}
+
 // TestNotAccepted has a journal that takes only some batches: what it did not take comes
 // again, and nothing is there twice.
 func TestNotAccepted(t *testing.T) {
