@@ -72,9 +72,9 @@ func TestBody(t *testing.T) {
 
 // TestBomb: what unpacks to more than it may is refused, and takes no more memory than that.
 func TestBomb(t *testing.T) {
-	const limit = 1 << 20
+	const limit = 128 << 10
 	budget := intake.Budget{Max: 4 * limit}
-	for e, body := range packed(t, make([]byte, 64*limit)) {
+	for e, body := range packed(t, make([]byte, 16*limit)) {
 		var b intake.Body
 		b.Begin(&budget, limit)
 		if err := b.Read(bytes.NewReader(body), e); !errors.Is(err, intake.ErrTooLarge) {
@@ -86,7 +86,7 @@ func TestBomb(t *testing.T) {
 		b.End()
 	}
 	var b intake.Body
-	small := intake.Budget{Max: 100 << 10}
+	small := intake.Budget{Max: 16 << 10}
 	b.Begin(&small, limit)
 	if err := b.Read(bytes.NewReader(make([]byte, limit))); !errors.Is(err, intake.ErrBusy) {
 		t.Error(err)

@@ -114,10 +114,13 @@ func (d *Decoder) readLog(r protobuf.Reader) (err error) {
 		case logSeverityText:
 			l.SeverityText = r.Bytes
 		case logBody:
+			l.Body = r.Bytes
+			if l.Body.isText() {
+				continue
+			}
 			if err := check(r.Message(), maxDepth); err != nil {
 				return err
 			}
-			l.Body = r.Bytes
 		case logAttributes:
 			if l.Attributes, err = d.attribute(l.Attributes, &r); err != nil {
 				return err

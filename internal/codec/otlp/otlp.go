@@ -139,10 +139,13 @@ func (d *Decoder) attribute(to []Attribute, r *protobuf.Reader) ([]Attribute, er
 		case pairKey:
 			a.Key = m.Bytes
 		case pairValue:
+			a.Value = m.Bytes
+			if a.Value.isText() && m.Wire == protobuf.Sized {
+				continue
+			}
 			if err := check(m.Message(), maxDepth); err != nil {
 				return to, err
 			}
-			a.Value = m.Bytes
 		}
 	}
 	if err := m.Err(); err != nil {

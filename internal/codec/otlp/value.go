@@ -76,9 +76,14 @@ func (v Value) last() (r protobuf.Reader, ok bool) {
 	return r, ok
 }
 
+// isText tells whether v is a short text and nothing else, as nearly all are.
+func (v Value) isText() bool {
+	return len(v) > 1 && v[0] == valueText<<3|byte(protobuf.Sized) && int(v[1]) == len(v)-2 && v[1] < 0x80
+}
+
 // Text returns the text of v, a part of it, if it is one.
 func (v Value) Text() ([]byte, bool) {
-	if len(v) > 1 && v[0] == valueText<<3|byte(protobuf.Sized) && int(v[1]) == len(v)-2 && v[1] < 0x80 {
+	if v.isText() {
 		return v[2:], true
 	}
 	r, ok := v.last()

@@ -245,23 +245,29 @@ type writer struct {
 	from    int    // where the fields of the next record begin
 	earlier int    // where those of the one before do
 	left    int    // bytes of fields that the record may have yet
+	// keys are those of the fields of the record before, as they were sent; same says that the
+	// next record had the same so far, as most do: then its names are known to be different.
+	keys [][]byte
+	same bool
 }
 
 // pair is a field of all records of a scope.
 type pair struct {
 	name, value textSpan     // of writer.text
 	placed      record.Field // of the batch, without its record
+	hidden      bool         // the last record has a field of that name itself
 }
 
 type textSpan struct{ from, to int }
 
 func (w *writer) begin(s *Source, found []*intake.Stream, b *record.Batch) {
-	*w = writer{source: s, found: found, batch: b, common: w.common[:0], text: w.text[:0], plain: w.plain[:0]}
+	*w = writer{source: s, found: found, batch: b, common: w.common[:0], text: w.text[:0], plain: w.plain[:0], keys: w.keys[:0]}
 }
 
 // release lets go of what a request had.
 func (w *writer) release() {
-	*w = writer{common: w.common[:0], text: w.text[:0], plain: w.plain[:0]}
+	clear(w.keys[:cap(w.keys)])
+	*w = writer{common: w.common[:0], text: w.text[:0], plain: w.plain[:0], keys: w.keys[:0]}
 	if cap(w.text) > maxFieldBytes || cap(w.plain) > maxFieldBytes {
 		w.text, w.plain = nil, nil
 	}
@@ -403,7 +409,7 @@ func (w *writer) flush() {
 
 func (w *writer) reset() {
 	w.batch.Reset(&w.stream.Input.Stream)
-	w.earlier, w.placed = 0, false
+	w.earlier, w.placed, w.keys = 0, false, w.keys[:0]
 }
 
 // add appends a record to the batch.
@@ -423,7 +429,7 @@ func (w *writer) add(l *wire.Log) {
 		r.Flags = record.Cut
 	}
 	r.Body = b.Append(body)
-	w.from, w.left = len(b.Fields), maxFieldBytes
+	w.from, w.left, w.same = len(b.Fields), maxFieldBytes, true
 	w.known(l, r.Level)
 	for i := range l.Attributes {
 		w.attribute(&l.Attributes[i], &r)
@@ -434,40 +440,56 @@ func (w *writer) add(l *wire.Log) {
 	b.Records = append(b.Records, r)
 }
 
+// The fields that a record has beside its attributes.
+var (
+	keySeverityText   = []byte("severity_text")
+	keySeverityNumber = []byte("severity_number")
+	keyObserved       = []byte("observed_timestamp")
+	keyTraceID        = []byte("trace_id")
+	keySpanID         = []byte("span_id")
+	keyFlags          = []byte("flags")
+	keyEventName      = []byte("event_name")
+	keyDropped        = []byte("dropped_attributes_count")
+)
+
+// observedLater is by how much the time when a record was seen has to differ from its own to be kept, in
+// nanoseconds: those of programs that send their own records differ by their haste.
+const observedLater = 1e9
+
 // known adds the fields that a record has beside its attributes.
 func (w *writer) known(l *wire.Log, level record.Level) {
 	if len(l.SeverityText) > 0 && !bytes.EqualFold(l.SeverityText, []byte(level.String())) {
-		w.field([]byte("severity_text"), l.SeverityText)
+		w.field(keySeverityText, l.SeverityText)
 	}
 	var digits [20]byte
 	if l.Severity != 0 && l.Severity != wire.Severity(level) {
-		w.field([]byte("severity_number"), strconv.AppendInt(digits[:0], int64(l.Severity), 10))
+		w.field(keySeverityNumber, strconv.AppendInt(digits[:0], int64(l.Severity), 10))
 	}
-	if l.Time != 0 && l.Observed != 0 && l.Observed != l.Time {
-		w.field([]byte("observed_timestamp"), strconv.AppendUint(digits[:0], l.Observed, 10))
+	if l.Time != 0 && l.Observed != 0 && max(l.Time, l.Observed)-min(l.Time, l.Observed) >= observedLater {
+		w.field(keyObserved, strconv.AppendUint(digits[:0], l.Observed, 10))
 	}
 	if len(l.TraceID) > 0 {
-		w.id("trace_id", l.TraceID)
+		w.id(keyTraceID, l.TraceID)
 	}
 	if len(l.SpanID) > 0 {
-		w.id("span_id", l.SpanID)
+		w.id(keySpanID, l.SpanID)
 	}
 	if l.Flags != 0 {
-		w.field([]byte("flags"), strconv.AppendUint(digits[:0], uint64(l.Flags), 10))
+		w.field(keyFlags, strconv.AppendUint(digits[:0], uint64(l.Flags), 10))
 	}
-	w.field([]byte("event_name"), l.EventName)
+	w.field(keyEventName, l.EventName)
 	if l.Dropped != 0 {
-		w.field([]byte("dropped_attributes_count"), strconv.AppendUint(digits[:0], uint64(l.Dropped), 10))
+		w.field(keyDropped, strconv.AppendUint(digits[:0], uint64(l.Dropped), 10))
 	}
 }
 
 // maxID is the longest id that is kept, in bytes; OpenTelemetry's have 16 and 8.
 const maxID = 64
 
-func (w *writer) id(name string, id []byte) {
+func (w *writer) id(key, id []byte) {
 	var text [2 * maxID]byte
 	n := hex.Encode(text[:], id[:min(len(id), maxID)])
-	w.field([]byte(name), text[:n])
+	w.field(key, text[:n])
 }
 
 // attribute adds an attribute of r.
@@ -515,25 +537,30 @@ func (w *writer) field(key, value []byte) {
 		return
 	}
 	b := w.batch
+	k := len(b.Fields) - w.from
+	if w.same && k < len(w.keys) && bytes.Equal(w.keys[k], key) {
+		b.Fields = append(b.Fields, record.Field{Record: len(b.Records), Name: b.Fields[w.earlier+k].Name, Value: b.Append(value)})
+		return
+	}
+	if w.same {
+		w.same, w.keys = false, w.keys[:k]
+	}
 	off := len(b.Arena)
 	b.Arena = lokipush.AppendName(b.Arena, key)
 	f := record.Field{Record: len(b.Records), Name: record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)}}
-	// The record before has most likely the same names in the same order.
-	if i := w.earlier + len(b.Fields) - w.from; i < w.from && bytes.Equal(b.Bytes(b.Fields[i].Name), b.Bytes(f.Name)) {
-		f.Name = b.Fields[i].Name
-		b.Arena = b.Arena[:off]
-	}
 	for i := w.from; i < len(b.Fields); i++ {
 		if n := &b.Fields[i].Name; n.Len == f.Name.Len && bytes.Equal(b.Bytes(*n), b.Bytes(f.Name)) {
-			if int(f.Name.Off) == off {
-				b.Arena = b.Arena[:off]
-			}
+			b.Arena = b.Arena[:off]
 			b.Fields[i].Value = b.Append(value)
+			w.keys = w.keys[:0] // the next record is looked at anew
 			return
 		}
 	}
 	f.Value = b.Append(value)
 	b.Fields = append(b.Fields, f)
+	if len(w.keys) == k {
+		w.keys = append(w.keys, key)
+	}
 }
 
 // addCommon appends the fields of the scope and the resource that the next record does not
@@ -541,12 +568,17 @@ func (w *writer) field(key, value []byte) {
 func (w *writer) addCommon() {
 	b := w.batch
 	own := len(b.Fields)
+	again := w.placed && w.same && own-w.from == len(w.keys)
+	w.keys = w.keys[:min(own-w.from, len(w.keys))]
 	for i := range w.common {
 		c := &w.common[i]
 		if !w.placed {
 			c.placed = record.Field{Name: b.Append(w.span(c.name)), Value: b.Append(w.span(c.value))}
 		}
-		if w.has(c.placed.Name, own) {
+		if !again {
+			c.hidden = w.has(c.placed.Name, own)
+		}
+		if c.hidden {
 			continue
 		}
 		f := c.placed

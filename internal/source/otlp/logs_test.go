@@ -77,7 +77,7 @@ func TestRecords(t *testing.T) {
 	}
 	body := `{"resourceLogs":[{"resource":{"attributes":[` + text("service.name", "shop") + `,` + text("telemetry.sdk.name", "otel") + `,` + text("a", "of the resource") + `]},"scopeLogs":[
  {"scope":{"name":"lib","version":"1.2","attributes":[` + text("a", "of the scope") + `,` + text("b", "c") + `]},"logRecords":[
-  {"timeUnixNano":"5","observedTimeUnixNano":"6","severityNumber":14,"severityText":"Warning","body":{"stringValue":"one"},"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","flags":1,
+  {"timeUnixNano":"5","observedTimeUnixNano":"1000000005","severityNumber":14,"severityText":"Warning","body":{"stringValue":"one"},"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","flags":1,
    "attributes":[` + text("http.route", "/") + `,` + text("a", "own") + `,` + text("http_route", "/last") + `,` + text("log.iostream", "stderr") + `,{"key":"n","value":{"intValue":"7"}},{"key":"list","value":{"arrayValue":{"values":[{"intValue":1}]}}}]},
   {"observedTimeUnixNano":"7","severityText":"ERROR","body":{"kvlistValue":{"values":[{"key":"k","value":{"doubleValue":1.5}}]}},"eventName":"e","droppedAttributesCount":2},
   {"severityNumber":99,"body":{"stringValue":"x"},"attributes":[` + text("log.iostream", "stdout") + `,` + text("weir.cut", "true") + `]}]},
@@ -89,7 +89,7 @@ func TestRecords(t *testing.T) {
 	const rest = "scope_name=lib scope_version=1.2 b=c"
 	w.expect(map[string][]string{
 		`otlp/{env="test", service_name="shop", source="otlp"}`: {
-			"5 warn one flags 4 weight 0 severity_text=Warning severity_number=14 observed_timestamp=6 trace_id=5b8efff798038103d269b633813fc60c span_id=eee19b7ec3c1b174 flags=1 http_route=/last a=own n=7 list=[1] telemetry_sdk_name=otel " + rest,
+			"5 warn one flags 4 weight 0 severity_text=Warning severity_number=14 observed_timestamp=1000000005 trace_id=5b8efff798038103d269b633813fc60c span_id=eee19b7ec3c1b174 flags=1 http_route=/last a=own n=7 list=[1] telemetry_sdk_name=otel " + rest,
 			`7 error {"k":1.5} event_name=e dropped_attributes_count=2 telemetry_sdk_name=otel a=of the resource ` + rest,
 			"0 unknown x severity_number=99 log_iostream=stdout weir_cut=true telemetry_sdk_name=otel a=of the resource " + rest,
 			"9223372036854775807 unknown  telemetry_sdk_name=otel a=of the resource",
@@ -154,7 +154,7 @@ func TestRefused(t *testing.T) {
 	good(w.post("/v1/logs", []byte("{"), isJSON), `400 {"code":3,"message":"at byte 1: expected a key"}`)
 	good(w.post("/v1/logs", body[:10], isProtobuf), "400")
 	good(w.post("/v1/logs", make([]byte, 65<<10), isProtobuf), "413")
-	good(w.post("/v1/logs", zip(t, make([]byte, 8<<20)), isProtobuf, "Content-Encoding: gzip"), "413")
+	good(w.post("/v1/logs", zip(t, make([]byte, 1<<20)), isProtobuf, "Content-Encoding: gzip"), "413")
 	good(w.post("/v1/logs", body, isProtobuf, "Content-Encoding: gzip"), "400")
 	good(w.call("/opentelemetry.proto.collector.trace.v1.TraceService/Export", message(body, 0)), "12 weir takes logs and metrics")
 	good(w.call(methodLogs, message(body, 1)), "3 the message says that it is packed")
@@ -163,7 +163,7 @@ func TestRefused(t *testing.T) {
 	good(w.call(methodLogs, append(message(body, 0), message(body, 0)...)), "3 the call is not one whole message")
 	good(w.call(methodLogs, nil), "3 the call is not one whole message")
 	good(w.call(methodLogs, []byte("\x00\xff\xff\xff\xff")), "8 the request has more than 64KiB")
-	good(w.call(methodLogs, message(zip(t, make([]byte, 8<<20)), 1), "Grpc-Encoding: gzip"), "8 the request has more than 64KiB")
+	good(w.call(methodLogs, message(zip(t, make([]byte, 1<<20)), 1), "Grpc-Encoding: gzip"), "8 the request has more than 64KiB")
 	good(w.call(methodLogs, message(body, 1), "Grpc-Encoding: snappy"), "12 grpc-encoding")
 	good(w.call(methodLogs, message(body, 0), "Grpc-Timeout: soon"), "3 grpc-timeout")
 	good(w.call(methodLogs, message([]byte("\x00"), 0)), "3 at byte 0: no field of protobuf")
