@@ -11,7 +11,7 @@ func Describe(position []byte) (string, error) {
 	if len(position) == 0 {
 		return "none: the next run is a first one", nil
 	}
-	p, err := decodePosition(position)
+	p, err := decodePosition(position, nil)
 	if err != nil {
 		return "", err
 	}
@@ -21,7 +21,7 @@ func Describe(position []byte) (string, error) {
 			return "the beginning", nil
 		}
 		text := "time " + time.Unix(0, p.since).UTC().Format(time.RFC3339Nano)
-		switch n := p.seen.len(); n {
+		switch n := p.seen.len() + p.seen.aside*chunkIDs; n {
 		case 0:
 			return text, nil
 		case 1:

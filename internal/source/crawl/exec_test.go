@@ -50,6 +50,18 @@ printf '{"cursor": %s}' $((n+10))
 	}
 }
 
+// TestExecOld takes old records in the first run, too: how far back it goes is up to the program.
+func TestExecOld(t *testing.T) {
+	c := program(t, `[ -n "$WEIR_CURSOR" ] || echo '{"data":"old","time":"2001-01-01T00:00:00Z","cursor":1}'`, nil)
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.wrote = func(string) { cancel() }
+	if err := w.source(c, false).Run(ctx, w); err != nil {
+		t.Error(err)
+	}
+	w.expect("old")
+}
+
 // TestExecFails sees where the cursor is after a program that does not end well.
 func TestExecFails(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -82,7 +94,7 @@ func TestExecFails(t *testing.T) {
 			if p := w.problem(); !strings.Contains(p, test.problem) || (p == "") != (test.problem == "") {
 				t.Errorf("%s; want %s", p, test.problem)
 			}
-			p, err := decodePosition(w.positions["acme/events"].Source)
+			p, err := decodePosition(w.positions["acme/events"].Source, w.Load)
 			if want := map[bool]string{true: "5", false: `{"b":[1]}`}[name == "nonsense"]; err != nil || name != "much" && string(p.cursor) != want {
 				t.Errorf("the cursor is %s, %v", p.cursor, err)
 			}
@@ -98,7 +110,7 @@ func TestExecIsOneCommit(t *testing.T) {
 	c := program(t, `for i in 1 2 3 4 5; do printf '{"data":"%s1"}\n' $i; sleep 0.01; printf '{"data":"%s2"}\n{"cursor":%s}\n' $i $i; done`, nil)
 	w := newWorld(t)
 	w.wrote = func(string) {
-		p, err := decodePosition(w.positions["acme/events"].Source)
+		p, err := decodePosition(w.positions["acme/events"].Source, w.Load)
 		if err != nil || string(p.cursor) != fmt.Sprint(len(w.all)/2) || len(w.all)%2 != 0 {
 			t.Errorf("%d records with the cursor %s: %v", len(w.all), p.cursor, err)
 		}
