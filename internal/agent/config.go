@@ -220,6 +220,7 @@ func (c *Config) decodeParts(env environment, mistakes config.Mistakes) (parts, 
 	mistakes = append(mistakes, c.separateSinks(p.sinks)...)
 	mistakes = append(mistakes, c.pastToSend(p.sinks)...)
 	mistakes = append(mistakes, c.sentOn(p)...)
+	mistakes = append(mistakes, c.subscribed(p)...)
 	return p, append(mistakes, c.ownPatterns(p)...)
 }
 
@@ -288,6 +289,11 @@ func otherFields(r Rule) (all []namedField) {
 	if r.Keep != nil && r.Keep.Fields != nil {
 		for _, field := range r.Keep.Fields.Names {
 			all = append(all, namedField{"keep.fields", field})
+		}
+	}
+	if r.Keep != nil {
+		for _, field := range classFields(r.Keep.Classes) {
+			all = append(all, namedField{"keep.classes", field})
 		}
 	}
 	if r.Filter != nil {
