@@ -83,17 +83,41 @@ func (d *Decoder) resourceLogs(r protobuf.Reader, v LogVisitor) error {
 			if scope.Number != partsItems {
 				continue
 			}
+			if !wanted {
+				if err := checkLog(scope.Message()); err != nil {
+					return err
+				}
+				continue
+			}
 			if err := d.readLog(scope.Message()); err != nil {
 				return err
 			}
-			if wanted {
-				if err := v.Log(&d.log); err != nil {
-					return err
-				}
+			if err := v.Log(&d.log); err != nil {
+				return err
 			}
 		}
 		if err := scope.Err(); err != nil {
 			return err
+		}
+	}
+	return r.Err()
+}
+
+// checkLog sees that all of a record is there that readLog reads.
+func checkLog(r protobuf.Reader) error {
+	for r.Next() {
+		switch r.Number {
+		case logBody:
+			if Value(r.Bytes).isText() {
+				continue
+			}
+			if err := check(r.Message(), maxDepth); err != nil {
+				return err
+			}
+		case logAttributes:
+			if err := checkAttribute(r.Message()); err != nil {
+				return err
+			}
 		}
 	}
 	return r.Err()

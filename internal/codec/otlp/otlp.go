@@ -161,6 +161,19 @@ func (d *Decoder) attribute(to []Attribute, r *protobuf.Reader) ([]Attribute, er
 	return append(to, a), nil
 }
 
+// checkAttribute sees that all of a KeyValue is there.
+func checkAttribute(m protobuf.Reader) error {
+	for m.Next() {
+		if m.Number != pairValue || m.Wire == protobuf.Sized && Value(m.Bytes).isText() {
+			continue
+		}
+		if err := check(m.Message(), maxDepth); err != nil {
+			return err
+		}
+	}
+	return m.Err()
+}
+
 // trim lets go of the body, and of memory that an unusual one needed.
 func (d *Decoder) trim() {
 	clear(d.resource.Attributes[:cap(d.resource.Attributes)])

@@ -386,12 +386,21 @@ func BenchmarkLogs(b *testing.B) {
 		records = protobuf.Close(records, at)
 	}
 	body := otlp.AppendRequest(nil, &otlp.Origin{Resource: otlp.AppendResourceAttribute(nil, "service.name", "shop"), Name: "lib"}, records)
-	var d otlp.Decoder
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := d.Logs(body, &quiet{}); err != nil {
-			b.Fatal(err)
-		}
+	for name, v := range map[string]otlp.LogVisitor{"read": &quiet{}, "check": &refusing{}} {
+		b.Run(name, func(b *testing.B) {
+			var d otlp.Decoder
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := d.Logs(body, v); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
+
+// refusing is a visitor that wants nothing.
+type refusing struct{ quiet }
+
+func (*refusing) Resource(*otlp.Resource) bool { return false }

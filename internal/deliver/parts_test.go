@@ -1,0 +1,88 @@
+package deliver
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+// sendAll sends n records of one byte each from the number first on, and returns the numbers in each request.
+func sendAll(p *Parts, stream string, first, n int, answer func(from, records int) (Verdict, error)) (requests []string, r Result, err error) {
+	b := batch(stream, first, n)
+	p.Begin(b)
+	var numbers []int
+	for i := range b.Records {
+		if number := b.First + uint64(i); !p.Done(number) {
+			numbers = append(numbers, int(number))
+			p.Add(number, len(numbers))
+		}
+	}
+	r, err = p.Send(func(from, to, records int) (Verdict, error) {
+		if to-from != records {
+			return Verdict{}, fmt.Errorf("%d bytes for %d records", to-from, records)
+		}
+		requests = append(requests, fmt.Sprint(numbers[from:to]))
+		return answer(numbers[from], records)
+	})
+	return requests, r, err
+}
+
+func TestParts(t *testing.T) {
+	p := &Parts{MaxRecords: 4, MaxBytes: 3}
+	good := func(int, int) (Verdict, error) { return Verdict{}, nil }
+	check := func(got []string, want ...string) {
+		t.Helper()
+		if !slices.Equal(got, want) {
+			t.Errorf("%q; want %q", got, want)
+		}
+	}
+	requests, r, err := sendAll(p, "a", 1, 5, good)
+	check(requests, "[1 2 3]", "[4 5]")
+	if r != (Result{}) || err != nil {
+		t.Error(r, err)
+	}
+	failed := errors.New("away")
+	fails := func(from, records int) (Verdict, error) {
+		if from == 9 {
+			return Verdict{}, failed
+		}
+		return Verdict{Refused: 1, Why: "old"}, nil
+	}
+	requests, _, err = sendAll(p, "a", 6, 5, fails)
+	check(requests, "[6 7 8]", "[9 10]")
+	if !errors.Is(err, failed) {
+		t.Error(err)
+	}
+	// The same batch comes again, with more: it goes on, and what was refused before is told.
+	requests, r, err = sendAll(p, "a", 6, 6, good)
+	check(requests, "[9 10 11]")
+	if r != (Result{Refused: 1, Why: "old"}) || err != nil {
+		t.Error(r, err)
+	}
+	// Another stream, or other records, begin anew.
+	_, _, _ = sendAll(p, "a", 6, 5, fails)
+	requests, _, _ = sendAll(p, "b", 7, 3, good)
+	check(requests, "[7 8 9]")
+	_, _, _ = sendAll(p, "a", 6, 5, fails)
+	requests, _, _ = sendAll(p, "a", 20, 2, good)
+	check(requests, "[20 21]")
+	bad := func(from, records int) (Verdict, error) {
+		return Verdict{Bad: from <= 31 && from+records > 31, Why: "bad"}, nil
+	}
+	requests, r, err = sendAll(p, "a", 30, 3, bad)
+	check(requests, "[30 31 32]", "[30]", "[31 32]", "[31]", "[32]")
+	if r != (Result{Refused: 1, Why: "bad"}) || err != nil {
+		t.Error(r, err)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 11, 21, 5, 6, 7, 0, time.UTC)
+	for text, want := range map[string]time.Duration{"": 0, "x": 0, "-5": 0, "7": 7 * time.Second, "Sat, 21 Nov 2026 05:06:10 GMT": 3 * time.Second} {
+		if got := retryAfter(text, now); got != want {
+			t.Errorf("%q: %s; want %s", text, got, want)
+		}
+	}
+}
