@@ -15,6 +15,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata",
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"tutorial": runTutorial},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MACHINE_NAME", "web-1")

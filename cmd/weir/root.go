@@ -64,7 +64,7 @@ containers of the local Docker engine and counts the status codes of those named
 	run := newRun(p)
 	root.RunE = run.RunE
 	root.Flags().AddFlagSet(run.Flags())
-	root.AddCommand(run, newCheck(p), newWhy(p), newConfig(p), newSchema(p), newHealthcheck(p), newLogs(p), newTree(p), newJournal(p), newToken(p), newVersion(p), newDemo(p))
+	root.AddCommand(run, newCheck(p), newWhy(p), newConfig(p), newSchema(p), newHealthcheck(p), newLogs(p), newTree(p), newJournal(p), newToken(p), newVersion(p), newDemo(p), newCrawl(p))
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

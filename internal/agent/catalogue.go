@@ -12,13 +12,18 @@ import (
 	"github.com/weirlog/weir/internal/metric"
 	execsink "github.com/weirlog/weir/internal/sink/exec"
 	filesink "github.com/weirlog/weir/internal/sink/file"
+	lokisink "github.com/weirlog/weir/internal/sink/loki"
 	"github.com/weirlog/weir/internal/sink/mongodb"
+	otlpsink "github.com/weirlog/weir/internal/sink/otlp"
 	"github.com/weirlog/weir/internal/sink/redis"
 	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/sink/statsd"
+	"github.com/weirlog/weir/internal/sink/zmq"
+	"github.com/weirlog/weir/internal/source/crawl"
 	"github.com/weirlog/weir/internal/source/distlog"
 	"github.com/weirlog/weir/internal/source/docker"
 	"github.com/weirlog/weir/internal/source/file"
+	"github.com/weirlog/weir/internal/source/otlp"
 	"github.com/weirlog/weir/internal/source/push"
 	execstage "github.com/weirlog/weir/internal/stage/exec"
 	"github.com/weirlog/weir/internal/tsdb"
@@ -27,9 +32,11 @@ import (
 // The catalogue: every component that a configuration can name.
 var (
 	sourceTypes = map[string]func(*config.Node, environment) (sourcePart, config.Mistakes){
+		"crawl":   sourceEntry(crawl.Default, nil, newCrawl),
 		"distlog": sourceEntry(distlog.Default, nil, newDistlog),
 		"docker":  sourceEntry(docker.Default, environment.docker, docker.New),
 		"file":    sourceEntry(file.Default, nil, file.New),
+		"otlp":    sourceEntry(otlp.Default, nil, newOTLP),
 		"push":    sourceEntry(push.Default, nil, newPush),
 		"statsd":  statsdEntry,
 	}
@@ -37,13 +44,17 @@ var (
 		"exec": pluginEntry(execstage.Default, execstage.New),
 	}
 	sinkTypes = map[string]func(*config.Node, environment) (sinkPart, config.Mistakes){
+		"datadog":      datadogEntry,
 		"exec":         textEntry(execsink.Default, execsink.New),
 		"file":         textEntry(filesink.Default, filesink.New),
 		"graphite":     sinkEntry(statsd.DefaultGraphite, newGraphite),
+		"loki":         textEntry(lokisink.Default, lokisink.New),
 		"mongodb":      textEntry(mongodb.Default, mongodb.New),
+		"otlp":         textEntry(otlpsink.Default, otlpsink.New),
 		"redis":        textEntry(redis.Default, redis.New),
 		"remote_write": sinkEntry(remotewrite.Default, newRemoteWrite),
 		"statsd":       sinkEntry(statsd.Default, newStatsd),
+		"zmq":          textEntry(zmq.Default, zmq.New),
 	}
 )
 
@@ -94,6 +105,9 @@ type sinkDeps struct {
 	// registry has the numbers, statsd the names of the sources of StatsD's lines.
 	registry *metric.Registry
 	statsd   []string
+	// types are those of the sources, by name.
+	types    map[string]string
+	handover *flow.Handover
 
 	history  *tsdb.DB // nil where none is kept
 	interval time.Duration

@@ -47,7 +47,8 @@ type Config struct {
 	Rules []Rule `yaml:"rules"`
 	// Sinks are where the numbers are sent, by name; the type defaults to the name.
 	// Default: a StatsD sink where the environment names a server (STATSD_HOST, or
-	// DD_AGENT_HOST, DD_DOGSTATSD_URL), a file sink where it names LOGS_DIR, else none.
+	// DD_AGENT_HOST, DD_DOGSTATSD_URL), a file sink where it names LOGS_DIR, Datadog's intake
+	// where it has DD_API_KEY and DD_LOGS_ENABLED=true, else none.
 	Sinks map[string]config.Node `yaml:"sinks"`
 
 	// DefaultDataDir is set while neither the file nor a flag says where data is kept.
@@ -154,6 +155,15 @@ type parts struct {
 	sinks   []sinkPart
 }
 
+// sourceTypes returns the types of the sources, by name.
+func (p parts) sourceTypes() map[string]string {
+	types := map[string]string{}
+	for _, s := range p.sources {
+		types[s.name] = s.typ
+	}
+	return types
+}
+
 // sourcePart is a source whose settings were decoded and checked.
 type sourcePart struct {
 	name, typ string
@@ -210,6 +220,7 @@ func (c *Config) decodeParts(env environment, mistakes config.Mistakes) (parts, 
 	mistakes = append(mistakes, c.separateSinks(p.sinks)...)
 	mistakes = append(mistakes, c.pastToSend(p.sinks)...)
 	mistakes = append(mistakes, c.sentOn(p)...)
+	mistakes = append(mistakes, c.subscribed(p)...)
 	return p, append(mistakes, c.ownPatterns(p)...)
 }
 
@@ -278,6 +289,11 @@ func otherFields(r Rule) (all []namedField) {
 	if r.Keep != nil && r.Keep.Fields != nil {
 		for _, field := range r.Keep.Fields.Names {
 			all = append(all, namedField{"keep.fields", field})
+		}
+	}
+	if r.Keep != nil {
+		for _, field := range classFields(r.Keep.Classes) {
+			all = append(all, namedField{"keep.classes", field})
 		}
 	}
 	if r.Filter != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/sink/datadog"
 	filesink "github.com/weirlog/weir/internal/sink/file"
 	"github.com/weirlog/weir/internal/sink/statsd"
 	"github.com/weirlog/weir/internal/source/docker"
@@ -164,6 +165,9 @@ func (e environment) mistakes(c Config, fileHas func(key string) bool) config.Mi
 	if part, ok := e.files(); ok && !fileHas("sinks") {
 		check(part.settings.(filesink.Config), "LOGS_DIR", "LOGS_CONTAINER_MAX_FILES", "LOGS_CONTAINER_MAX_FILE_SIZE")
 	}
+	if part, ok := e.datadog(); ok && !fileHas("sinks") {
+		check(part.settings.(datadog.Config), datadogVariables...)
+	}
 	if part, ok := e.statsd(); ok && !fileHas("sinks") {
 		check(part.settings.(statsd.Config), "STATSD_HOST", "STATSD_PORT", "STATSD_PROTOCOL", "STATSD_PREFIX", "DD_DOGSTATSD_URL", "DD_AGENT_HOST", "DD_DOGSTATSD_PORT")
 	}
@@ -176,6 +180,9 @@ func (e environment) sinks() (all []sinkPart) {
 		all = append(all, part)
 	}
 	if part, ok := e.files(); ok {
+		all = append(all, part)
+	}
+	if part, ok := e.datadog(); ok {
 		all = append(all, part)
 	}
 	return all

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/disk"
+	"github.com/weirlog/weir/internal/sink/datadog"
 	filesink "github.com/weirlog/weir/internal/sink/file"
 	"github.com/weirlog/weir/internal/source/docker"
 )
@@ -95,6 +98,52 @@ func TestEnvironmentMistakes(t *testing.T) {
 	// What is not used is not judged.
 	if _, got := withEnvironment("", map[string]string{"LOGS_CONTAINER_MAX_FILES": "many"}); got != "" {
 		t.Error(got)
+	}
+}
+
+// TestDatadogEnvironment has the variables of Datadog's agent fill in what the file does not say.
+func TestDatadogEnvironment(t *testing.T) {
+	variables := map[string]string{
+		"DD_API_KEY": "from-environment", "DD_SITE": "datadoghq.eu", "DD_TAGS": "team:shop alone region:eu", "DD_ENV": "production", "DD_VERSION": "1.2",
+		"DD_SERVICE": "shop", "DD_HOSTNAME": "host-1", "DD_LOGS_ENABLED": "true",
+	}
+	of := func(text string) (datadog.Config, Config) {
+		t.Helper()
+		path := ""
+		if text != "" {
+			path = filepath.Join(t.TempDir(), "weir.yaml")
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cfg, mistakes := withEnvironment(path, variables)
+		if mistakes != "" || len(cfg.parts.sinks) != 1 {
+			t.Fatalf("%d sinks, %s", len(cfg.parts.sinks), mistakes)
+		}
+		return cfg.parts.sinks[0].settings.(datadog.Config), cfg
+	}
+	for _, text := range []string{"", "sinks: {datadog: }"} {
+		c, cfg := of(text)
+		if c.APIKey != "from-environment" || c.Site != "datadoghq.eu" || strings.Join(c.Tags, ",") != "team:shop,region:eu,env:production,version:1.2" ||
+			c.Service != "shop" || c.Hostname != "host-1" {
+			t.Errorf("%q: %+v, %q", text, c, string(c.APIKey))
+		}
+		for _, asJSON := range []bool{true, false} {
+			if shown, err := Effective(cfg, asJSON); err != nil || bytes.Contains(shown, []byte("from-environment")) || !bytes.Contains(shown, []byte("datadoghq.eu")) {
+				t.Errorf("%q is shown as %s, %v", text, shown, err)
+			}
+		}
+	}
+	if c, _ := of("sinks: {central: {type: datadog, api_key: mine, site: datadoghq.com, tags: ['a:b']}}"); c.APIKey != "mine" || c.Site != "datadoghq.com" || strings.Join(c.Tags, ",") != "a:b" {
+		t.Errorf("the file's is %+v, %q", c, string(c.APIKey))
+	}
+	variables["DD_SITE"] = "https://datadoghq.eu"
+	if _, mistakes := withEnvironment("", variables); !strings.Contains(mistakes, "environment: DD_API_KEY, DD_SITE, DD_ENV, DD_VERSION: site: use the site alone") {
+		t.Error(mistakes)
+	}
+	delete(variables, "DD_LOGS_ENABLED") // the key may be there for something else
+	if cfg, mistakes := withEnvironment("", variables); mistakes != "" || len(cfg.parts.sinks) != 0 {
+		t.Errorf("%d sinks, %s", len(cfg.parts.sinks), mistakes)
 	}
 }
 

@@ -36,6 +36,8 @@ Where the file is silent these environment variables are honoured, among them th
 | ` + "`STATSD_HOST`, `STATSD_PORT` (8125), `STATSD_PROTOCOL` (tcp), `STATSD_PREFIX`, `STATSD_ENABLED`" + ` | a statsd sink, where the file has no sinks |
 | ` + "`DD_DOGSTATSD_URL`, or `DD_AGENT_HOST` and `DD_DOGSTATSD_PORT`" + ` | the same |
 | ` + "`LOGS_DIR`, `LOGS_CONTAINER_MAX_FILES` (10), `LOGS_CONTAINER_MAX_FILE_SIZE` (10485760)" + ` | a file sink with the logs of containers, where the file has no sinks |
+| ` + "`DD_API_KEY`, `DD_SITE`, `DD_HOSTNAME`, `DD_SERVICE`, `DD_TAGS`, `DD_ENV`, `DD_VERSION`" + ` | ` + "`api_key`, `site`, `hostname`, `service` and `tags`" + ` of datadog sinks |
+| ` + "`DD_LOGS_ENABLED`" + ` | with ` + "`true`" + ` and a ` + "`DD_API_KEY`" + `: a datadog sink, where the file has no sinks |
 | ` + "`LOGS_COLLECTION_INTERVAL`, `MAX_COLLECTOR_THREADS`" + ` | nothing: they are named in the log at the start |
 
 A number that is none is a mistake of the configuration, as in a file.
@@ -49,7 +51,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dirs := []string{"internal/agent", "internal/child", "internal/deliver", "internal/web"}
+	dirs := []string{"internal/agent", "internal/child", "internal/deliver", "internal/peers", "internal/web"}
 	for _, pattern := range []string{"internal/stage/*", "internal/source/*", "internal/sink/*"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {

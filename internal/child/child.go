@@ -12,6 +12,8 @@
 // is waited for, so that nothing is left of it. What it writes to standard error is logged,
 // within bounds.
 //
+// Run is for a program that is run from its start to its end, for what it writes meanwhile.
+//
 // A Process may be used concurrently; one exchange is made at a time. Its goroutines end with
 // the program, for which Close waits. The package leaves out what the lines mean.
 package child

@@ -16,6 +16,9 @@ import (
 	"github.com/weirlog/weir/internal/ledger"
 )
 
+// errWell is how a program ends that has nothing to complain about.
+var errWell = errors.New("exit status 0")
+
 // running is a program that was started.
 type running struct {
 	pid   int
@@ -114,7 +117,7 @@ func (r *running) keep(cmd *exec.Cmd, started chan<- error) {
 	r.result = cmd.Wait()
 	r.kill() // what it leaves behind
 	if r.result == nil {
-		r.result = errors.New("exit status 0")
+		r.result = errWell
 	}
 }
 

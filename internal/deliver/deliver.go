@@ -8,10 +8,13 @@
 // has makes use of the numbers of records, and of the sink's Identity: no two records of one
 // identity have the same stream and number, whatever becomes of weir's data directory.
 //
+// A sink that puts records of several batches into one request is a flow.TextSink itself, with
+// Cursors.
+//
 // Selection is the configuration that says which records a sink gets, TLS that of certificates,
 // Encoder the form in which records go out as text.
 //
-// One goroutine at a time may use a Sink. The package leaves out the reading of kept text and
+// One goroutine at a time may use a Sink or Cursors. The package leaves out the reading of kept text and
 // the pauses between attempts, which are package reader's.
 package deliver
 
@@ -23,9 +26,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/weirlog/weir/internal/codec/packed"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/ledger"
+	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -56,6 +59,12 @@ type Deps struct {
 	// Remembers tells whether a stream may go on where it ended. The cursors of others are
 	// dropped now and then. It may be nil: then all may.
 	Remembers func(stream string) bool
+	// Type returns the type of a source of that name, "" if there is none in the configuration.
+	Type func(source string) string
+	// Metrics is where a sink puts numbers of its own; they are not part of any commit.
+	Metrics *metric.Registry
+	// Handover has what the sink of this name left open when the configuration was loaded again.
+	Handover *flow.Handover
 }
 
 // Result says what a target did with the records of a batch, as far as it did not just take
@@ -66,6 +75,8 @@ type Result struct {
 	// Refused is how many it will never take, and Why the reason, a short constant phrase.
 	Refused int
 	Why     string
+	// Later is how many of them it has not sent yet. It counts them itself.
+	Later int
 }
 
 // Target is the far end of a sink.
@@ -82,15 +93,14 @@ type Sink struct {
 	deps    Deps
 	target  Target
 	timeout time.Duration
-	cursors map[string]uint64 // the record after the last that was delivered, by stream
-	enough  int               // with so many cursors some may be superfluous
+	cursors *Cursors
 }
 
 var _ flow.TextSink = (*Sink)(nil)
 
 // New returns a sink whose target may take so long for a batch.
 func New(d Deps, t Target, timeout time.Duration) *Sink {
-	return &Sink{deps: d, target: t, timeout: timeout, cursors: map[string]uint64{}, enough: minCursors}
+	return &Sink{deps: d, target: t, timeout: timeout, cursors: NewCursors(d)}
 }
 
 // StatePrefix is what the keys of all cursors begin with, IdentityPrefix what those of
@@ -104,18 +114,8 @@ const (
 // of its streams.
 func Prefix(name string) string { return StatePrefix + name + "\x00" }
 
-func (s *Sink) key(stream string) string { return Prefix(s.deps.Name) + stream }
-
 // Next implements flow.TextSink.
-func (s *Sink) Next(stream string) (next uint64, ok bool) {
-	if next, ok = s.cursors[stream]; ok {
-		return next, true
-	}
-	if next, ok = parseCursor(s.deps.State.Load(s.key(stream))); ok {
-		s.cursors[stream] = next
-	}
-	return next, ok
-}
+func (s *Sink) Next(stream string) (next uint64, ok bool) { return s.cursors.Next(stream) }
 
 // Write implements flow.Sink. The records of a batch are delivered together or not at all.
 func (s *Sink) Write(ctx context.Context, b *record.Batch) error {
@@ -131,9 +131,7 @@ func (s *Sink) Write(ctx context.Context, b *record.Batch) error {
 		}
 	}
 	// At once, and not when it is flushed: of a long backlog little is sent again after a crash.
-	next := b.First + uint64(len(b.Records))
-	s.cursors[b.Stream.ID] = next
-	s.deps.State.Store(s.key(b.Stream.ID), appendCursor(nil, next))
+	s.cursors.Set(b.Stream.ID, b.First+uint64(len(b.Records)))
 	return nil
 }
 
@@ -145,7 +143,7 @@ func (s *Sink) send(ctx context.Context, b *record.Batch, chosen int) error {
 		return err
 	}
 	if l := s.deps.Ledger; l != nil {
-		if n := chosen - result.Already - result.Refused; n > 0 {
+		if n := chosen - result.Already - result.Refused - result.Later; n > 0 {
 			l.Sent(n)
 		}
 		if result.Already > 0 {
@@ -161,29 +159,8 @@ func (s *Sink) send(ctx context.Context, b *record.Batch, chosen int) error {
 // Flush implements flow.TextSink. Targets have what they have taken, and cursors are durable
 // with the next commit.
 func (s *Sink) Flush(context.Context) error {
-	s.forget()
+	s.cursors.Forget()
 	return nil
-}
-
-// minCursors is how many streams a sink remembers at least.
-const minCursors = 1024
-
-// forget drops the cursors of streams that are gone for good.
-func (s *Sink) forget() {
-	if s.deps.Remembers == nil || len(s.cursors)+len(s.deps.Streams) < s.enough {
-		return
-	}
-	for _, stream := range s.deps.Streams { // of earlier runs
-		s.Next(stream)
-	}
-	s.deps.Streams = nil
-	for stream := range s.cursors {
-		if !s.deps.Remembers(stream) {
-			delete(s.cursors, stream)
-			s.deps.State.Store(s.key(stream), nil)
-		}
-	}
-	s.enough = len(s.cursors)*3/2 + minCursors // so that each look is paid by as many streams
 }
 
 // Close closes the target. It may be called twice.
@@ -218,15 +195,3 @@ func IdentityOf(ctx context.Context, d Deps) (Identity, error) {
 }
 
 const identityLen = 16
-
-// appendCursor encodes a cursor: the version, then the number.
-func appendCursor(dst []byte, next uint64) []byte { return binary.AppendUvarint(append(dst, 1), next) }
-
-func parseCursor(b []byte) (next uint64, ok bool) {
-	r := packed.Reader{Rest: b}
-	if r.Byte() != 1 {
-		return 0, false
-	}
-	next = r.Uvarint()
-	return next, next > 0 && len(r.Rest) == 0
-}

@@ -99,14 +99,20 @@ print(n)
 	t.Logf("%d of %d records, killed %d times", len(got), sent, kills)
 }
 
-// numbers asks for the numbers of the kept lines that have a text, page by page.
+// numbers asks for the numbers of the kept lines that have a text.
 func numbers(t *testing.T, w *faulttest.Weir, text string) (all []int) {
+	t.Helper()
+	return numbersOf(t, w, `{host="h"} |= "`+text+`"`)
+}
+
+// numbersOf asks for the numbers of the kept lines that a query finds, page by page.
+func numbersOf(t *testing.T, w *faulttest.Weir, query string) (all []int) {
 	t.Helper()
 	start := time.Now().Add(-time.Hour).UnixNano()
 	seen := map[string]bool{} // of one time, on two pages
 	for {
 		q := url.Values{
-			"query": {`{host="h"} |= "` + text + `"`}, "limit": {"5000"}, "direction": {"forward"},
+			"query": {query}, "limit": {"5000"}, "direction": {"forward"},
 			"start": {fmt.Sprint(start)}, "end": {fmt.Sprint(time.Now().Add(time.Hour).UnixNano())},
 		}
 		response, err := http.Get("http://" + w.Address() + "/loki/api/v1/query_range?" + q.Encode())

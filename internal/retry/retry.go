@@ -13,6 +13,8 @@
 //		}
 //	}
 //
+// After reads how long a server asks to be left alone.
+//
 // A Backoff belongs to one goroutine. The package leaves out what is tried, and whether an
 // error is worth another attempt.
 package retry

@@ -315,9 +315,9 @@ func (x *extractor) value(scan *jsontext.Scanner, k *key, outer bool) bool {
 // place finds out which scope the record belongs to.
 func (x *extractor) place() bool {
 	t, e := &x.taken, &x.event
-	*e = event{seq: -1, origin: origin{t[slotHost], t[slotProcess], t[slotThread]}}
+	*e = event{seq: -1, origin: origin{head(t[slotHost]), head(t[slotProcess]), head(t[slotThread])}}
 	if len(e.origin.host) == 0 {
-		e.origin.host = x.host
+		e.origin.host = head(x.host)
 	}
 	if seq, scope, ok := splitKey(t[slotKey]); ok && x.scope.read(scope, e.origin) {
 		e.seq, e.scope, e.root = seq, x.scope.text, x.scope.ends[0]
@@ -340,6 +340,9 @@ func (x *extractor) place() bool {
 	}
 	return false
 }
+
+// head returns as much of a name as tells hosts, processes and threads apart.
+func head(name []byte) []byte { return name[:min(len(name), maxArg)] }
 
 func isSpan(id []byte) bool { return len(id) == spanLen && isHex(id) }
 
@@ -444,7 +447,7 @@ func arguments(e *event, line []byte) (list []Field) {
 		if name == "key" || len(value) == 0 {
 			return true
 		}
-		list = append(list, Field{name, clip(value, maxArg)})
+		list = append(list, Field{clip([]byte(name), maxArg), clip(value, maxArg)})
 		return len(list) < maxArgs
 	}
 	if e.args != nil {

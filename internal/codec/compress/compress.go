@@ -18,7 +18,7 @@
 // unpacked may be hostile: its size is known and compared with the caller's bound before
 // memory is taken for it.
 //
-// Streams are left out: whoever needs gzip has it in the standard library.
+// Of streams there is zstd alone: whoever needs gzip has it in the standard library.
 package compress
 
 import (

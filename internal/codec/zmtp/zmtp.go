@@ -179,6 +179,13 @@ func NewSession(c Config) (*Session, error) {
 // Pings tells whether the peer answers pings, which version 3.0 does not know.
 func (s *Session) Pings() bool { return s.minor >= 1 }
 
+// SetMaxFrame changes the longest body of a frame, for those that are not begun yet.
+func (s *Session) SetMaxFrame(n int) {
+	if n > 0 {
+		s.c.MaxFrame = n
+	}
+}
+
 // Held returns how much memory the session has for what was decrypted: as much as the longest
 // frame that came, and nothing but with Curve.
 func (s *Session) Held() int {

@@ -14,13 +14,12 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/ledger"
+	"github.com/weirlog/weir/internal/retry"
 )
 
 const (
 	// maxAnswer is how much of an answer is read.
 	maxAnswer = 4 << 10
-	// maxRetryAfter bounds what a receiver may ask for.
-	maxRetryAfter = 15 * time.Minute
 	// tellEvery is how often a sink that waits says how far it is behind.
 	tellEvery = 5 * time.Second
 )
@@ -122,7 +121,7 @@ func (s *Sink) post(ctx context.Context, body []byte) (answer, error) {
 	}
 	a := answer{status: res.StatusCode, text: strings.TrimSpace(ledger.Shorten(text)), written: -1}
 	if res.StatusCode == http.StatusTooManyRequests || res.StatusCode/100 == 5 {
-		a.after = retryAfter(res.Header.Get("Retry-After"), time.Now())
+		a.after = retry.After(res.Header.Get("Retry-After"), time.Now())
 	}
 	for _, what := range [...]string{"Samples", "Histograms"} {
 		if n, err := strconv.Atoi(res.Header.Get("X-Prometheus-Remote-Write-" + what + "-Written")); err == nil && n >= 0 {
@@ -130,17 +129,6 @@ func (s *Sink) post(ctx context.Context, body []byte) (answer, error) {
 		}
 	}
 	return a, nil
-}
-
-// retryAfter reads how long a receiver wants to be left alone: seconds, or a date.
-func retryAfter(text string, now time.Time) time.Duration {
-	var d time.Duration
-	if n, err := strconv.ParseUint(text, 10, 31); err == nil {
-		d = time.Duration(n) * time.Second
-	} else if at, err := http.ParseTime(text); err == nil {
-		d = at.Sub(now)
-	}
-	return min(max(d, 0), maxRetryAfter)
 }
 
 // taken counts what a receiver has accepted. One that speaks version 2 says how much that is.

@@ -128,6 +128,23 @@ func (x *builder) hasRoom(s *slot) bool {
 	return len(x.batch.Fields)-x.first < maxFields && s.role != tooLongRole
 }
 
+// The fields of a message as it came.
+const (
+	wireTopic   = "wire_topic"
+	wireTopic64 = "wire_topic_base64" // of a topic that is not UTF-8
+	wireJSON    = "wire_json"
+	wirePickle  = "wire_pickle" // in base64
+)
+
+// isWire tells whether a name is one of these, which no sender may choose.
+func isWire(name []byte) bool {
+	switch string(name) {
+	case wireTopic, wireTopic64, wireJSON, wirePickle:
+		return true
+	}
+	return false
+}
+
 // again gives a field of the present record another value, if it is there.
 func (x *builder) again(name []byte, value record.Span) bool {
 	b := x.batch
@@ -350,12 +367,19 @@ func (x *builder) wire(b *record.Batch, topic, body []byte, name string) {
 	field := func(name string, value record.Span) {
 		b.Fields = append(b.Fields, record.Field{Record: len(b.Records) - 1, Name: b.Append([]byte(name)), Value: value})
 	}
-	field("wire_topic", b.Append(bytes.ToValidUTF8(topic[:min(len(topic), maxName)], []byte("\uFFFD"))))
-	if name == "wire_json" {
-		field(name, b.Append(body))
-		return
+	packed := func(name string, value []byte) {
+		off := len(b.Arena)
+		b.Arena = base64.StdEncoding.AppendEncode(b.Arena, value)
+		field(name, record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)})
 	}
-	off := len(b.Arena)
-	b.Arena = base64.StdEncoding.AppendEncode(b.Arena, body)
-	field(name, record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)})
+	if utf8.Valid(topic) {
+		field(wireTopic, b.Append(topic))
+	} else {
+		packed(wireTopic64, topic)
+	}
+	if name == wireJSON {
+		field(name, b.Append(body))
+	} else {
+		packed(name, body)
+	}
 }

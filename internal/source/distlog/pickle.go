@@ -134,7 +134,7 @@ func (t *taker) finish(d *pickle.Decoder, v pickle.Value, arena int, parts [][]b
 		t.faults.add(t, faultOf(err), body)
 		return
 	}
-	t.added(parts[0], body, "wire_pickle")
+	t.added(parts[0], body, wirePickle)
 	t.tally.pickle++
 }
 

@@ -108,7 +108,9 @@ func (p *shape) make(i int, name []byte, context bool) *slot {
 		s.role = tooLongRole
 		return s
 	}
-	s.field = appendValid(s.field, name)
+	if s.field = appendValid(s.field, name); isWire(s.field) {
+		s.field = append(s.field, '_')
+	}
 	s.first = i < maxSlots
 	for k := range p.slots {
 		if o := &p.slots[k]; k < i {

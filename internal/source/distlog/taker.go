@@ -64,7 +64,7 @@ func (t *taker) Message(ctx context.Context, parts [][]byte) error {
 		return err
 	}
 	t.build.json(b, attrs, body)
-	t.added(parts[0], body, "wire_json")
+	t.added(parts[0], body, wireJSON)
 	t.tally.json++
 	return nil
 }

@@ -1,0 +1,75 @@
+package crawl
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/weirlog/weir/internal/codec/packed"
+)
+
+// kind is what a position's cursor is.
+type kind byte
+
+// The kinds of cursors. They are stored, so they must not change.
+const (
+	timeKind kind = iota + 1
+	idKind
+	tokenKind
+	execKind
+)
+
+// position is how far a stream is: what its commits hold.
+type position struct {
+	kind kind
+	// count is how many records were taken, the stream's logical position.
+	count int64
+	// since is the time that records are taken from, and high that of the latest one that was
+	// taken; both in Unix nanoseconds, and of the kind time.
+	since, high int64
+	// cursor is the id, token, or JSON of a program, of the other kinds.
+	cursor []byte
+	// seen are the ids of records that a server may send again.
+	seen seen
+}
+
+// positionVersion begins an encoded position.
+const positionVersion = 1
+
+// maxCursor is how long a cursor may be that a server or a program gives.
+const maxCursor = 64 << 10
+
+var (
+	errPosition = errors.New("the cursor is damaged")
+	errNewer    = errors.New("the cursor was written by a newer weir")
+)
+
+// appendTo appends the encoded position.
+func (p *position) appendTo(dst []byte) []byte {
+	dst = append(dst, positionVersion, byte(p.kind))
+	for _, v := range [...]int64{p.count, p.since, p.high} {
+		dst = binary.AppendVarint(dst, v)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(p.cursor)))
+	dst = append(dst, p.cursor...)
+	return p.seen.appendTo(dst)
+}
+
+// decodePosition is the reverse of appendTo.
+func decodePosition(b []byte) (position, error) {
+	r := packed.Reader{Rest: b}
+	var p position
+	switch version := r.Byte(); {
+	case version > positionVersion:
+		return p, errNewer
+	case version < positionVersion:
+		return p, errPosition
+	}
+	p.kind = kind(r.Byte())
+	p.count, p.since, p.high = r.Varint(), r.Varint(), r.Varint()
+	p.cursor = append(p.cursor, r.Bytes()...)
+	p.seen.read(&r)
+	if r.Failed() || len(r.Rest) > 0 || p.count < 0 || len(p.cursor) > maxCursor || p.kind < timeKind || p.kind > execKind {
+		return position{}, errPosition
+	}
+	return p, nil
+}
