@@ -177,7 +177,8 @@ func hostIn(pairs []pickle.Pair, body []byte) []byte {
 	return nil
 }
 
-// flat takes the attributes of a record as pairs.
+// flat takes the attributes of a record as pairs. What there is no room for is taken off the
+// arena again.
 func (x *builder) flat(pairs []pickle.Pair, body []byte) {
 	for i := range pairs {
 		p := &pairs[i]
@@ -193,7 +194,9 @@ func (x *builder) flat(pairs []pickle.Pair, body []byte) {
 		} else {
 			v, ok = x.scalar(s, p.Kind, p.Number)
 		}
-		x.keep(s, v, ok, off)
+		if ok = ok && x.attr(s, v); !ok {
+			x.batch.Arena = x.batch.Arena[:off]
+		}
 	}
 }
 
@@ -222,20 +225,14 @@ func (x *builder) pickle(v pickle.Value) {
 	}
 }
 
-// entry takes one attribute. What is left out need not be written out.
+// entry takes one attribute, as flat does. What is left out need not be written out.
 func (x *builder) entry(e *pickle.Entries, context bool) {
 	if s := x.shape.next(e.Key.Text, context); s.role != leftOutRole {
 		off := len(x.batch.Arena)
 		v, ok := x.value(s, e)
-		x.keep(s, v, ok, off)
-	}
-}
-
-// keep takes an attribute whose value is ok, or else takes what the arena has of it back, from
-// the place on.
-func (x *builder) keep(s *slot, v text, ok bool, off int) {
-	if ok = ok && x.attr(s, v); !ok {
-		x.batch.Arena = x.batch.Arena[:off]
+		if ok = ok && x.attr(s, v); !ok {
+			x.batch.Arena = x.batch.Arena[:off]
+		}
 	}
 }
 
@@ -246,17 +243,20 @@ const maxLooked = 5 * maxLineBytes
 // allows tells whether a record may have n bytes more for the value of an attribute, and
 // counts what it leaves out.
 func (x *builder) allows(s *slot, n int) bool {
-	if s.role >= pathnameRole && (s.long+n > x.left || !x.hasRoom(s)) {
+	if x.spare -= n; x.spare >= 0 && (s.role < pathnameRole || s.long+n <= x.left && x.hasRoom(s)) {
+		return true
+	}
+	x.refuse(s, n)
+	return false
+}
+
+// refuse counts a value for which there is no room. It was not looked at.
+func (x *builder) refuse(s *slot, n int) {
+	x.spare += n
+	x.excess++
+	if s.role >= pathnameRole {
 		x.left -= s.long + n
-		x.excess++
-		return false
 	}
-	if n > x.spare {
-		x.excess++
-		return false
-	}
-	x.spare -= n
-	return true
 }
 
 // isName tells whether a key of a dictionary may be the name of an attribute.
