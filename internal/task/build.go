@@ -217,7 +217,11 @@ func (b *Builder) make(n node) int32 {
 // heard notes the process of an event.
 func (b *Builder) heard(n *node, e *event) {
 	if n.stream == "" {
-		n.stream = e.stream
+		if b.room.take(cost(e.stream)) {
+			n.stream = e.stream
+		} else {
+			n.clipped = true
+		}
 	}
 	if b.proc = e.origin.appendKey(b.proc[:0]); len(b.proc) == 0 {
 		return

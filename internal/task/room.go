@@ -43,7 +43,9 @@ func cost[T string | []byte](text T) int {
 		switch c := text[i]; {
 		case c >= utf8.RuneSelf:
 			n += 2
-		case c < ' ' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' || c == 0x7f:
+		case c == '"' || c == '\\':
+			n++
+		case c < ' ' || c == '<' || c == '>' || c == '&' || c == 0x7f:
 			n += 5
 		}
 	}

@@ -413,6 +413,9 @@ func TestBytes(t *testing.T) {
 		"hosts": func(w *world, i int) {
 			w.key("a", fmt.Sprintf("0@%s/%d", uuid, i), 0, "i:x", fmt.Sprintf("host=%d%s", i, long), "process="+long)
 		},
+		"streams": func(w *world, i int) {
+			w.key(strings.Repeat(`{a="b<`, 50), fmt.Sprintf("0@%s/%d", uuid, i), 0, "i:x")
+		},
 		"gaps": func(w *world, i int) {
 			for k := range 40 {
 				w.key("a", fmt.Sprintf("%d@%s/%d", k*1_000_000_000, uuid, i), 0, "i:x")
