@@ -109,10 +109,19 @@ sources:
 	c.mu.Lock()
 	c.done = true
 	c.mu.Unlock()
+	runs := func(stream string) float64 {
+		m, err := w.Metrics()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m[fmt.Sprintf(`weir_crawl_runs_total{machine="n",source="acme",stream=%q,result="ok"}`, stream[1:])]
+	}
 	total := 0
 	for stream, events := range c.all {
 		query := fmt.Sprintf(`{stream=%q} |= "number"`, stream[1:])
-		faulttest.WaitFor(t, "the records of "+stream, func() bool { return len(numbersOf(t, w, query)) >= len(events) })
+		before := runs(stream)
+		faulttest.WaitFor(t, "a run of "+stream+" that began after the last event", func() bool { return runs(stream) >= before+2 })
+		faulttest.WaitFor(t, "its commit", func() bool { return len(numbersOf(t, w, query)) >= len(events) })
 		total += checkOnce(t, stream, numbersOf(t, w, query), len(events))
 	}
 	w.Kill()
