@@ -45,6 +45,7 @@
 package crawl
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -86,10 +87,11 @@ func ParseCursor(text string) (Cursor, error) {
 	if text == "" || text == "null" {
 		return Cursor{}, nil
 	}
-	if !json.Valid([]byte(text)) {
+	var b bytes.Buffer
+	if json.Compact(&b, []byte(text)) != nil {
 		return Cursor{}, fmt.Errorf("crawl: the cursor %.100q is no JSON", text)
 	}
-	return Cursor{text}, nil
+	return Cursor{b.String()}, nil
 }
 
 // IsZero tells whether there is no cursor yet.

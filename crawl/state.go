@@ -1,6 +1,7 @@
 package crawl
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,10 +40,22 @@ func openState(path string) (*state, error) {
 	if s.Cursors == nil {
 		s.Cursors = map[string]json.RawMessage{}
 	}
+	for name, cursor := range s.Cursors { // it stands there over several lines
+		var b bytes.Buffer
+		if err := json.Compact(&b, cursor); err != nil {
+			return nil, fmt.Errorf("crawl: %s is damaged: %w", path, err)
+		}
+		s.Cursors[name] = b.Bytes()
+	}
 	return s, nil
 }
 
-func (s *state) cursor(stream string) Cursor { return Cursor{string(s.Cursors[stream])} }
+func (s *state) cursor(stream string) Cursor {
+	if text := string(s.Cursors[stream]); text != "null" {
+		return Cursor{text}
+	}
+	return Cursor{}
+}
 
 // set keeps a cursor. The file is replaced as a whole, so that it is never half written.
 func (s *state) set(stream string, c Cursor) error {

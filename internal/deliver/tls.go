@@ -11,14 +11,14 @@ import (
 
 // TLS says which certificates are used. The files are read at the start and at a reload.
 type TLS struct {
-	// CA is a file of certificates, one of which the receiver's must be signed by. Default:
+	// CA is a file of certificates, one of which the other side's must be signed by. Default:
 	// those that the system trusts.
 	CA string `yaml:"ca"`
 	// Cert is a file with the certificate that weir shows. Default none.
 	Cert string `yaml:"cert"`
 	// Key is a file with the key of Cert.
 	Key string `yaml:"key"`
-	// Verify checks the receiver's certificate. Default true.
+	// Verify checks the other side's certificate. Default true.
 	Verify bool `yaml:"verify"`
 }
 

@@ -166,6 +166,9 @@ func (b *bench) measure(ctx context.Context) error {
 	if err := b.scoped(ctx); err != nil {
 		return err
 	}
+	if err := b.crawls(ctx); err != nil {
+		return err
+	}
 	if err := b.statsdServers(ctx); err != nil {
 		return err
 	}

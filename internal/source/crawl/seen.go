@@ -86,19 +86,33 @@ func (s *seen) newest(n int) {
 
 func (s *seen) clear() { s.keep(func(int) bool { return false }) }
 
-// keep forgets all but some, by their place in the list.
+// keep forgets all but some, by their place in the list. The memory of a long run is given
+// back with its ids.
 func (s *seen) keep(some func(i int) bool) {
-	kept := s.list[:0]
-	s.bytes, s.last = s.bytes[:0], 0
-	for i, e := range s.list {
+	old := s.list
+	var kept []seenID
+	for i, e := range old {
 		if some(i) {
 			kept = append(kept, e)
-			s.store(e.time, e.id)
-		} else {
-			delete(s.ids, e.id)
 		}
 	}
-	s.list = kept
+	if len(kept) > len(old)/2 {
+		for i, e := range old {
+			if !some(i) {
+				delete(s.ids, e.id)
+			}
+		}
+	} else {
+		s.ids = make(map[idHash]int64, len(kept))
+		for _, e := range kept {
+			s.ids[e.id] = e.time
+		}
+	}
+	s.list, s.last = kept, 0
+	s.bytes = make([]byte, 0, len(kept)*(idBytes+2))
+	for _, e := range kept {
+		s.store(e.time, e.id)
+	}
 }
 
 // appendTo appends the number of ids, and for each the difference of its time to the one
