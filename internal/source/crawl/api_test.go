@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 )
 
 // api is a server of events that can be asked in many ways, and can behave badly.
 type api struct {
+	mu     sync.Mutex
 	events []event
 	asked  []string // queries, in their order
 	change func(page []event, r *http.Request) []event
@@ -51,7 +53,16 @@ func texts(numbers ...int) (all []string) {
 	return all
 }
 
+// times returns how often it was asked.
+func (a *api) times() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.asked)
+}
+
 func (a *api) serve(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	q := r.URL.Query()
 	a.asked = append(a.asked, r.URL.RawQuery)
 	if a.server != nil {

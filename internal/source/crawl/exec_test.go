@@ -82,7 +82,7 @@ func TestExecFails(t *testing.T) {
 			if p := w.problem(); !strings.Contains(p, test.problem) || (p == "") != (test.problem == "") {
 				t.Errorf("%s; want %s", p, test.problem)
 			}
-			p, err := decodePosition(w.positions["acme/events"].Source)
+			p, err := decodePosition(w.positions["acme/events"].Source, w.Load)
 			if want := map[bool]string{true: "5", false: `{"b":[1]}`}[name == "nonsense"]; err != nil || name != "much" && string(p.cursor) != want {
 				t.Errorf("the cursor is %s, %v", p.cursor, err)
 			}
@@ -98,7 +98,7 @@ func TestExecIsOneCommit(t *testing.T) {
 	c := program(t, `for i in 1 2 3 4 5; do printf '{"data":"%s1"}\n' $i; sleep 0.01; printf '{"data":"%s2"}\n{"cursor":%s}\n' $i $i; done`, nil)
 	w := newWorld(t)
 	w.wrote = func(string) {
-		p, err := decodePosition(w.positions["acme/events"].Source)
+		p, err := decodePosition(w.positions["acme/events"].Source, w.Load)
 		if err != nil || string(p.cursor) != fmt.Sprint(len(w.all)/2) || len(w.all)%2 != 0 {
 			t.Errorf("%d records with the cursor %s: %v", len(w.all), p.cursor, err)
 		}

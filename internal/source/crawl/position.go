@@ -3,6 +3,7 @@ package crawl
 import (
 	"encoding/binary"
 	"errors"
+	"strconv"
 
 	"github.com/weirlog/weir/internal/codec/packed"
 )
@@ -51,11 +52,18 @@ func (p *position) appendTo(dst []byte) []byte {
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(p.cursor)))
 	dst = append(dst, p.cursor...)
-	return p.seen.appendTo(dst)
+	dst = binary.AppendUvarint(dst, p.seen.generation)
+	dst = binary.AppendUvarint(dst, uint64(p.seen.aside))
+	return appendIDs(dst, p.seen.rest())
 }
 
-// decodePosition is the reverse of appendTo.
-func decodePosition(b []byte) (position, error) {
+// chunkName returns the name of a chunk of ids that were laid aside.
+func chunkName(generation uint64, chunk int) string {
+	return strconv.FormatUint(generation, 10) + "/" + strconv.Itoa(chunk)
+}
+
+// decodePosition is the reverse of appendTo. Chunks of ids are loaded by their names.
+func decodePosition(b []byte, load func(name string) []byte) (position, error) {
 	r := packed.Reader{Rest: b}
 	var p position
 	switch version := r.Byte(); {
@@ -67,6 +75,14 @@ func decodePosition(b []byte) (position, error) {
 	p.kind = kind(r.Byte())
 	p.count, p.since, p.high = r.Varint(), r.Varint(), r.Varint()
 	p.cursor = append(p.cursor, r.Bytes()...)
+	p.seen.generation = r.Uvarint()
+	p.seen.aside = int(r.Most(maxSeen / chunkIDs))
+	for i := range p.seen.aside {
+		chunk := packed.Reader{Rest: load(chunkName(p.seen.generation, i))}
+		if p.seen.read(&chunk); chunk.Failed() || p.seen.len() != (i+1)*chunkIDs {
+			return position{}, errPosition
+		}
+	}
 	p.seen.read(&r)
 	if r.Failed() || len(r.Rest) > 0 || p.count < 0 || len(p.cursor) > maxCursor || p.kind < timeKind || p.kind > execKind {
 		return position{}, errPosition

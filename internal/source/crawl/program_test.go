@@ -62,7 +62,6 @@ func TestGoCrawler(t *testing.T) {
 		})
 	}
 	w := newWorld(t)
-	var got []string
 	for range 2 {
 		for _, name := range []string{"stream1", "stream2"} {
 			one := c
@@ -70,11 +69,8 @@ func TestGoCrawler(t *testing.T) {
 			w.once(one)
 		}
 	}
-	for _, text := range w.all {
-		got = append(got, text)
-	}
-	if want := texts(2, 3, 6, 7, 4, 5, 8, 9); !slices.Equal(got, want) || w.problem() != "" {
-		t.Errorf("got %q, want %q; %s", got, want, w.problem())
+	if want := texts(2, 3, 6, 7, 4, 5, 8, 9); !slices.Equal(w.all, want) || w.problem() != "" {
+		t.Errorf("got %q, want %q; %s", w.all, want, w.problem())
 	}
 	w.once(c) // both at the same time
 	if !slices.Equal(w.got["acme/stream1"], texts(numbers(2, 7)...)) || !slices.Equal(w.got["acme/stream2"], texts(numbers(6, 11)...)) {

@@ -3,6 +3,7 @@ package crawl
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -414,7 +415,7 @@ func TestBroken(t *testing.T) {
 		if !strings.Contains(w.problem(), "https://api.acme.test: the response is no valid JSON at byte ") {
 			t.Error(w.problem())
 		}
-		at, err := decodePosition(w.positions["acme/events"].Source)
+		at, err := decodePosition(w.positions["acme/events"].Source, w.Load)
 		if err != nil || at.count != 500 || at.high != day.Add(499*time.Second).UnixNano() {
 			t.Errorf("the cursor is %d records, to %s: %v", at.count, time.Unix(0, at.high).UTC(), err)
 		}
@@ -460,21 +461,74 @@ func TestNotAccepted(t *testing.T) {
 // TestCrowded has more records in one run than can be told apart, unless it is told that they
 // are in order.
 func TestCrowded(t *testing.T) {
+	const most = 3 * chunkIDs
 	w := newWorld(t)
 	w.api = func(rw http.ResponseWriter, _ *http.Request) {
-		for i := range maxSeen + 10 {
+		for i := range most + 10 {
 			fmt.Fprintf(rw, "{\"id\":%d,\"at\":%d,\"text\":\"x\"}\n", i, 946684800+i)
 		}
 	}
-	c := standard(func(s *Stream) { s.Records, s.Format = "", "ndjson" })
-	w.once(c)
-	if n := len(w.got["acme/events"]); n != maxSeen || !strings.Contains(w.problem(), "order: ascending") {
+	once := func(order Order) {
+		s := w.source(standard(func(s *Stream) { s.Records, s.Format, s.Order = "", "ndjson", order }), true)
+		s.streams[0].most = most
+		if err := s.Run(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	once("any")
+	if n := len(w.got["acme/events"]); n != most || !strings.Contains(w.problem(), "order: ascending") {
 		t.Errorf("%d records: %s", n, w.problem())
 	}
-	c = standard(func(s *Stream) { s.Records, s.Format, s.Order = "", "ndjson", "ascending" })
-	w.once(c)
-	w.once(c)
-	if n := len(w.got["acme/events"]); n != maxSeen+10 || w.problem() != "" {
-		t.Errorf("%d records: %s", n, w.problem())
+	once("ascending")
+	once("ascending")
+	if n := len(w.got["acme/events"]); n != most+10 || w.problem() != "" || len(w.states) != 0 {
+		t.Errorf("%d records, %d chunks: %s", n, len(w.states), w.problem())
+	}
+}
+
+// TestAside has a long run that ends wherever a commit may fall: before or after ids are laid
+// aside, the position is written, and chunks are removed. Nothing is missing, nothing double.
+func TestAside(t *testing.T) {
+	const records = 3*chunkIDs + 500
+	page := func(rw http.ResponseWriter, _ *http.Request) {
+		for i := range records {
+			fmt.Fprintf(rw, "{\"id\":%d,\"at\":%d,\"text\":\"%d\"}\n", i, 946684800+i/3, i)
+		}
+	}
+	c := standard(func(s *Stream) { s.Records, s.Format = "", "ndjson" })
+	// snapshots are what a commit could hold at any time of a run.
+	type snapshot struct {
+		got    int
+		source []byte
+		states map[string][]byte
+	}
+	var all []snapshot
+	first := newWorld(t)
+	first.api = page
+	note := func() {
+		all = append(all, snapshot{len(first.got["acme/events"]), slices.Clone(first.positions["acme/events"].Source), maps.Clone(first.states)})
+	}
+	first.wrote, first.stored = func(string) { note() }, note
+	first.once(c)
+	first.once(c) // it forgets what the first run has laid aside
+	chunks := 0
+	for i, s := range all {
+		chunks = max(chunks, len(s.states))
+		w := newWorld(t)
+		w.api, w.states = page, s.states
+		if s.source != nil {
+			w.positions["acme/events"] = record.Position{Source: s.source}
+		}
+		w.got["acme/events"] = texts(numbers(0, s.got-1)...)
+		w.once(c)
+		if got := w.got["acme/events"]; !slices.Equal(got, texts(numbers(0, records-1)...)) || w.problem() != "" {
+			t.Errorf("at %d of %d: %d records; %s", i, len(all), len(got), w.problem())
+		}
+		if len(w.states) != 0 {
+			t.Errorf("at %d of %d: %d chunks are left", i, len(all), len(w.states))
+		}
+	}
+	if chunks != 3 || len(all) < 10 {
+		t.Errorf("at most %d chunks, at %d points", chunks, len(all))
 	}
 }

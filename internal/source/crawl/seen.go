@@ -7,13 +7,15 @@ import (
 	"github.com/weirlog/weir/internal/codec/packed"
 )
 
-// idBytes is how much of an id's hash is kept: so much that nobody finds two ids with the
-// same, even on purpose, to hide one of them.
-const idBytes = 16
-
-// maxSeen is how many ids a cursor remembers. They are in each commit, so there must be an
-// end; what happens there is up to who adds them.
-const maxSeen = 200_000
+const (
+	// idBytes is how much of an id's hash is kept: so much that nobody finds two ids with the
+	// same, even on purpose, to hide one of them.
+	idBytes = 16
+	// maxSeen is how many ids a cursor remembers. What happens there is up to who adds them.
+	maxSeen = 200_000
+	// chunkIDs is how many ids are laid aside at once: all others are in every commit.
+	chunkIDs = 4096
+)
 
 type idHash [idBytes]byte
 
@@ -25,10 +27,14 @@ func hashID(id []byte) idHash {
 
 // seen is a set of ids, each with the time of its record, in the order in which they came.
 type seen struct {
-	ids   map[idHash]int64 // to their times
-	list  []seenID
-	bytes []byte // the list as it is stored: it is in each commit and seldom changes but at its end
-	last  int64  // the time that is stored last, from which the next one's is told
+	ids  map[idHash]int64 // to their times
+	list []seenID
+
+	// The first ones of the list may be laid aside, chunkIDs in each chunk, so that a long run
+	// does not have all of its ids in each commit. Chunks never change; when ids are forgotten,
+	// those that are left belong to a new generation, which has none at first.
+	generation uint64
+	aside      int // chunks
 }
 
 type seenID struct {
@@ -50,13 +56,6 @@ func (s *seen) add(time int64, id idHash) {
 	}
 	s.ids[id] = time
 	s.list = append(s.list, seenID{time, id})
-	s.store(time, id)
-}
-
-func (s *seen) store(time int64, id idHash) {
-	s.bytes = binary.AppendVarint(s.bytes, time-s.last)
-	s.bytes = append(s.bytes, id[:]...)
-	s.last = time
 }
 
 // before tells whether there is an id of a record before that time.
@@ -108,24 +107,32 @@ func (s *seen) keep(some func(i int) bool) {
 			s.ids[e.id] = e.time
 		}
 	}
-	s.list, s.last = kept, 0
-	s.bytes = make([]byte, 0, len(kept)*(idBytes+2))
-	for _, e := range kept {
-		s.store(e.time, e.id)
+	s.list = kept
+	if s.aside > 0 {
+		s.generation, s.aside = s.generation+1, 0
 	}
 }
 
-// appendTo appends the number of ids, and for each the difference of its time to the one
+// rest returns the ids that are not laid aside.
+func (s *seen) rest() []seenID { return s.list[s.aside*chunkIDs:] }
+
+// appendIDs appends the number of ids, and for each the difference of its time to the one
 // before, and its hash.
-func (s *seen) appendTo(dst []byte) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(s.list)))
-	return append(dst, s.bytes...)
+func appendIDs(dst []byte, ids []seenID) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(ids)))
+	last := int64(0)
+	for i := range ids {
+		dst = binary.AppendVarint(dst, ids[i].time-last)
+		dst = append(dst, ids[i].id[:]...)
+		last = ids[i].time
+	}
+	return dst
 }
 
-// read is the reverse of appendTo.
+// read adds what appendIDs has written.
 func (s *seen) read(r *packed.Reader) {
 	n := r.Count()
-	if n > maxSeen {
+	if n > maxSeen-len(s.list) {
 		r.Fail()
 		return
 	}

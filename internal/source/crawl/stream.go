@@ -51,6 +51,7 @@ type stream struct {
 	kind   kind
 	order  Order
 	maxAge time.Duration
+	most   int // ids that the cursor may have
 
 	decoder *decoder
 	asks    *asking
@@ -60,7 +61,8 @@ type stream struct {
 	fields  []string // names, as they are kept
 
 	line  flow.Line
-	at    position      // as of the record taken last
+	at    position // as of the record taken last
+	aside aside
 	first bool          // nothing was committed yet
 	moved bool          // at, or a number, is ahead of what was written
 	lost  bool          // what was written was not accepted
@@ -94,7 +96,7 @@ type runState struct {
 // newStream makes what a stream needs. Its settings were checked.
 func (s *Source) newStream(name string, c Stream) (*stream, error) {
 	st := &stream{
-		source: s, name: name, cfg: c, order: c.Order, maxAge: c.MaxAge, series: s.counts.skipSeries(s.deps.Name, name),
+		source: s, name: name, cfg: c, aside: aside{state: s.deps.State, prefix: "ids/" + name + "/"}, order: c.Order, maxAge: c.MaxAge, most: maxSeen, series: s.counts.skipSeries(s.deps.Name, name),
 		input: newInput(s.deps.Name, name, s.cfg.Labels, c.Labels),
 		kind:  map[Cursor]kind{"time": timeKind, "id": idKind, "token": tokenKind}[c.Cursor],
 	}
@@ -168,14 +170,16 @@ func (st *stream) open(line flow.Line) error {
 	if st.first {
 		return nil
 	}
-	at, err := decodePosition(p.Source)
+	at, err := decodePosition(p.Source, st.aside.load)
 	if err != nil {
 		return err
 	}
+	st.aside.open(&at.seen)
 	if at.kind != st.kind {
 		st.source.deps.Log.Warn("the cursor is of another kind than before, so it begins anew", "stream", st.name)
 		st.first = true
 		st.at.count = at.count
+		st.at.seen.generation = at.seen.generation + 1
 		return nil
 	}
 	st.at = at
@@ -207,6 +211,9 @@ func (st *stream) take(raw []byte, values []value) error {
 			st.noTime()
 		}
 	}
+	if err := st.room(len(raw)); err != nil {
+		return err
+	}
 	skip, err := st.judge(raw, values, t)
 	if err != nil {
 		return err
@@ -218,6 +225,15 @@ func (st *stream) take(raw []byte, values []value) error {
 	}
 	st.run.taken++
 	return st.add(raw, values, t)
+}
+
+// room writes the batch if a record of so many bytes has no place in it. That must be before
+// the cursor moves over the record: it is in the commit.
+func (st *stream) room(size int) error {
+	if b := st.batch; b != nil && !st.whole && (len(b.Arena)+2*size > maxBatchBytes || len(b.Records) >= maxBatchRecords) {
+		return st.flush()
+	}
+	return nil
 }
 
 // taking says that a record is new.
@@ -256,7 +272,7 @@ func (st *stream) judge(raw []byte, values []value, t int64) (skip int, err erro
 		r.met = r.met || st.kind == idKind && from < p.high
 		return duplicate, nil
 	}
-	if p.seen.len() == maxSeen {
+	if p.seen.len() >= st.most {
 		return 0, errCrowded
 	}
 	p.seen.add(at, id)
@@ -278,12 +294,6 @@ var errCrowded = errors.New("a run brings more new records than can be told apar
 // add appends a record to the batch.
 func (st *stream) add(raw []byte, values []value, t int64) error {
 	b := st.batch
-	if b != nil && !st.whole && (len(b.Arena)+2*len(raw) > maxBatchBytes || len(b.Records) >= maxBatchRecords) {
-		if err := st.flush(); err != nil {
-			return err
-		}
-		b = nil
-	}
 	if b == nil {
 		var err error
 		if b, err = st.run.get(); err != nil {
@@ -393,6 +403,7 @@ func (st *stream) flush() error {
 	}
 	st.batch = nil
 	defer st.source.deps.Batches.Put(b)
+	st.aside.before(&st.at.seen)
 	b.Position.Source = st.at.appendTo(b.Position.Source[:0])
 	b.Position.Resume = [2]int64{st.at.count, st.at.count}
 	for reason, n := range st.skipped {
@@ -404,6 +415,7 @@ func (st *stream) flush() error {
 		st.lost = true
 		return err
 	}
+	st.aside.after(&st.at.seen)
 	st.skipped = [reasons]int{}
 	st.moved, st.first = false, false
 	return nil

@@ -26,16 +26,18 @@ type world struct {
 
 	mu        sync.Mutex
 	positions map[string]record.Position
+	states    map[string][]byte
 	got       map[string][]string // records, by stream
 	all       []string            // in the order of all streams
 	writes    int
 	api       http.HandlerFunc // answers instead of a network
 	fail      error            // of Write
 	wrote     func(stream string)
+	stored    func() // with mu
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, registry: metric.New(), log: &strings.Builder{}, positions: map[string]record.Position{}, got: map[string][]string{}}
+	w := &world{t: t, registry: metric.New(), log: &strings.Builder{}, positions: map[string]record.Position{}, states: map[string][]byte{}, got: map[string][]string{}}
 	l, err := ledger.New(w.registry, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +49,7 @@ func newWorld(t testing.TB) *world {
 // source returns a source of these settings.
 func (w *world) source(c Config, once bool) *Source {
 	w.t.Helper()
-	s, err := New(c, flow.Deps{Name: "acme", Log: slog.New(slog.NewTextHandler(w.log, nil)), Ledger: w.ledger, Metrics: w.registry, Batches: flow.NewPool(3), Once: once})
+	s, err := New(c, flow.Deps{Name: "acme", Log: slog.New(slog.NewTextHandler(w.log, nil)), Ledger: w.ledger, Metrics: w.registry, State: w, Batches: flow.NewPool(3), Once: once})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -114,6 +116,27 @@ func (w *world) once(c Config) {
 	w.t.Helper()
 	if err := w.source(c, true).Run(w.t.Context(), w); err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// Load implements flow.State.
+func (w *world) Load(key string) []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.states[key])
+}
+
+// Store implements flow.State.
+func (w *world) Store(key string, value []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(value) == 0 {
+		delete(w.states, key)
+	} else {
+		w.states[key] = slices.Clone(value)
+	}
+	if w.stored != nil {
+		w.stored()
 	}
 }
 
