@@ -53,6 +53,8 @@ type TrialStream struct {
 	Skipped map[string]int `json:"skipped,omitempty"`
 	// Bad is how many were none, or had no time, by reason.
 	Bad map[string]int `json:"bad,omitempty"`
+	// Missing is what no record had of that which the stream looks for.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // TrialRecord is one record.
@@ -88,7 +90,7 @@ func Try(ctx context.Context, cfg Config, o TrialOptions) (Trial, error) {
 		if err != nil {
 			return nil, err
 		}
-		made.Impatient() // somebody waits
+		made.Try()
 		return &watched{Source: made, trial: t}, nil
 	}
 	for name := range settings.Streams {
@@ -172,8 +174,10 @@ func (w *watched) Run(ctx context.Context, lines flow.Lines) error {
 	err := w.Source.Run(ctx, &watchedLines{Lines: lines, trial: w.trial})
 	w.trial.mu.Lock()
 	defer w.trial.mu.Unlock()
+	missing := w.Missing()
 	for name, cursor := range w.Cursors() {
-		w.trial.streams[w.trial.options.Source+"/"+name].Cursor = cursor
+		s := w.trial.streams[w.trial.options.Source+"/"+name]
+		s.Cursor, s.Missing = cursor, missing[name]
 	}
 	return err
 }
