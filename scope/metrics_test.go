@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,6 +34,46 @@ func counting(t *testing.T, m *scope.Metrics, wrap func(slog.Handler) slog.Handl
 }
 
 func itself(h slog.Handler) slog.Handler { return h }
+
+// TestTook: the record that ends a scope says what it was and how long it took, if that is asked for.
+func TestTook(t *testing.T) {
+	for _, asked := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			var out strings.Builder
+			h, err := scope.New(slog.NewJSONHandler(&out, nil), scope.Options{Took: asked})
+			if err != nil {
+				t.Fatal(err)
+			}
+			in, task := scope.Task(scope.WithLogger(t.Context(), slog.New(h)), "work")
+			_, part := scope.To(in, "part")
+			time.Sleep(1500 * time.Millisecond)
+			part.Fail(errTest)
+			part.End(nil)
+			task.Success("done", "n", 3)
+			task.End(nil)
+			type closing struct {
+				Msg, Task string
+				Took      float64
+				N         int
+			}
+			var got []closing
+			for line := range strings.Lines(out.String()) {
+				var c closing
+				if err := json.Unmarshal([]byte(line), &c); err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, c)
+			}
+			want := []closing{{Msg: "work"}, {Msg: "part"}, {Msg: "FAILED part", Task: "part", Took: 1.5}, {Msg: "done", Task: "work", Took: 1.5, N: 3}}
+			if !asked {
+				want = []closing{{Msg: "work"}, {Msg: "part"}, {Msg: "FAILED part"}, {Msg: "done", N: 3}}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("asked %v: got %+v, want %+v", asked, got, want)
+			}
+		})
+	}
+}
 
 // TestMetrics: each scope that ends is counted once, by name, whatever level is logged.
 func TestMetrics(t *testing.T) {

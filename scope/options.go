@@ -46,6 +46,10 @@ type Options struct {
 	Local Local
 	// Trace adds trace_id and span_id to each record that belongs to a scope.
 	Trace bool
+	// Took adds to the record that ends a scope its task, which is the message that the scope
+	// began with, and took, how many seconds it took. So weir can make task_duration_seconds and
+	// task_failures_total of the records.
+	Took bool
 	// Metrics counts the scopes that end, if their logger's handler is this Handler, or one
 	// whose method Unwrap returns it. Nil: they are not counted.
 	Metrics *Metrics

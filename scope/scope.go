@@ -229,7 +229,13 @@ func (s *Scope) end(failure error) {
 	if failure == nil {
 		failure = c.failure
 	}
-	metricsOf(s.logger.Handler()).Observe(s.id, s.name, time.Since(s.began), failure != nil)
+	took := time.Since(s.began)
+	if core := coreOf(s.logger.Handler()); core != nil {
+		core.Metrics.Observe(s.id, s.name, took, failure != nil)
+		if core.Took {
+			c.attrs = append(c.attrs[:len(c.attrs):len(c.attrs)], slog.String("task", s.name), slog.Float64("took", took.Seconds()))
+		}
+	}
 	switch {
 	case failure != nil:
 		s.log(within{s}, slog.LevelError, "FAILED "+s.name, append(c.attrs, slog.Any("error", failure)))
@@ -238,12 +244,12 @@ func (s *Scope) end(failure error) {
 	}
 }
 
-// metricsOf returns those of the Handler that h is, or wraps; nil if there are none.
-func metricsOf(h slog.Handler) *Metrics {
+// coreOf returns that of the Handler that h is, or wraps; nil if there is none.
+func coreOf(h slog.Handler) *core {
 	const deepest = 16 // or a handler wraps itself
 	for range deepest {
 		if ours, ok := h.(*Handler); ok {
-			return ours.core.Metrics
+			return ours.core
 		}
 		outer, ok := h.(interface{ Unwrap() slog.Handler })
 		if !ok {

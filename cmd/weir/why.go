@@ -165,6 +165,9 @@ func (p *process) printExplanation(e agent.Explanation) error {
 		b.WriteString("keep   nothing: a filter drops it\n")
 	} else {
 		fmt.Fprintf(&b, "keep   %s\n", e.Keep)
+		if e.Class != "" {
+			fmt.Fprintf(&b, "class  %s\n", e.Class)
+		}
 	}
 	b.WriteByte('\n')
 	_, err := io.WriteString(p.out, b.String())

@@ -323,7 +323,7 @@ func (a *Agent) compatible(old, cfg Config) error {
 // forgetChanged removes the families whose meaning the new rules change, so that they
 // begin anew, and those that have no rule any more. Exemplars go where others are asked for, or none.
 func (a *Agent) forgetChanged(old, next Config) {
-	a.forgetStatsd(old, next)
+	a.forgetNumbers(old, next)
 	owners := metricOwners(next.Rules)
 	was := metricOwners(old.Rules)
 	leads, led := exemplarFields(next.Rules), exemplarFields(old.Rules)

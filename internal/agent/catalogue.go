@@ -12,14 +12,18 @@ import (
 	"github.com/weirlog/weir/internal/metric"
 	execsink "github.com/weirlog/weir/internal/sink/exec"
 	filesink "github.com/weirlog/weir/internal/sink/file"
+	lokisink "github.com/weirlog/weir/internal/sink/loki"
 	"github.com/weirlog/weir/internal/sink/mongodb"
+	otlpsink "github.com/weirlog/weir/internal/sink/otlp"
 	"github.com/weirlog/weir/internal/sink/redis"
 	"github.com/weirlog/weir/internal/sink/remotewrite"
 	"github.com/weirlog/weir/internal/sink/statsd"
+	"github.com/weirlog/weir/internal/sink/zmq"
 	"github.com/weirlog/weir/internal/source/crawl"
 	"github.com/weirlog/weir/internal/source/distlog"
 	"github.com/weirlog/weir/internal/source/docker"
 	"github.com/weirlog/weir/internal/source/file"
+	"github.com/weirlog/weir/internal/source/otlp"
 	"github.com/weirlog/weir/internal/source/push"
 	execstage "github.com/weirlog/weir/internal/stage/exec"
 	"github.com/weirlog/weir/internal/tsdb"
@@ -32,6 +36,7 @@ var (
 		"distlog": sourceEntry(distlog.Default, nil, newDistlog),
 		"docker":  sourceEntry(docker.Default, environment.docker, docker.New),
 		"file":    sourceEntry(file.Default, nil, file.New),
+		"otlp":    sourceEntry(otlp.Default, nil, newOTLP),
 		"push":    sourceEntry(push.Default, nil, newPush),
 		"statsd":  statsdEntry,
 	}
@@ -43,10 +48,13 @@ var (
 		"exec":         textEntry(execsink.Default, execsink.New),
 		"file":         textEntry(filesink.Default, filesink.New),
 		"graphite":     sinkEntry(statsd.DefaultGraphite, newGraphite),
+		"loki":         textEntry(lokisink.Default, lokisink.New),
 		"mongodb":      textEntry(mongodb.Default, mongodb.New),
+		"otlp":         textEntry(otlpsink.Default, otlpsink.New),
 		"redis":        textEntry(redis.Default, redis.New),
 		"remote_write": sinkEntry(remotewrite.Default, newRemoteWrite),
 		"statsd":       sinkEntry(statsd.Default, newStatsd),
+		"zmq":          textEntry(zmq.Default, zmq.New),
 	}
 )
 
@@ -97,6 +105,9 @@ type sinkDeps struct {
 	// registry has the numbers, statsd the names of the sources of StatsD's lines.
 	registry *metric.Registry
 	statsd   []string
+	// types are those of the sources, by name.
+	types    map[string]string
+	handover *flow.Handover
 
 	history  *tsdb.DB // nil where none is kept
 	interval time.Duration

@@ -155,6 +155,15 @@ type parts struct {
 	sinks   []sinkPart
 }
 
+// sourceTypes returns the types of the sources, by name.
+func (p parts) sourceTypes() map[string]string {
+	types := map[string]string{}
+	for _, s := range p.sources {
+		types[s.name] = s.typ
+	}
+	return types
+}
+
 // sourcePart is a source whose settings were decoded and checked.
 type sourcePart struct {
 	name, typ string
@@ -211,6 +220,7 @@ func (c *Config) decodeParts(env environment, mistakes config.Mistakes) (parts, 
 	mistakes = append(mistakes, c.separateSinks(p.sinks)...)
 	mistakes = append(mistakes, c.pastToSend(p.sinks)...)
 	mistakes = append(mistakes, c.sentOn(p)...)
+	mistakes = append(mistakes, c.subscribed(p)...)
 	return p, append(mistakes, c.ownPatterns(p)...)
 }
 
@@ -279,6 +289,11 @@ func otherFields(r Rule) (all []namedField) {
 	if r.Keep != nil && r.Keep.Fields != nil {
 		for _, field := range r.Keep.Fields.Names {
 			all = append(all, namedField{"keep.fields", field})
+		}
+	}
+	if r.Keep != nil {
+		for _, field := range classFields(r.Keep.Classes) {
+			all = append(all, namedField{"keep.classes", field})
 		}
 	}
 	if r.Filter != nil {

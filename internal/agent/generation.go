@@ -123,7 +123,7 @@ func (a *Agent) addSink(g *generation, p sinkPart) error {
 	c := a.ledger.Component("sink", p.name, p.typ)
 	out, err := p.build(sinkDeps{
 		name: p.name, node: g.cfg.Node, log: a.opts.Log.With("sink", p.name), ledger: c, rules: g.rules, state: a.journal, registry: a.registry, statsd: g.cfg.parts.statsdSources(),
-		history: a.history, interval: a.historyInterval, version: a.opts.Version,
+		types: g.cfg.parts.sourceTypes(), handover: &a.handover, history: a.history, interval: a.historyInterval, version: a.opts.Version,
 	})
 	if err != nil {
 		return err

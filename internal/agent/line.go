@@ -96,7 +96,7 @@ type line struct {
 }
 
 // Open composes the line from the sink backwards: join, parse, level, redact, count,
-// filter, journal. Secrets are neither counted nor kept, and counts do not depend on what
+// filter, plugins, classes, journal. Secrets are neither counted nor kept, and counts do not depend on what
 // is dropped later.
 func (l *lines) Open(in flow.Input) (flow.Line, error) {
 	in.Stream.Labels = withSource(in.Stream.Labels, l.source)
@@ -111,7 +111,7 @@ func (l *lines) Open(in flow.Input) (flow.Line, error) {
 	for _, r := range rules {
 		made.rules = append(made.rules, r.Name)
 	}
-	keep, keeps := keepOf(rules, l.takers(in.Stream.Labels))
+	keep, keeps := keepOf(in.Stream, rules, l.takers(in.Stream.Labels))
 	stages, err := l.stages(in.Stream, rules, keeps)
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", in.Stream.ID, err)
@@ -203,8 +203,25 @@ func (l *lines) stages(s record.Stream, rules []*rule, keeps bool) ([]flow.Stage
 	if logged {
 		stages = append(stages, l.logs.of(container).Stage())
 	}
-	filters, err := l.filters(s.ID, rules, slots)
-	return append(append(stages, filters...), l.plugins(s, rules)...), err
+	last, err := l.last(s, rules, slots)
+	return append(stages, last...), err
+}
+
+// last returns the stages behind the counts, which decide what is kept, and as what.
+func (l *lines) last(s record.Stream, rules []*rule, slots []string) ([]flow.Stage, error) {
+	stages, err := l.filters(s.ID, rules, slots)
+	if err != nil {
+		return nil, err
+	}
+	stages = append(stages, l.plugins(s, rules)...)
+	if classes := kept(rules).Classes; len(classes) > 0 {
+		classify, err := filter.Classify(conditions(classes), slots)
+		if err != nil {
+			return nil, err
+		}
+		stages = append(stages, classify)
+	}
+	return stages, nil
 }
 
 // filters returns the filters of a stream, in order.

@@ -51,7 +51,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dirs := []string{"internal/agent", "internal/child", "internal/deliver", "internal/web"}
+	dirs := []string{"internal/agent", "internal/child", "internal/deliver", "internal/peers", "internal/web"}
 	for _, pattern := range []string{"internal/stage/*", "internal/source/*", "internal/sink/*"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {

@@ -69,6 +69,11 @@ type Bounds struct {
 	// (`json`, `logfmt`, `syslog`) `all` is refused: name them. What is not stored a query
 	// can extract again. Default: the fields that the rules of the stream count by.
 	Fields *FieldSet `yaml:"fields"`
+	// Classes are records that are kept for another time than the rest, as in
+	// [{name: errors, of: {levels: [error, fatal]}, age: 30d}, {name: debug, of: {levels: [debug, trace]}, age: 1d}].
+	// A record is of the first class that it fits. Each class is a stream of its own, with the
+	// label class beside the labels of the stream. Default: none.
+	Classes []Class `yaml:"classes,omitempty"`
 }
 
 // UnmarshalNode reads `none` or bounds.
@@ -98,9 +103,9 @@ func (k Keep) String() string {
 		if f.All {
 			names = []string{"every field"}
 		}
-		return Kept{None: k.None, Size: k.Size, Age: k.Age, Fields: names}.String()
+		return Kept{None: k.None, Size: k.Size, Age: k.Age, Fields: names, Classes: k.Classes}.String()
 	}
-	return Kept{None: k.None, Size: k.Size, Age: k.Age}.String()
+	return Kept{None: k.None, Size: k.Size, Age: k.Age, Classes: k.Classes}.String()
 }
 
 // Schema has both forms.
@@ -116,6 +121,14 @@ func (b Bounds) Validate() error {
 	}
 	if b.Age != 0 && b.Age < minKeepAge {
 		problems = append(problems, &config.Problem{Key: "age", Message: "want at least 1m; keep: none keeps no text"})
+	}
+	if len(b.Classes) > maxClasses {
+		problems = append(problems, &config.Problem{Key: "classes", Message: fmt.Sprintf("use at most %d", maxClasses)})
+	}
+	for i, c := range b.Classes {
+		if slices.ContainsFunc(b.Classes[:i], func(o Class) bool { return o.Name == c.Name }) {
+			problems = append(problems, &config.Problem{Key: fmt.Sprintf("classes[%d].name", i), Message: "name each class once"})
+		}
 	}
 	return config.Join(problems...)
 }
@@ -167,6 +180,8 @@ type Kept struct {
 	// Fields are the names of the fields that are stored; those that the stream's records
 	// do not have do no harm.
 	Fields []string
+	// Classes are kept for another time.
+	Classes []Class
 }
 
 // kept returns what is kept of a stream to which these rules apply. The last rule that says
@@ -176,7 +191,7 @@ func kept(rules []*rule) Kept {
 	var fields *FieldSet
 	for _, r := range slices.Backward(rules) {
 		if r.Keep != nil {
-			k, fields = Kept{None: r.Keep.None, Size: r.Keep.Size, Age: r.Keep.Age}, r.Keep.Fields
+			k, fields = Kept{None: r.Keep.None, Size: r.Keep.Size, Age: r.Keep.Age, Classes: r.Keep.Classes}, r.Keep.Fields
 			break
 		}
 	}
@@ -231,21 +246,29 @@ func (k Kept) String() string {
 	if k.None {
 		return "nothing: counts alone"
 	}
-	var parts []string
-	if k.Size > 0 {
-		parts = append(parts, k.Size.String())
-	}
-	if k.Age > 0 {
-		parts = append(parts, config.FormatDuration(k.Age))
-	}
-	text := "the text, as much as journal allows"
-	if len(parts) > 0 {
-		text = "the text, at most " + strings.Join(parts, " and ")
-	}
+	text := "the text, " + atMost(k.Size, k.Age)
 	if len(k.Fields) > 0 {
 		text += ", with " + strings.Join(k.Fields, ", ")
 	}
+	for _, c := range k.Classes {
+		text += "; of it " + c.Name + ", " + atMost(c.Size, c.Age)
+	}
 	return text
+}
+
+// atMost says for a person what bounds allow.
+func atMost(size config.Bytes, age time.Duration) string {
+	var parts []string
+	if size > 0 {
+		parts = append(parts, size.String())
+	}
+	if age > 0 {
+		parts = append(parts, config.FormatDuration(age))
+	}
+	if len(parts) == 0 {
+		return "as much as journal allows"
+	}
+	return "at most " + strings.Join(parts, " and ")
 }
 
 // keepProblems finds bounds that the node's would cut, and stored fields that have no fixed
@@ -259,11 +282,17 @@ func keepProblems(rules []Rule, node Journal) error {
 		if r.Keep == nil {
 			continue
 		}
-		if r.Keep.Size > node.Size {
-			add(i, "size", "it is more than journal.size, %s, which bounds all streams together: raise that as well", node.Size)
+		bounded := func(key string, size config.Bytes, age time.Duration) {
+			if size > node.Size {
+				add(i, key+"size", "it is more than journal.size, %s, which bounds all streams together: raise that as well", node.Size)
+			}
+			if node.Age > 0 && age > node.Age {
+				add(i, key+"age", "it is longer than journal.age, %s, which bounds every stream: raise that as well", config.FormatDuration(node.Age))
+			}
 		}
-		if node.Age > 0 && r.Keep.Age > node.Age {
-			add(i, "age", "it is longer than journal.age, %s, which bounds every stream: raise that as well", config.FormatDuration(node.Age))
+		bounded("", r.Keep.Size, r.Keep.Age)
+		for k, c := range r.Keep.Classes {
+			bounded(fmt.Sprintf("classes[%d].", k), c.Size, c.Age)
 		}
 		if f := r.Keep.Fields; f != nil && f.All && r.Parse != nil {
 			if _, fixed := parserFields(r); !fixed && r.Parse.Format() != "" {

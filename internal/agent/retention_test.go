@@ -117,7 +117,7 @@ func TestKeepMistakes(t *testing.T) {
 
 // TestKeepIsShown: what weir config prints is read again as the same.
 func TestKeepIsShown(t *testing.T) {
-	cfg, mistakes := loaded(t, parsing+"    keep: {size: 100MiB, age: 7d, fields: [ip]}\n  - {match: '{}', keep: none}\n  - {match: '{}', keep: {fields: all}}\n  - {match: '{}', keep: {fields: none}}")
+	cfg, mistakes := loaded(t, parsing+"    keep: {size: 100MiB, age: 7d, fields: [ip]}\n  - {match: '{}', keep: none}\n  - {match: '{}', keep: {fields: all}}\n  - {match: '{}', keep: {fields: none}}\n  - {match: '{}', keep: {classes: [{name: a, of: x, age: 1d}, {name: b, of: {levels: [info]}}]}}")
 	if mistakes != "" {
 		t.Fatal(mistakes)
 	}

@@ -52,7 +52,7 @@ type Rule struct {
 	// records or drop them before they are kept; counts are made before. See plugins.md.
 	Plugins []Plugin `yaml:"plugins,omitempty"`
 	// Keep bounds the text that is kept of a stream: `none`, which keeps counts alone, or
-	// {size: 100MiB, age: 7d, fields: [status]}. Of several rules the last that says
+	// {size: 100MiB, age: 7d, fields: [status]}, perhaps with classes of records that are kept for another time. Of several rules the last that says
 	// something is used, as a whole. Default: as much as `journal` allows.
 	Keep *Keep `yaml:"keep"`
 }
@@ -230,6 +230,9 @@ func reads(rules []*rule) []string {
 		}
 		if r.Keep != nil && r.Keep.Fields != nil {
 			add(r.Keep.Fields.Names...)
+		}
+		if r.Keep != nil {
+			add(classFields(r.Keep.Classes)...)
 		}
 		if r.Filter != nil {
 			add(r.Filter.Fields()...)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/source/otlp"
 	"github.com/weirlog/weir/internal/source/statsd"
 )
 
@@ -43,20 +44,31 @@ func readStatsdMapping(at *config.Node, path string) ([]statsd.Mapping, config.M
 	return file.All(), mistakes
 }
 
-// forgetStatsd removes the families of StatsD sources that a new configuration has no longer.
-func (a *Agent) forgetStatsd(old, next Config) {
-	stay := map[string]bool{}
+// forgetNumbers removes the families of sources of numbers that a new configuration has no longer.
+func (a *Agent) forgetNumbers(old, next Config) {
+	stay := map[string]string{}
 	for _, p := range next.parts.sources {
-		stay[p.name] = p.typ == "statsd"
+		stay[p.name] = p.typ
 	}
 	for _, p := range old.parts.sources {
-		if p.typ != "statsd" || stay[p.name] {
+		if stay[p.name] == p.typ {
 			continue
 		}
-		for _, owner := range statsd.Owners(p.name) {
+		for _, owner := range ownersOf(p) {
 			for _, f := range a.registry.Owned(owner) {
 				a.registry.Forget(f.Desc().Name)
 			}
 		}
 	}
+}
+
+// ownersOf returns who owns the families of a source of numbers.
+func ownersOf(p sourcePart) []string {
+	switch p.typ {
+	case "statsd":
+		return statsd.Owners(p.name)
+	case "otlp":
+		return []string{otlp.Owner(p.name)}
+	}
+	return nil
 }

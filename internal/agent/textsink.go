@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,7 @@ func newTextOutlet[C selecting, S textSink](c C, d sinkDeps, build func(C, deliv
 	}
 	sink, err := build(c, deliver.Deps{
 		Name: d.name, Node: d.node, Log: d.log, Ledger: d.ledger, State: d.state, Streams: streams, Remembers: d.state.Archive().Remembers,
+		Type: func(source string) string { return d.types[source] }, Metrics: d.registry, Handover: d.handover,
 	})
 	if err != nil {
 		return nil, err
@@ -81,9 +83,22 @@ func textPrefix(c selecting, name string) string {
 	return deliver.Prefix(name)
 }
 
-// Run implements outlet.
+// server is a sink to which others connect.
+type server interface{ Serve(ctx context.Context) }
+
+// Run implements outlet. A server serves until the reader has brought what is left.
 func (o *textOutlet) Run(ctx context.Context) error {
-	return errors.Join(o.reader.Run(ctx), o.sink.Close())
+	var serving sync.WaitGroup
+	end := func(error) {}
+	if s, ok := o.sink.(server); ok {
+		var until context.Context
+		until, end = context.WithCancelCause(context.WithoutCancel(ctx))
+		serving.Go(func() { s.Serve(until) })
+	}
+	err := o.reader.Run(ctx)
+	end(context.Cause(ctx))
+	serving.Wait()
+	return errors.Join(err, o.sink.Close())
 }
 
 // LastFlush implements outlet.

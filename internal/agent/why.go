@@ -31,6 +31,8 @@ type Explanation struct {
 	// is kept otherwise.
 	Dropped bool   `json:"dropped"`
 	Keep    string `json:"keep"`
+	// Class is the class of the kept text that the line is of, "" for none.
+	Class string `json:"class,omitempty"`
 }
 
 // RuleVerdict is what one rule does with a line.
@@ -125,7 +127,7 @@ func (e *Explanation) count(ctx context.Context, cfg Config, text []byte, labels
 	}
 	l := &lines{mapping: cfg.mapping, tally: tallies.of("why"), filtered: tallies.filters("why")}
 	stream := record.Stream{ID: "why", Source: "why", Labels: labels}
-	_, keeps := keepOf(rules, nil)
+	_, keeps := keepOf(stream, rules, nil)
 	stages, err := l.stages(stream, rules, keeps)
 	if err != nil {
 		return err
@@ -176,6 +178,9 @@ func (e *Explanation) arrived(b *record.Batch, rules []*rule) error {
 	}
 	if text := strings.ToValidUTF8(string(b.Bytes(b.Records[0].Body)), "\uFFFD"); text != e.Text {
 		e.Redacted = text
+	}
+	if class := b.Records[0].Class; class > 0 {
+		e.Class = kept(rules).Classes[class-1].Name
 	}
 	at := filter.Line{Stream: b.Stream.ID, Slots: b.Slots}
 	for i, r := range rules {

@@ -32,7 +32,7 @@ func (b *builder) add(text []byte) (n int) {
 	for line := range kept.Lines(text) {
 		n++
 		if l, err := kept.Parse(line); err == nil {
-			b.note(&l)
+			b.note(&l, nil)
 		} else {
 			b.Gaps++ // only damage makes such a line
 		}
@@ -55,12 +55,9 @@ func (b *builder) take(t kept.Text, filter *gram.Builder) {
 			continue
 		}
 		l.Time, l.Level, l.Body = m.Time, m.Level, line[m.Body:m.Rest]
-		b.note(&l)
+		b.note(&l, filter)
 		if filter != nil {
 			filter.Add(l.Body)
-			if b.counted.mayHaveTasks() {
-				addFields(filter, &l)
-			}
 		}
 	}
 }
@@ -90,7 +87,9 @@ func (b *builder) after(rest []byte) (kept.Line, error) {
 
 var newline = []byte{'\n'}
 
-func (b *builder) note(l *kept.Line) {
+// note counts a line. The fields that say which task it belongs to go to the filter as well,
+// if there is one.
+func (b *builder) note(l *kept.Line, filter *gram.Builder) {
 	if b.Records+b.Gaps == 0 {
 		b.MinTime, b.MaxTime = l.Time, l.Time
 	} else if l.Time < b.last {
@@ -106,8 +105,11 @@ func (b *builder) note(l *kept.Line) {
 	b.Levels[min(l.Level, record.LevelFatal)]++
 	b.BodyBytes += kept.TextLen(l.Body)
 	b.Weighted = b.Weighted || l.Weight > 1
+	b.counted.at = 0
 	for name, value := range l.Fields() {
-		b.counted.count(name, value)
+		if b.counted.count(name, value) && filter != nil {
+			filter.Add(value)
+		}
 	}
 }
 

@@ -67,49 +67,95 @@ func (f *Facet) bytes() (n int) {
 // fieldCounter makes the Fields of a block as its records come in.
 type fieldCounter struct {
 	Fields
-	isOpen                map[string]bool // Open
-	tasks                 bool            // some field says which task its record belongs to
+	isOpen                map[string]int // Open, and where there
+	tasks                 bool           // some field says which task its record belongs to
 	nameBytes, valueBytes int
+	// order has the fields of the record before, most of which the next one has in the same
+	// order, and at is of how many the present one has had.
+	order []place
+	at    int
+}
+
+// place is where a field of a record is counted.
+type place struct {
+	name  string
+	facet int  // of Facets; -1 if there is none
+	task  bool // it says which task its record belongs to
 }
 
 func (c *fieldCounter) reset() {
 	clear(c.isOpen)
-	*c = fieldCounter{isOpen: c.isOpen}
+	*c = fieldCounter{isOpen: c.isOpen, order: c.order[:0]}
 }
 
-// count counts one field of a record.
-func (c *fieldCounter) count(name, value []byte) {
+// count counts one field of a record, and tells whether it says which task that belongs to.
+func (c *fieldCounter) count(name, value []byte) (task bool) {
 	if c.Many {
-		return
+		return isTaskField(string(name))
 	}
+	i := c.at
+	c.at++
+	if i < len(c.order) && c.order[i].name == string(name) {
+		p := &c.order[i]
+		task = p.task // p changes with the facets
+		c.countValue(p.facet, value)
+		return task
+	}
+	p := c.find(name, value)
+	switch {
+	case c.Many:
+		return p.task
+	case i < len(c.order):
+		c.order[i] = p
+	case i < maxNames:
+		c.order = append(c.order, p)
+	}
+	c.countValue(p.facet, value)
+	return p.task
+}
+
+// find returns where a field is counted, which it begins with a value if it is a new one.
+func (c *fieldCounter) find(name, value []byte) place {
+	p := place{facet: -1, task: isTaskField(string(name))}
 	for i := range c.Facets {
-		if f := &c.Facets[i]; f.Name == string(name) {
-			c.countValue(f, value)
-			return
+		if c.Facets[i].Name == string(name) {
+			p.name, p.facet = c.Facets[i].Name, i
+			return p
 		}
 	}
-	if c.isOpen[string(name)] {
-		return
+	if i, ok := c.isOpen[string(name)]; ok {
+		p.name = c.Open[i]
+		return p
 	}
-	c.tasks = c.tasks || isTaskField(string(name))
+	c.tasks = c.tasks || p.task
 	if c.nameBytes += len(name) + countBytes; len(c.Facets)+len(c.Open) == maxNames || c.nameBytes > maxNameBytes {
 		c.giveUp()
-		return
+		return p
 	}
+	p.name = string(name)
 	if len(c.Facets) == maxFacets || len(value) > maxValueBytes {
-		c.open(string(name))
-		return
+		c.open(p.name)
+		return p
 	}
-	at, _ := slices.BinarySearchFunc(c.Facets, string(name), func(f Facet, name string) int { return strings.Compare(f.Name, name) })
-	c.Facets = slices.Insert(c.Facets, at, Facet{Name: string(name)})
-	c.countValue(&c.Facets[at], value)
+	p.facet, _ = slices.BinarySearchFunc(c.Facets, p.name, func(f Facet, name string) int { return strings.Compare(f.Name, name) })
+	c.Facets = slices.Insert(c.Facets, p.facet, Facet{Name: p.name})
+	for i := range c.order {
+		if c.order[i].facet >= p.facet {
+			c.order[i].facet++
+		}
+	}
+	return p
 }
 
 // mayHaveTasks tells whether a record may have a field that says which task it belongs to.
 func (c *fieldCounter) mayHaveTasks() bool { return c.tasks || c.Many }
 
-// countValue counts one value of a field.
-func (c *fieldCounter) countValue(f *Facet, value []byte) {
+// countValue counts one value of a field, if that is counted by its values.
+func (c *fieldCounter) countValue(facet int, value []byte) {
+	if facet < 0 {
+		return
+	}
+	f := &c.Facets[facet]
 	for k := range f.Values {
 		if f.Values[k].Value == string(value) {
 			f.Values[k].Records++
@@ -143,16 +189,24 @@ func (f *Fields) largest() *Facet {
 // openFacet gives up counting a field by its values.
 func (c *fieldCounter) openFacet(f *Facet) {
 	name := f.Name
-	c.Facets = slices.DeleteFunc(c.Facets, func(f Facet) bool { return f.Name == name })
+	gone := slices.IndexFunc(c.Facets, func(f Facet) bool { return f.Name == name })
+	c.Facets = slices.Delete(c.Facets, gone, gone+1)
+	for i := range c.order {
+		if p := &c.order[i]; p.facet == gone {
+			p.facet = -1
+		} else if p.facet > gone {
+			p.facet--
+		}
+	}
 	c.open(name)
 }
 
 // open notes a field that is not counted.
 func (c *fieldCounter) open(name string) {
 	if c.isOpen == nil {
-		c.isOpen = map[string]bool{}
+		c.isOpen = map[string]int{}
 	}
-	c.isOpen[name] = true
+	c.isOpen[name] = len(c.Open)
 	c.Open = append(c.Open, name)
 }
 

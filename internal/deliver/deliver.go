@@ -28,6 +28,7 @@ import (
 
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/ledger"
+	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -58,6 +59,12 @@ type Deps struct {
 	// Remembers tells whether a stream may go on where it ended. The cursors of others are
 	// dropped now and then. It may be nil: then all may.
 	Remembers func(stream string) bool
+	// Type returns the type of a source of that name, "" if there is none in the configuration.
+	Type func(source string) string
+	// Metrics is where a sink puts numbers of its own; they are not part of any commit.
+	Metrics *metric.Registry
+	// Handover has what the sink of this name left open when the configuration was loaded again.
+	Handover *flow.Handover
 }
 
 // Result says what a target did with the records of a batch, as far as it did not just take
@@ -68,6 +75,8 @@ type Result struct {
 	// Refused is how many it will never take, and Why the reason, a short constant phrase.
 	Refused int
 	Why     string
+	// Later is how many of them it has not sent yet. It counts them itself.
+	Later int
 }
 
 // Target is the far end of a sink.
@@ -134,7 +143,7 @@ func (s *Sink) send(ctx context.Context, b *record.Batch, chosen int) error {
 		return err
 	}
 	if l := s.deps.Ledger; l != nil {
-		if n := chosen - result.Already - result.Refused; n > 0 {
+		if n := chosen - result.Already - result.Refused - result.Later; n > 0 {
 			l.Sent(n)
 		}
 		if result.Already > 0 {

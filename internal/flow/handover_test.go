@@ -20,9 +20,11 @@ func TestHandover(t *testing.T) {
 	if h.Take("a") != a || h.Take("a") != nil || h.Take("c") != nil {
 		t.Error("it is not taken once")
 	}
+	c := &open{}
+	h.Leave("b", c)
 	h.Close()
 	h.Close()
-	if a.closed != 0 || b.closed != 1 {
-		t.Errorf("closed %d and %d times", a.closed, b.closed)
+	if a.closed != 0 || b.closed != 1 || c.closed != 1 {
+		t.Errorf("closed %d, %d and %d times", a.closed, b.closed, c.closed)
 	}
 }

@@ -243,7 +243,7 @@ type Writer struct {
 	journal *Journal
 	input   *input
 
-	keeping  *pending // nil: no text is kept
+	keeping  []*pending // the stream and its classes; none: no text is kept
 	fields   []string
 	renderer renderer
 	closed   bool
@@ -288,17 +288,7 @@ func (w *Writer) accept(b *record.Batch, t writtenText) error {
 			Series: e.Series, Cell: e.Cell, Value: e.Value, Time: e.Time / int64(time.Millisecond), Labels: string(b.Bytes(e.Labels)),
 		}
 	}
-	switch {
-	case t.keep:
-		j.acceptLocked(w.keeping, t.text, 0)
-	case t.missed > 0:
-		j.acceptLocked(w.keeping, kept.Text{}, t.missed)
-	}
-	if len(t.text.Bytes) > 0 {
-		// Under the lock, so that one who begins to follow, and then has a commit made, gets
-		// each record from one of the two and none from neither.
-		j.commit.archive.Publish(&w.input.def.stream, t.text.Bytes, t.records)
-	}
+	w.acceptTextLocked(t)
 	p := &w.input.accepted
 	p.Records += uint64(len(b.Records))
 	p.Gaps += uint64(len(b.Gaps))

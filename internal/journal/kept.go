@@ -29,6 +29,14 @@ type Keep struct {
 	Fields []string
 	// Until names sinks for which alone the text is kept: what all of them have goes.
 	Until []string
+	// Classes are kept as streams of their own: the records whose Class is 1 as the first.
+	Classes []Class
+}
+
+// Class is how records of a class are kept.
+type Class struct {
+	Stream record.Stream
+	Bound  archive.Bound
 }
 
 // pending is the text of one stream that is in no commit yet. Guarded by Journal.mu.
@@ -51,10 +59,18 @@ func (j *Journal) Pressed() bool { return time.Now().UnixNano() < j.pressed.Load
 // Keep has the text of what is written from now on kept. It must be called before the
 // first Write, and Close after the last.
 func (w *Writer) Keep(k Keep) {
+	w.fields = k.Fields
+	w.keep(w.input.def.stream, k.Bound, k.Until)
+	for _, c := range k.Classes {
+		w.keep(c.Stream, c.Bound, nil)
+	}
+}
+
+// keep adds one stream to those that text goes to.
+func (w *Writer) keep(def record.Stream, bound archive.Bound, until []string) {
 	j := w.journal
-	def := w.input.def.stream
-	stream := j.commit.archive.Stream(def, k.Bound)
-	stream.Until(k.Until)
+	stream := j.commit.archive.Stream(def, bound)
+	stream.Until(until)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	p := j.streams[stream]
@@ -64,21 +80,25 @@ func (w *Writer) Keep(k Keep) {
 	}
 	p.def = def
 	p.inputs++
-	w.keeping, w.fields = p, k.Fields
+	w.keeping = append(w.keeping, p)
 }
 
 // Close says that nothing more is written. It may be called twice.
 func (w *Writer) Close() {
-	if w.keeping == nil || w.closed {
+	if w.closed {
 		return
 	}
 	w.closed = true
-	w.keeping.stream.Release()
+	for _, p := range w.keeping {
+		p.stream.Release()
+	}
 	j := w.journal
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	w.keeping.inputs--
-	j.releaseLocked(w.keeping)
+	for _, p := range w.keeping {
+		p.inputs--
+		j.releaseLocked(p)
+	}
 }
 
 // releaseLocked forgets a stream's pending text that nobody adds to any more.
@@ -91,7 +111,7 @@ func (j *Journal) releaseLocked(p *pending) {
 // renderer makes NDJSON of records.
 type renderer struct {
 	appender kept.Appender
-	text     kept.Text
+	parts    []rendered // of the stream and its classes, which begin with 1
 	fields   []kept.Field
 	slots    []string // those that columns is about
 	columns  []int
@@ -103,14 +123,26 @@ type renderer struct {
 // lines that are read thousands at once, one for so many takes a twentieth more.
 const sameTime = 64
 
-// render returns the records of b that no filter took out, and how many they are. The text
-// is valid until the next call.
-func (w *Writer) render(b *record.Batch) (text kept.Text, records int) {
+// rendered is text, and how many records it has.
+type rendered struct {
+	text    kept.Text
+	records int
+}
+
+// render returns the records of b that no filter took out, those of a class apart. The texts
+// are valid until the next call.
+func (w *Writer) render(b *record.Batch) []rendered {
 	r := &w.renderer
-	r.text.Reset()
+	for len(r.parts) < max(len(w.keeping), 1) {
+		r.parts = append(r.parts, rendered{})
+	}
+	for i := range r.parts {
+		r.parts[i].text.Reset()
+		r.parts[i].records = 0
+	}
 	now := time.Now().UnixNano()
 	for _, g := range b.Gaps {
-		r.text.Add(archive.AppendGap(nil, now, g))
+		r.parts[0].text.Add(archive.AppendGap(nil, now, g))
 	}
 	r.choose(b.Slots, w.fields)
 	came := b.Fields
@@ -120,14 +152,18 @@ func (w *Writer) render(b *record.Batch) (text kept.Text, records int) {
 		if fields, came = r.row(b, i, came); rec.Flags&record.Dropped != 0 {
 			continue
 		}
-		records++
+		part := &r.parts[0]
+		if class := int(rec.Class); class < len(r.parts) {
+			part = &r.parts[class]
+		}
+		part.records++
 		line := kept.Record{Time: rec.Time, Level: rec.Level, Flags: rec.Flags, Body: b.Bytes(rec.Body), Weight: rec.Weight, Fields: fields}
 		if line.Time == 0 {
 			line.Time = now + int64(i/sameTime) // of a later batch now is further on
 		}
-		r.appender.AppendTo(&r.text, &line)
+		r.appender.AppendTo(&part.text, &line)
 	}
-	return r.text, records
+	return r.parts
 }
 
 // choose finds the columns of the stored fields.
@@ -156,7 +192,9 @@ func (r *renderer) row(b *record.Batch, i int, came []record.Field) (fields []ke
 	}
 	for ; len(came) > 0 && came[0].Record <= i; came = came[1:] {
 		if name := b.Bytes(came[0].Name); came[0].Record == i && !hasField(fields[:len(r.columns)], name) {
-			fields = append(fields, kept.Field{Name: name, Value: b.Bytes(came[0].Value)})
+			fields = append(fields, kept.Field{})
+			f := &fields[len(fields)-1] // to copy what was just written would make the processor wait
+			f.Name, f.Value = name, b.Bytes(came[0].Value)
 		}
 	}
 	r.fields = fields[:len(r.columns)]
@@ -292,30 +330,56 @@ func (l *commitLog) logText(c *change, s *archive.Stream, def record.Stream, add
 
 // writtenText is the text of a batch, until the writer renders the next.
 type writtenText struct {
-	text    kept.Text
-	records int
-	keep    bool // or it is for those alone who follow the stream live
-	missed  int  // how many records should be kept and cannot
+	parts  []rendered // of the stream, and of each of its classes
+	keep   bool       // or it is for those alone who follow the stream live
+	missed bool       // it should be kept and cannot
 }
 
 // text renders what is kept of b, and waits for room. A batch whose text cannot be kept is
 // counted all the same.
 func (w *Writer) text(ctx context.Context, b *record.Batch) (writtenText, error) {
 	a := w.journal.commit.archive
-	if w.keeping == nil && !a.Followed(&w.input.def.stream) || len(b.Records)+len(b.Gaps) == 0 {
+	if len(w.keeping) == 0 && !a.Followed(&w.input.def.stream) || len(b.Records)+len(b.Gaps) == 0 {
 		return writtenText{}, nil
 	}
 	var t writtenText
-	t.text, t.records = w.render(b)
-	if w.keeping == nil {
+	t.parts = w.render(b)
+	if len(w.keeping) == 0 {
 		return t, nil
 	}
 	if full := a.Full(); full && b.Refusable {
 		return writtenText{}, flow.ErrNoRoom
 	} else if full && (a.Low() || w.journal.commit.strained.Load()) {
-		t.missed = t.records
+		t.missed = true
 		return t, nil
 	}
 	t.keep = true
-	return t, w.journal.room(ctx, len(t.text.Bytes))
+	size := 0
+	for i := range t.parts {
+		size += len(t.parts[i].text.Bytes)
+	}
+	return t, w.journal.room(ctx, size)
+}
+
+// acceptTextLocked takes the text of a batch, all of it for the same commit, and shows it to
+// those who follow it live.
+func (w *Writer) acceptTextLocked(t writtenText) {
+	j := w.journal
+	for i := range t.parts {
+		part, def := &t.parts[i], &w.input.def.stream
+		switch {
+		case t.keep:
+			j.acceptLocked(w.keeping[i], part.text, 0)
+		case t.missed:
+			j.acceptLocked(w.keeping[i], kept.Text{}, part.records)
+		}
+		if i > 0 {
+			def = &w.keeping[i].def
+		}
+		if len(part.text.Bytes) > 0 {
+			// Under the lock, so that one who begins to follow, and then has a commit made, gets
+			// each record from one of the two and none from neither.
+			j.commit.archive.Publish(def, part.text.Bytes, part.records)
+		}
+	}
 }

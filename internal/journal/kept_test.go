@@ -303,7 +303,7 @@ func TestFieldsThatCameWithRecords(t *testing.T) {
 	}{{0, "trace", "t0"}, {0, "status", "500"}, {1, "trace", "t1"}, {3, "path", "mine"}, {3, "note", `"quoted"`}} {
 		b.Fields = append(b.Fields, record.Field{Record: f.record, Name: span(f.name), Value: span(f.value)})
 	}
-	text, _ := w.render(b)
+	text := w.render(b)[0].text
 	var fields []string
 	for line := range strings.Lines(string(text.Bytes)) {
 		_, found, _ := strings.Cut(line, `"fields":`)
@@ -328,7 +328,7 @@ func TestTimesOfRecordsWithoutTime(t *testing.T) {
 		b.Records = append(b.Records, r)
 	}
 	before := time.Now().UnixNano()
-	text, _ := w.render(b)
+	text := w.render(b)[0].text
 	after, last, same := time.Now().UnixNano(), before, 0
 	for line := range bytes.Lines(text.Bytes) {
 		now := kept.TimeOf(line)

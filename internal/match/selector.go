@@ -51,24 +51,37 @@ func Parse(text string) (Selector, error) {
 
 // Matches tells whether all conditions hold for labels.
 func (s Selector) Matches(labels record.Labels) bool {
-	for _, m := range s.matchers {
-		v := labels.Get(m.name)
-		var ok bool
-		switch m.op {
-		case "=":
-			ok = v == m.value
-		case "!=":
-			ok = v != m.value
-		case "=~":
-			ok = m.re.MatchString(v)
-		case "!~":
-			ok = !m.re.MatchString(v)
-		}
-		if !ok {
+	for i := range s.matchers {
+		if m := &s.matchers[i]; !m.holds(labels.Get(m.name)) {
 			return false
 		}
 	}
 	return true
+}
+
+// Excludes tells whether s matches no stream that has the label, whatever others it has.
+func (s Selector) Excludes(label record.Label) bool {
+	for i := range s.matchers {
+		if m := &s.matchers[i]; m.name == label.Name && !m.holds(label.Value) {
+			return true
+		}
+	}
+	return false
+}
+
+// holds tells whether a label may have a value.
+func (m *matcher) holds(v string) bool {
+	switch m.op {
+	case "=":
+		return v == m.value
+	case "!=":
+		return v != m.value
+	case "=~":
+		return m.re.MatchString(v)
+	case "!~":
+		return !m.re.MatchString(v)
+	}
+	return false
 }
 
 // Labels returns the labels of a selector that is nothing but equalities, as a person

@@ -67,3 +67,17 @@ func Example() {
 	fmt.Println(s.Matches(record.Labels{{Name: "container", Value: "shop-web-1"}}))
 	// Output: true
 }
+
+func TestExcludes(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{}`: false, `{a="b"}`: false, `{source="app"}`: false, `{source="other"}`: true, `{a="b", source!="app"}`: true, `{source=~"a.*"}`: false, `{source!~"a.*"}`: true,
+	} {
+		s, err := match.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Excludes(record.Label{Name: "source", Value: "app"}); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}

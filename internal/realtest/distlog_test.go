@@ -240,7 +240,10 @@ func TestPublishToLibzmq(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(context.Background())
 			ended, bound := make(chan error), make(chan net.Addr, 1)
-			go func() { ended <- p.Bind(ctx, e, func(a net.Addr) { bound <- a }) }()
+			go func() {
+				_, err := p.Bind(ctx, zmq.Address{Endpoint: e, Bound: func(a net.Addr) { bound <- a }})
+				ended <- err
+			}()
 			defer func() { cancel(); <-ended }()
 			said := python.Start(t, `
 security = sys.argv[2]

@@ -87,6 +87,9 @@ type Record struct {
 	Weight uint32
 	Level  Level
 	Flags  Flags
+	// Class is which of the classes of the stream's kept text the record is of, from 1 on; 0:
+	// of none.
+	Class uint8
 }
 
 // Delta is a change of one cell of a durable series, made by records of a batch. It

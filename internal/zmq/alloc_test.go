@@ -22,10 +22,6 @@ func TestDoesNotAllocate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := r.socket.session(true)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ours, theirs := net.Pipe()
 	defer ours.Close()
 	defer theirs.Close()
@@ -36,13 +32,16 @@ func TestDoesNotAllocate(t *testing.T) {
 			}
 		}
 	}()
-	c := newConn(r.socket, ours, session)
+	c, err := r.socket.newConn(ours, true)
+	if err != nil {
+		t.Fatal(err)
+	}
 	peer, err := zmtp.NewSession(zmtp.Config{Socket: zmtp.Push})
 	if err != nil {
 		t.Fatal(err)
 	}
 	hello := peer.Greet(nil)
-	if _, _, hello, err = peer.Receive(session.Greet(nil), hello); err != nil {
+	if _, _, hello, err = peer.Receive(c.session.Greet(nil), hello); err != nil {
 		t.Fatal(err)
 	}
 	ctx := context.Background()

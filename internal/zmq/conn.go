@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,7 +29,11 @@ type conn struct {
 	net    net.Conn
 	peer   Peer
 	taker  Taker  // once the handshake is over
-	begins func() // called then; may be nil
+	begins func() // called then, and when it is taken over; may be nil
+
+	leaving atomic.Bool // ctx has ended for a reload: what is not sent yet is left as it is
+	greeted bool
+	isReady bool // the handshake is over
 
 	mu      sync.Mutex // guards session, and writing to net
 	session *zmtp.Session
@@ -46,9 +51,14 @@ type conn struct {
 	asked  time.Time // for a sign of life, since something was read; zero: not
 }
 
-func newConn(s *socket, nc net.Conn, session *zmtp.Session) *conn {
+// newConn returns a connection that has not begun.
+func (s *socket) newConn(nc net.Conn, server bool) (*conn, error) {
+	session, err := s.session(server)
+	if err != nil {
+		return nil, err
+	}
 	now := time.Now()
-	return &conn{socket: s, net: nc, peer: peerOf(nc), session: session, buf: make([]byte, 0, firstBuffer), opened: now, read: now}
+	return &conn{socket: s, net: nc, peer: peerOf(nc), session: session, buf: make([]byte, 0, firstBuffer), opened: now, read: now}, nil
 }
 
 func peerOf(nc net.Conn) Peer {
@@ -65,42 +75,57 @@ type ended string
 // Error returns what Options.Event was told.
 func (e ended) Error() string { return string(e) }
 
-// run reads until the connection or ctx ends, and then what has come in already. It returns
-// what has ended it.
-func (c *conn) run(ctx context.Context) error {
+// run reads until the connection, which was taken, or ctx ends, and then what has come in already. left says that
+// the connection is open still, for a successor; err is what has ended it.
+func (c *conn) run(ctx context.Context) (left bool, err error) {
 	work, end := lasting(ctx)
 	defer end()
-	defer func() { c.close(work, ctx.Err() != nil) }()
-	stop := context.AfterFunc(ctx, func() { _ = c.net.SetReadDeadline(time.Now()) })
-	defer stop()
-	c.mu.Lock()
-	c.out = c.session.Greet(c.out)
-	err := c.sendLocked()
-	c.mu.Unlock()
-	if err != nil {
-		return err
+	settle := interrupt(ctx, func() { c.interrupt(c.socket.reloads(ctx)) })
+	defer func() {
+		if settle(); left {
+			c.leave(work)
+			return
+		}
+		c.close(work, ctx.Err() != nil)
+	}()
+	if err := c.begin(); err != nil {
+		return false, err
 	}
 	for {
 		c.setDeadline(ctx)
 		n, err := c.net.Read(c.buf[len(c.buf):cap(c.buf)])
 		if n > 0 {
 			if failed := c.took(work, n); failed != nil {
-				return failed
+				return false, failed
 			}
 		}
+		late := errors.Is(err, os.ErrDeadlineExceeded)
 		switch {
 		case err == nil:
+		case late && c.socket.reloads(ctx):
+			return true, nil
 		case ctx.Err() != nil:
 			c.drain(work)
-			return ctx.Err()
-		case errors.Is(err, os.ErrDeadlineExceeded):
+			return false, ctx.Err()
+		case late:
 			if err := c.late(); err != nil {
-				return err
+				return false, err
 			}
 		default:
-			return err
+			return false, err
 		}
 	}
+}
+
+// begin sends what a connection begins with, or what is not sent yet of one that was left.
+func (c *conn) begin() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.greeted {
+		c.greeted = true
+		c.out = c.session.Greet(c.out)
+	}
+	return c.sendLocked()
 }
 
 // close closes the connection. If it stops because all does, the peer may read for some time
@@ -167,20 +192,27 @@ func (c *conn) end(event string) error {
 	return ended(event)
 }
 
-// sendLocked sends what the session wants to be sent.
+// sendLocked sends what the session wants to be sent. When c is left open that goes to the
+// successor, as far as it is not sent.
 func (c *conn) sendLocked() error {
 	if len(c.out) == 0 {
 		return nil
 	}
 	_ = c.net.SetWriteDeadline(time.Now().Add(c.socket.Limits.Unfinished))
-	_, err := c.net.Write(c.out)
-	if c.out = c.out[:0]; cap(c.out) > readBuffer {
+	if c.leaving.Load() {
+		return nil
+	}
+	n, err := c.net.Write(c.out)
+	if c.out = c.out[:copy(c.out, c.out[n:])]; len(c.out) == 0 && cap(c.out) > readBuffer {
 		c.out = nil
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return c.end(NotReading)
+	switch {
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	case c.leaving.Load():
+		return nil
 	}
-	return err
+	return c.end(NotReading)
 }
 
 // took takes n bytes that were read behind buf, all whole messages of it, and has them flushed.
@@ -264,6 +296,7 @@ func eventOf(err error) string {
 // ready is called when the handshake is over.
 func (c *conn) ready() error {
 	c.peer.Credentials = c.session.Peer.Credentials
+	c.isReady = true
 	c.taker = c.socket.open(c)
 	c.socket.event(Connected)
 	if c.begins != nil {
@@ -286,7 +319,7 @@ func (c *conn) part(ctx context.Context, item zmtp.Item) error {
 		was := cap(c.held)
 		c.held = append(c.held, body...)
 		c.ends = append(c.ends, len(c.held))
-		if grown := cap(c.held) - was; grown > 0 && cap(c.held) > firstBuffer && !c.take(grown) {
+		if grown := cap(c.held) - was; grown > 0 && cap(c.held) > firstBuffer && !c.grow(grown) {
 			return c.end(NoMemory)
 		}
 		return nil
@@ -306,8 +339,8 @@ func (c *conn) part(ctx context.Context, item zmtp.Item) error {
 	return err
 }
 
-// take takes memory of the socket's.
-func (c *conn) take(n int) bool {
+// grow takes memory of the socket's.
+func (c *conn) grow(n int) bool {
 	if !c.socket.take(n) {
 		return false
 	}
@@ -330,7 +363,7 @@ func (c *conn) keep(p []byte, full bool) error {
 	case size > readBuffer && len(p) < readBuffer/2:
 		size = readBuffer
 	}
-	if grown := size - cap(c.buf); grown > 0 && !c.take(grown) {
+	if grown := size - cap(c.buf); grown > 0 && !c.grow(grown) {
 		if need {
 			return c.end(NoMemory)
 		}

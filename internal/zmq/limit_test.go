@@ -195,7 +195,7 @@ func TestTakenAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Bind(context.Background(), endpoint(t, "ipc://"+path), nil); err == nil || !strings.Contains(err.Error(), "another process listens") {
+	if _, err := r.Bind(context.Background(), Address{Endpoint: endpoint(t, "ipc://"+path)}); err == nil || !strings.Contains(err.Error(), "another process listens") {
 		t.Error(err)
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)

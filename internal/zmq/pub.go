@@ -3,7 +3,7 @@ package zmq
 import (
 	"bytes"
 	"context"
-	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +25,8 @@ const (
 type Publisher struct {
 	socket *socket
 
+	eased chan struct{} // has an element when a peer has taken from its queue
+
 	mu    sync.Mutex // guards peers
 	peers map[*subscription]bool
 }
@@ -35,21 +37,21 @@ func NewPublisher(o Options) (*Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Publisher{socket: s, peers: map[*subscription]bool{}}
+	p := &Publisher{socket: s, eased: make(chan struct{}, 1), peers: map[*subscription]bool{}}
 	s.open = p.open
 	return p, nil
 }
 
-// Bind lets peers connect at e until ctx ends; then they get what waits for them, as far as a
-// second allows. bound is told where it listens, unless nil.
-func (p *Publisher) Bind(ctx context.Context, e Endpoint, bound func(net.Addr)) error {
-	return p.socket.bind(ctx, e, bound)
+// Bind lets peers connect at an address until ctx ends; then they get what waits for them, as
+// far as a second allows. At a reload it returns what it leaves open, with what waits.
+func (p *Publisher) Bind(ctx context.Context, a Address) (*Left, error) {
+	return p.socket.bind(ctx, a)
 }
 
-// Connect connects to e, again whenever that fails or ends, until ctx ends; see
+// Connect connects to an address, again whenever that fails or ends, until ctx ends; see
 // Receiver.Connect.
-func (p *Publisher) Connect(ctx context.Context, e Endpoint, state func(error)) {
-	p.socket.connect(ctx, e, state)
+func (p *Publisher) Connect(ctx context.Context, a Address) *Left {
+	return p.socket.connect(ctx, a)
 }
 
 // Send gives a message to every peer that wants it, by its first part. It does not wait: sent
@@ -77,6 +79,41 @@ func (p *Publisher) Send(parts ...[]byte) (sent, full int) {
 		}
 	}
 	return sent, full
+}
+
+// Ease waits while the queue of a peer is more than half full, at most until ctx ends: so a burst
+// is no reason for a peer to lose messages that takes them as they come. One that has taken
+// nothing for a whole such wait is not waited for again before it has. One goroutine may call
+// it at a time.
+func (p *Publisher) Ease(ctx context.Context) {
+	for {
+		full := p.full(false)
+		if !full {
+			return
+		}
+		select {
+		case <-p.eased:
+		case <-ctx.Done():
+			p.full(true)
+			return
+		}
+	}
+}
+
+// full tells whether the queue of a peer is more than half full that is worth waiting for; with
+// giveUp those are waited for no more.
+func (p *Publisher) full(giveUp bool) (some bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	limits := &p.socket.Limits
+	for s := range p.peers {
+		s.mu.Lock()
+		if !s.stuck && !s.closed && (len(s.queue) > limits.Queue/2 || s.queued > limits.QueueBytes/2) {
+			some, s.stuck = true, giveUp
+		}
+		s.mu.Unlock()
+	}
+	return some
 }
 
 // Peers returns how many peers there are.
@@ -112,17 +149,25 @@ type subscription struct {
 	sizes  []int // how long topics are, each length once
 	queue  []message
 	queued int           // bytes of queue
+	stuck  bool          // nothing was taken from queue for a whole wait
+	lost   int           // messages that could not be sent
 	closed bool          // nothing more is taken
 	more   chan struct{} // has an element when there may be more in queue, or it is closed
 }
 
-// open makes the subscription of a peer that is ready, which wants nothing yet.
+// open makes the subscription of a peer that is ready, which wants nothing yet, or takes over
+// that of one that was left.
 func (p *Publisher) open(c *conn) Taker {
-	s := &subscription{publisher: p, conn: c, topics: map[string]int{}, more: make(chan struct{}, 1), ended: make(chan struct{})}
+	s, was := c.taker.(*subscription)
+	if !was {
+		s = &subscription{conn: c, topics: map[string]int{}}
+	}
+	s.publisher, s.more, s.ended = p, make(chan struct{}, 1), make(chan struct{})
 	p.mu.Lock()
 	p.peers[s] = true
 	p.mu.Unlock()
 	go s.write()
+	s.wake()
 	return s
 }
 
@@ -134,15 +179,39 @@ func (s *subscription) Flush(context.Context) error { return nil }
 
 // Close implements Taker. It returns when the writer has ended.
 func (s *subscription) Close(context.Context) {
-	p := s.publisher
-	p.mu.Lock()
-	delete(p.peers, s)
-	p.mu.Unlock()
+	s.remove()
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
 	s.wake()
 	<-s.ended
+	s.forsake()
+}
+
+// remove ends that messages are put into the queue.
+func (s *subscription) remove() {
+	p := s.publisher
+	p.mu.Lock()
+	delete(p.peers, s)
+	p.mu.Unlock()
+}
+
+// leave ends the writer, and leaves what waits as it is. The connection is leaving.
+func (s *subscription) leave() {
+	s.remove()
+	s.wake()
+	<-s.ended
+}
+
+// forsake counts what nobody will send any more.
+func (s *subscription) forsake() {
+	s.mu.Lock()
+	n := len(s.queue) + s.lost
+	s.queue, s.queued, s.lost, s.closed = nil, 0, 0, true
+	s.mu.Unlock()
+	if lost := s.publisher.socket.Lost; n > 0 && lost != nil {
+		lost(n)
+	}
 }
 
 // subscribe notes that the peer wants a topic, or no longer, each as often as it says so. It
@@ -219,41 +288,70 @@ func (s *subscription) wake() {
 	}
 }
 
-// write writes what is in the queue until that is closed and empty, or the peer is gone.
+// write writes what is in the queue until that is closed and empty, the peer is gone, or the
+// connection is left to a successor.
 func (s *subscription) write() {
 	defer close(s.ended)
 	var taken []message
 	for range s.more {
 		s.mu.Lock()
 		taken, s.queue = s.queue, taken[:0]
-		s.queued = 0
+		s.queued, s.stuck = 0, false
 		closed := s.closed
 		s.mu.Unlock()
-		if err := s.send(taken); err != nil {
+		select {
+		case s.publisher.eased <- struct{}{}:
+		default:
+		}
+		rest, err := s.send(taken)
+		if err != nil {
+			s.mu.Lock()
+			s.lost += len(rest)
+			s.mu.Unlock()
 			_ = s.conn.net.Close() // its reader ends, and calls Close
 			return
 		}
+		s.putBack(rest)
 		clear(taken)
-		if closed {
+		if closed || s.conn.leaving.Load() {
 			return
 		}
 	}
 }
 
-// send writes messages.
-func (s *subscription) send(all []message) error {
+// putBack puts messages before those that wait.
+func (s *subscription) putBack(all []message) {
+	if len(all) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(slices.Clone(all), s.queue...)
+	for _, m := range all {
+		s.queued += m.size
+	}
+}
+
+// send writes messages. It returns those that it has not written: after an error, those that
+// may not have been, too.
+func (s *subscription) send(all []message) (rest []message, err error) {
 	c := s.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	sent := 0
 	for i, m := range all {
+		if c.leaving.Load() {
+			return all[i:], nil
+		}
 		for k, part := range m.parts {
 			c.out = c.session.AppendFrame(c.out, part, k < len(m.parts)-1)
 		}
 		if len(c.out) >= writeBuffer || i == len(all)-1 {
 			if err := c.sendLocked(); err != nil {
-				return err
+				return all[sent:], err
 			}
+			sent = i + 1
 		}
 	}
-	return nil
+	return nil, nil
 }

@@ -18,7 +18,7 @@ func publish(t *testing.T, o Options) (*Publisher, net.Addr) {
 		t.Fatal(err)
 	}
 	at, _ := serve(t, func(ctx context.Context, bound func(net.Addr)) error {
-		return p.Bind(ctx, endpoint(t, "tcp://127.0.0.1:0"), bound)
+		return closed(p.Bind(ctx, Address{Endpoint: endpoint(t, "tcp://127.0.0.1:0"), Bound: bound}))
 	})
 	return p, at
 }
@@ -156,6 +156,47 @@ func bothWant(p *Publisher) bool {
 	return n == 2
 }
 
+// TestEase: a burst that is longer than the queue reaches a peer that takes it as it comes, and
+// one that takes nothing is waited for once.
+func TestEase(t *testing.T) {
+	p, at := publish(t, Options{Limits: Limits{Queue: 20}})
+	fast := sub(t, at, "a")
+	wanted(t, p, "a")
+	const n = 2000
+	got := make(chan int)
+	go func() {
+		defer close(got)
+		for i := range n {
+			if fast.message() != fmt.Sprint("a ", i) {
+				got <- i
+				return
+			}
+		}
+	}()
+	for i := range n {
+		if sent, full := p.Send([]byte("a"), fmt.Append(nil, i)); sent != 1 || full != 0 {
+			t.Fatalf("message %d: sent %d, full %d", i, sent, full)
+		}
+		p.Ease(t.Context())
+	}
+	if i, bad := <-got; bad {
+		t.Errorf("message %d is not the next one", i)
+	}
+	sub(t, at, "stuck")
+	wanted(t, p, "stuck")
+	body := []byte(strings.Repeat("x", 100<<10))
+	for late := false; !late; { // what the kernel holds comes first
+		for full := 0; full == 0; {
+			_, full = p.Send([]byte("stuck"), body)
+		}
+		short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		p.Ease(short)
+		late = short.Err() != nil
+		cancel()
+	}
+	p.Ease(t.Context()) // returns
+}
+
 // TestLateSubscriber gets what is sent from then on.
 func TestLateSubscriber(t *testing.T) {
 	p, at := publish(t, Options{})
@@ -195,16 +236,16 @@ func TestLinger(t *testing.T) {
 		t.Fatal(err)
 	}
 	at, stop := serve(t, func(ctx context.Context, bound func(net.Addr)) error {
-		return p.Bind(ctx, endpoint(t, "tcp://127.0.0.1:0"), bound)
+		return closed(p.Bind(ctx, Address{Endpoint: endpoint(t, "tcp://127.0.0.1:0"), Bound: bound}))
 	})
 	s := sub(t, at, "")
 	wanted(t, p, "")
 	body := []byte(strings.Repeat("x", 10_000))
-	for i := range 1000 {
+	for i := range 200 {
 		p.Send(fmt.Append(nil, i), body)
 	}
 	go stop()
-	for i := range 1000 {
+	for i := range 200 {
 		if got := s.message(); !strings.HasPrefix(got, fmt.Sprint(i, " ")) {
 			t.Fatalf("got %.20q, want %d", got, i)
 		}

@@ -3,7 +3,7 @@
 // and connect to others.
 //
 //	r, err := zmq.NewReceiver(zmq.Options{Type: zmtp.Pull}, func(p zmq.Peer) zmq.Taker { ... })
-//	err = r.Bind(ctx, endpoint) // until ctx ends
+//	left, err := r.Bind(ctx, zmq.Address{Endpoint: e}) // until ctx ends
 //
 // Messages of one connection are taken in their order, by one goroutine, as they lie in its
 // buffer. There is no queue: while a Taker has not returned, nothing more is read, so that
@@ -12,13 +12,13 @@
 //
 // Everything a peer can do is bounded by Limits, in bytes, in numbers and in time. Frames,
 // commands and mechanisms are those of codec/zmtp; what messages mean is not the package's
-// business. There are no identities, no ZAP, and of transports neither inproc nor pgm.
+// business. What is open when a socket ends may go to the one that follows it: see Left.
+// There are no identities, no ZAP, and of transports neither inproc nor pgm.
 package zmq
 
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -39,6 +39,12 @@ type Options struct {
 	// Event is told what happens, in short constant phrases. It may be nil, and is called by
 	// many goroutines.
 	Event func(event string)
+	// Lost is told how many messages waited for a peer of a Publisher when its connection
+	// ended. It may be nil, and is called by many goroutines.
+	Lost func(n int)
+	// Reload is the cause of contexts at whose end what is open stays so, for a successor:
+	// see Left. Nil: there are none.
+	Reload error
 }
 
 // Security is how peers make sure of each other.
@@ -240,14 +246,14 @@ func NewReceiver(o Options, open func(p Peer) Taker) (*Receiver, error) {
 	return &Receiver{s}, nil
 }
 
-// Bind listens at e and takes what connections bring until ctx ends; then what has come in
-// already. bound is told where it listens, unless nil.
-func (r *Receiver) Bind(ctx context.Context, e Endpoint, bound func(net.Addr)) error {
-	return r.socket.bind(ctx, e, bound)
+// Bind listens at an address and takes what connections bring until ctx ends; then what has
+// come in already, or, at a reload, it returns what it leaves open.
+func (r *Receiver) Bind(ctx context.Context, a Address) (*Left, error) {
+	return r.socket.bind(ctx, a)
 }
 
-// Connect connects to e, again whenever that fails or ends, until ctx ends. state is told nil
-// of a connection that is ready, and what has ended it or made it fail, unless state is nil.
-func (r *Receiver) Connect(ctx context.Context, e Endpoint, state func(error)) {
-	r.socket.connect(ctx, e, state)
+// Connect connects to an address, again whenever that fails or ends, until ctx ends. At a
+// reload it returns what it leaves open.
+func (r *Receiver) Connect(ctx context.Context, a Address) *Left {
+	return r.socket.connect(ctx, a)
 }

@@ -2,6 +2,7 @@ package zmq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -126,7 +127,9 @@ func receive(t *testing.T, o Options, at string) *receiver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.addr, r.stop = serve(t, func(ctx context.Context, bound func(net.Addr)) error { return made.Bind(ctx, endpoint(t, at), bound) })
+	r.addr, r.stop = serve(t, func(ctx context.Context, bound func(net.Addr)) error {
+		return closed(made.Bind(ctx, Address{Endpoint: endpoint(t, at), Bound: bound}))
+	})
 	return r
 }
 
@@ -149,6 +152,14 @@ func serve(t *testing.T, bind func(context.Context, func(net.Addr)) error) (at n
 	})
 	t.Cleanup(stop)
 	return at, stop
+}
+
+// closed returns the error of a socket that leaves nothing open.
+func closed(left *Left, err error) error {
+	if left != nil {
+		return errors.Join(err, errors.New("something is open"))
+	}
+	return err
 }
 
 func endpoint(t *testing.T, text string) Endpoint {
@@ -343,7 +354,7 @@ func TestMechanisms(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(context.Background())
 			ended := make(chan struct{})
-			go func() { defer close(ended); sub.Connect(ctx, endpoint(t, "tcp://"+at.String()), nil) }()
+			go func() { defer close(ended); sub.Connect(ctx, Address{Endpoint: endpoint(t, "tcp://"+at.String())}) }()
 			wanted(t, publisher, "SLJ")
 			publisher.Send([]byte("TLJ"), []byte("not wanted"))
 			publisher.Send([]byte("SPJ"), []byte("not wanted"))
@@ -376,7 +387,7 @@ func TestBackPressure(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.addr, r.stop = serve(t, func(ctx context.Context, bound func(net.Addr)) error {
-		return made.Bind(ctx, endpoint(t, "tcp://127.0.0.1:0"), bound)
+		return closed(made.Bind(ctx, Address{Endpoint: endpoint(t, "tcp://127.0.0.1:0"), Bound: bound}))
 	})
 	p := push(t, r.addr)
 	body := strings.Repeat("x", 1<<20)
@@ -455,7 +466,7 @@ func TestConnectAgain(t *testing.T) {
 	states := make(chan error, 100)
 	go func() {
 		defer close(ended)
-		pull.Connect(ctx, endpoint(t, "tcp://"+l.Addr().String()), func(err error) { states <- err })
+		pull.Connect(ctx, Address{Endpoint: endpoint(t, "tcp://"+l.Addr().String()), State: func(err error) { states <- err }})
 	}()
 	for i := range 3 {
 		conn, err := l.Accept()

@@ -169,6 +169,9 @@ func (b *bench) measure(ctx context.Context) error {
 	if err := b.crawls(ctx); err != nil {
 		return err
 	}
+	if err := b.otlpLogs(ctx); err != nil {
+		return err
+	}
 	if err := b.statsdServers(ctx); err != nil {
 		return err
 	}

@@ -132,7 +132,9 @@ func (p *parser) object(context bool) bool {
 			if !ok || len(p.attrs) >= p.most {
 				return ok && p.fail(TooMany)
 			}
-			p.attrs = append(p.attrs, Attr{Name: name, Value: value, Kind: kind, Context: context, EscapedName: escaped})
+			p.attrs = append(p.attrs, Attr{})
+			a := &p.attrs[len(p.attrs)-1] // to copy what was just written would make the processor wait
+			a.Name, a.Value, a.Kind, a.Context, a.EscapedName = name, value, kind, context, escaped
 		}
 		if t, i := p.Text, p.At; i+2 < len(t) && t[i] == ',' && t[i+1] == ' ' && t[i+2] > ' ' {
 			p.At += 2

@@ -89,7 +89,7 @@ func (d *Decoder) appendScalar(dst []byte, n uint32) []byte {
 	case Long:
 		return append(dst, d.bytes(n)...)
 	case Float:
-		return appendFloat(dst, math.Float64frombits(x.value))
+		return AppendFloat(dst, math.Float64frombits(x.value))
 	case Class:
 		return appendString(dst, []byte(simpleName(string(d.bytes(n)))))
 	}

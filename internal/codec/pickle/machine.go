@@ -204,14 +204,7 @@ func appendDigits(dst, digits []byte) []byte {
 func (d *Decoder) long(n int) {
 	b := d.take(n)
 	if len(b) <= 8 {
-		var v uint64
-		for i, c := range b {
-			v |= uint64(c) << (8 * i)
-		}
-		if n := len(b); n > 0 && n < 8 && b[n-1] >= 0x80 {
-			v |= ^uint64(0) << (8 * n)
-		}
-		d.pushInt(int64(v))
+		d.pushInt(signed(b))
 		return
 	}
 	if len(b) > maxLong {

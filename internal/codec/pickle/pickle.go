@@ -18,6 +18,7 @@ package pickle
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // Error says where a pickle could not be read, and why.
@@ -72,6 +73,8 @@ type Decoder struct {
 	marks []uint32 // heights of the stack
 	memo  []uint32 // 1 more than nodes; 0 is nothing
 	arena []byte   // texts that do not stand in the pickle as they are
+
+	places [maxPlaces]Place // for Flat
 }
 
 // node is a value.
@@ -94,6 +97,7 @@ func (d *Decoder) Decode(src []byte) (Value, error) {
 		d.fail(NotFinished)
 	}
 	for d.err == nil {
+		d.frequent()
 		if d.at == len(src) {
 			d.fail(Truncated)
 			break
@@ -106,73 +110,90 @@ func (d *Decoder) Decode(src []byte) (Value, error) {
 			}
 			break
 		}
-		switch do := opcodes[op]; {
-		case d.frequent(op):
-		case do != nil:
+		if do := opcodes[op]; do != nil {
 			do(d)
-		default:
+		} else {
 			d.fail(Unknown)
 		}
 	}
 	return Value{}, d.err
 }
 
-// frequent does what opcodes has for those of which records have the most, without calls. It
-// returns false, and has done nothing, for others and for what is not as usual.
-func (d *Decoder) frequent(op byte) bool {
-	rest := d.src[d.at:]
-	head, n := 0, 0
-	switch op {
-	case 'N', 'K', 'J': // NONE, BININT1, BININT
-		if len(rest) < 4 || len(d.nodes) >= maxNodes {
-			return false
-		}
-		x := node{}
-		switch op {
-		case 'K':
-			x = node{kind: Int, value: uint64(rest[0])}
-			d.at++
-		case 'J':
-			x = node{kind: Int, value: uint64(int64(int32(binary.LittleEndian.Uint32(rest))))}
-			d.at += 4
-		}
-		d.nodes = append(d.nodes, x)
-		d.stack = append(d.stack, uint32(len(d.nodes)-1))
-		return true
-	case 'q', 0x94: // BINPUT, MEMOIZE
-		i, size := len(d.memo), 0
-		if op == 'q' {
-			if len(rest) == 0 || int(rest[0]) != i {
-				return false
+const (
+	// mostHead is how long an opcode is that frequent knows, without its text.
+	mostHead = 9
+	// ahead is for how many values frequent makes room.
+	ahead = 256
+)
+
+// frequent does what opcodes has for those of which records have the most, one after the
+// other without calls, up to one that it does not know or that is not as usual: of that it
+// does nothing. A node is written where it stays: to copy one that was just written makes the
+// processor wait.
+func (d *Decoder) frequent() {
+	src, at := d.src, d.at
+	nodes, stack, memo := slices.Grow(d.nodes, ahead), slices.Grow(d.stack, ahead), slices.Grow(d.memo, ahead)
+	floor, mostNodes, mostMemo := d.floor(), min(cap(nodes), maxNodes), min(cap(memo), len(src), maxNodes)
+	for len(src)-at >= mostHead && len(nodes) < mostNodes && len(stack) < cap(stack) {
+		kind, value, size := None, uint64(0), 1
+		from, text := 0, 0
+		switch op := src[at]; op {
+		case 'q', 0x94: // BINPUT, MEMOIZE
+			size = putSize(src[at:], len(memo))
+			if size == 0 || len(stack) <= floor || len(memo) >= mostMemo {
+				goto unusual
 			}
-			size = 1
+			memo = append(memo, stack[len(stack)-1]+1)
+			at += size
+			continue
+		case 'X', 0x8c: // BINUNICODE, SHORT_BINUNICODE
+			kind, text, size = Text, int(src[at+1]), 2
+			if op == 'X' {
+				text, size = int(binary.LittleEndian.Uint32(src[at+1:])), 5
+			}
+			if from = at + size; text > len(src)-from {
+				goto unusual
+			}
+		case 'N': // NONE
+		case '}': // EMPTY_DICT
+			kind = Dict
+		case 'K': // BININT1
+			kind, value, size = Int, uint64(src[at+1]), 2
+		case 'M': // BININT2
+			kind, value, size = Int, uint64(binary.LittleEndian.Uint16(src[at+1:])), 3
+		case 'J': // BININT
+			kind, value, size = Int, uint64(int64(int32(binary.LittleEndian.Uint32(src[at+1:])))), 5
+		case 'G': // BINFLOAT
+			kind, value, size = Float, binary.BigEndian.Uint64(src[at+1:]), 9
+		default:
+			goto unusual
 		}
-		if len(d.stack) <= d.floor() || i >= len(d.src) || i >= maxNodes {
-			return false
+		n := len(nodes)
+		nodes, stack = nodes[:n+1], stack[:len(stack)+1]
+		x := &nodes[n]
+		x.kind, x.mine, x.open, x.value = kind, false, false, value
+		x.a, x.b = uint32(from), uint32(text)
+		stack[len(stack)-1] = uint32(n)
+		at += size + text
+		if size = putSize(src[at:], len(memo)); kind == Text && size > 0 && len(memo) < mostMemo {
+			memo = append(memo, uint32(n)+1) // what a text is followed by
+			at += size
 		}
-		d.at += size
-		d.memo = append(d.memo, d.stack[len(d.stack)-1]+1)
-		return true
-	case 'X': // BINUNICODE
-		if len(rest) < 4 {
-			return false
-		}
-		head, n = 4, int(binary.LittleEndian.Uint32(rest))
-	case 0x8c: // SHORT_BINUNICODE
-		if len(rest) < 1 {
-			return false
-		}
-		head, n = 1, int(rest[0])
-	default:
-		return false
 	}
-	if n > len(rest)-head || len(d.nodes) >= maxNodes {
-		return false
+unusual:
+	d.at, d.nodes, d.stack, d.memo = at, nodes, stack, memo
+}
+
+// putSize returns how long the opcode is that b begins with, if it puts into the memo what
+// comes next there, at place i; else 0.
+func putSize(b []byte, i int) int {
+	switch {
+	case len(b) >= 2 && b[0] == 'q' && int(b[1]) == i:
+		return 2
+	case len(b) > 0 && b[0] == 0x94:
+		return 1
 	}
-	d.nodes = append(d.nodes, node{kind: Text, a: uint32(d.at + head), b: uint32(n)})
-	d.stack = append(d.stack, uint32(len(d.nodes)-1))
-	d.at += head + n
-	return true
+	return 0
 }
 
 func (d *Decoder) reset(src []byte) {

@@ -224,7 +224,9 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add(bomb(40))
 	f.Add(again("pathlib\nPosixPath\n", "h\x00", 3))
+	f.Add([]byte("\x80\x04}(\x8c\x07context}\x8c\x03key\x8c\x01ks\x8c\x01b\x8a\x01\xffu."))
 	f.Fuzz(func(t *testing.T, body []byte) {
+		sameFlat(t, body)
 		var d pickle.Decoder
 		v, err := d.Decode(body)
 		if err != nil {

@@ -49,8 +49,8 @@ func appendRune(dst []byte, r rune) []byte {
 	return utf8.AppendRune(dst, r)
 }
 
-// appendFloat appends a number as Python's repr and json write it.
-func appendFloat(dst []byte, v float64) []byte {
+// AppendFloat appends a number as Python's repr and json write it.
+func AppendFloat(dst []byte, v float64) []byte {
 	switch {
 	case math.IsNaN(v):
 		return append(dst, "NaN"...)

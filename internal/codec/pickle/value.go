@@ -129,8 +129,17 @@ func (v Value) Entries() Entries {
 func (e *Entries) Of(x *Entry) Value { return Value{e.d, x.n} }
 
 // Next goes to the next entry. It returns false when there is none.
-func (e *Entries) Next() bool { return e.take(&e.Key) && e.take(&e.Value) }
+func (e *Entries) Next() bool {
+	if items := e.items; len(items) >= 2 {
+		e.items = items[2:]
+		e.d.entry(&e.Key, items[0])
+		e.d.entry(&e.Value, items[1])
+		return true
+	}
+	return e.take(&e.Key) && e.take(&e.Value)
+}
 
+// take takes one item, for a pair that may be in two runs.
 func (e *Entries) take(into *Entry) bool {
 	for len(e.items) == 0 {
 		if e.next == 0 {
@@ -139,18 +148,23 @@ func (e *Entries) take(into *Entry) bool {
 		r := &e.d.runs[e.next]
 		e.items, e.next = e.d.items[r.start:][:r.n], r.next
 	}
-	into.n = e.items[0]
+	e.d.entry(into, e.items[0])
 	e.items = e.items[1:]
-	x := &e.d.nodes[into.n]
-	into.Kind, into.Text, into.Placed = x.kind, nil, false
-	if x.kind == Text || x.kind == Bytes {
-		if x.mine {
-			into.Text = e.d.arena[x.a : x.a+x.b]
-		} else {
-			into.Text, into.Placed, into.Off = e.d.src[x.a:x.a+x.b], true, x.a
-		}
-	}
 	return true
+}
+
+// entry makes an Entry of a node.
+func (d *Decoder) entry(into *Entry, n uint32) {
+	x := &d.nodes[n]
+	into.n, into.Kind = n, x.kind
+	switch {
+	case x.kind != Text && x.kind != Bytes:
+		into.Text, into.Placed = nil, false
+	case x.mine:
+		into.Text, into.Placed = d.arena[x.a:x.a+x.b], false
+	default:
+		into.Text, into.Placed, into.Off = d.src[x.a:x.a+x.b], true, x.a
+	}
 }
 
 // Get returns what a Dict has for a key that is a text.

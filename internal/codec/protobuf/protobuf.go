@@ -1,12 +1,16 @@
-// Package protobuf writes the fields of protobuf's messages, for the formats of Prometheus
-// that are made of them.
+// Package protobuf writes and reads the fields of protobuf's messages, for the formats of
+// Prometheus, Loki and OpenTelemetry that are made of them.
 //
 //	b, at := protobuf.Open(b, 4) // field 4 is a message
 //	b = protobuf.AppendText(b, 1, "up")
 //	b = protobuf.Close(b, at)
 //
-// Nothing is allocated but what the slice grows by. The package leaves out reading, and what
-// the messages mean.
+//	for r := protobuf.NewReader(b); r.Next(); {
+//		m := r.Message() // if r.Number is 4
+//	}
+//
+// Nothing is allocated but what the slice grows by. The package leaves out groups, which
+// nobody uses any more, and what the messages mean.
 package protobuf
 
 import (
@@ -20,6 +24,8 @@ const (
 	varint = 0
 	fixed  = 1
 	sized  = 2 // bytes with their length before them
+
+	fixed32 = 5
 )
 
 // tag appends what a field begins with.
@@ -39,6 +45,16 @@ func AppendSigned(dst []byte, field uint32, n int64) []byte {
 
 // AppendRawSigned appends a sint64 of a packed field, which has no tag.
 func AppendRawSigned(dst []byte, n int64) []byte { return binary.AppendVarint(dst, n) }
+
+// AppendFixed appends a fixed64 or sfixed64.
+func AppendFixed(dst []byte, field uint32, n uint64) []byte {
+	return binary.LittleEndian.AppendUint64(tag(dst, field, fixed), n)
+}
+
+// AppendFixed32 appends a fixed32.
+func AppendFixed32(dst []byte, field uint32, n uint32) []byte {
+	return binary.LittleEndian.AppendUint32(tag(dst, field, fixed32), n)
+}
 
 // AppendFloat appends a double.
 func AppendFloat(dst []byte, field uint32, v float64) []byte {

@@ -179,6 +179,13 @@ func NewSession(c Config) (*Session, error) {
 // Pings tells whether the peer answers pings, which version 3.0 does not know.
 func (s *Session) Pings() bool { return s.minor >= 1 }
 
+// SetMaxFrame changes the longest body of a frame, for those that are not begun yet.
+func (s *Session) SetMaxFrame(n int) {
+	if n > 0 {
+		s.c.MaxFrame = n
+	}
+}
+
 const greetingLen = 64
 
 // Greet appends what every connection begins with.

@@ -27,34 +27,27 @@ type text struct {
 	kind wire.Kind // Null where there is none
 }
 
-// known are the attributes of a log record that are no fields as they are.
-type known struct {
-	message, msg, levelname, levelno, created text
-	exception, stack                          text
-	pathname, filename, module                text
-}
-
 // builder makes records of attributes. What it makes of names is as in the package comment.
 type builder struct {
 	batch   *record.Batch
 	base    uint32 // where the present pickle lies in the arena
-	known   known
+	shape   shape
+	known   [knownRoles]text
 	first   int // field of the present record
-	earlier int // of the one before
 	left    int // bytes that fields may have yet
 	excess  int // fields that were left out
 	host    []byte
 	scratch []byte
 }
 
-// reset forgets the batch.
-func (x *builder) reset() { x.batch, x.first, x.earlier = nil, 0, 0 }
+// reset forgets what the batch has, or the end of it.
+func (x *builder) reset() { x.batch, x.first, x.shape.turn = nil, 0, x.shape.turn+1 }
 
 // begin begins a record of b.
 func (x *builder) begin(b *record.Batch) {
 	x.batch = b
-	x.earlier, x.first = x.first, len(b.Fields)
-	x.known = known{}
+	x.first, x.shape.at = len(b.Fields), 0
+	clear(x.known[:])
 	x.left = maxFieldBytes
 }
 
@@ -69,7 +62,7 @@ func (x *builder) json(b *record.Batch, attrs []wire.Attr, body []byte) {
 		if a.EscapedName {
 			name = x.unescape(name)
 		}
-		x.attr(name, value, a.Context)
+		x.attr(x.shape.next(b.Bytes(name), a.Context), value)
 	}
 	x.end(record.Span{Off: base, Len: uint32(len(body))})
 }
@@ -79,126 +72,81 @@ func (x *builder) within(base uint32, s record.Span) record.Span {
 }
 
 // attr takes one attribute.
-func (x *builder) attr(name record.Span, v text, context bool) {
-	if context {
-		if v.kind != wire.Null {
-			x.ofContext(name, v)
-		}
-		return
-	}
-	k := &x.known
-	switch string(x.batch.Bytes(name)) {
-	case "message":
-		k.message = v
-	case "msg":
-		k.msg = v
-	case "levelname":
-		k.levelname = v
-	case "levelno":
-		k.levelno = v
-	case "created":
-		k.created = v
-	case "exc_text":
-		k.exception = v
-	case "stack_info":
-		k.stack = v
-	case "filename":
-		k.filename = v
-	case "module":
-		k.module = v
-	case "pathname":
-		k.pathname = v
-		x.field(name, v)
-	default:
-		if !isLeftOut(x.batch.Bytes(name)) {
-			x.field(name, v)
-		}
+func (x *builder) attr(s *slot, v text) {
+	switch {
+	case s.role < pathnameRole:
+		x.known[s.role] = v
+	case v.kind == wire.Null:
+	case s.role == pathnameRole:
+		x.known[s.role] = v
+		x.field(s, v)
+	case s.role == keyRole && v.isText():
+		x.key(s, v)
+	case s.role != leftOutRole:
+		x.field(s, v)
 	}
 }
 
-// isLeftOut tells whether an attribute says nothing that others do not say.
-func isLeftOut(name []byte) bool {
-	switch string(name) {
-	case "args", "asctime", "exc_info", "hostname", "msecs", "relativeCreated":
-		return true
+// key takes the attribute key of a context, which is no more than that if it is no key.
+func (x *builder) key(s *slot, v text) {
+	plain := x.plainSpan(v)
+	if _, ok := wire.ParseKey(x.batch.Bytes(plain)); ok {
+		s, v = x.shape.keySlot(s), text{plain, wire.Text}
 	}
-	return false
-}
-
-// ofContext takes an attribute of the context.
-func (x *builder) ofContext(name record.Span, v text) {
-	b := x.batch
-	if string(b.Bytes(name)) == "key" && (v.kind == wire.Text || v.kind == wire.Escaped) {
-		plain := x.plainSpan(v)
-		if _, ok := wire.ParseKey(b.Bytes(plain)); ok {
-			x.field(name, text{plain, wire.Text})
-			return
-		}
-	}
-	off := len(b.Arena)
-	b.Arena = append(b.Arena, "context_"...)
-	b.Arena = append(b.Arena, b.Bytes(name)...)
-	x.field(record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)}, v)
+	x.field(s, v)
 }
 
 // field adds a field to the present record, unless its value is none. The last of one name
-// counts. Only what the arena ends with may be taken back.
-func (x *builder) field(name record.Span, v text) {
+// counts.
+func (x *builder) field(s *slot, v text) {
 	if v.kind == wire.Null || v.span.Len == 0 {
 		return
 	}
 	b := x.batch
 	value := x.plainSpan(v)
-	if x.left -= int(name.Len + value.Len); x.left < 0 || len(b.Fields)-x.first >= maxFields || name.Len > maxName {
+	if x.left -= s.long + int(value.Len); x.left < 0 || len(b.Fields)-x.first >= maxFields || s.role == tooLongRole {
 		x.excess++
 		return
 	}
-	name = x.valid(name)
-	for i := x.first; i < len(b.Fields); i++ {
-		if f := &b.Fields[i]; f.Name.Len == name.Len && bytes.Equal(b.Bytes(f.Name), b.Bytes(name)) {
-			f.Value = value
-			return
-		}
+	if s.turn != x.shape.turn {
+		s.turn, s.span = x.shape.turn, b.Append(s.field)
 	}
-	b.Fields = append(b.Fields, record.Field{Record: len(b.Records), Name: name, Value: value})
+	if !s.first && x.again(s.field, value) {
+		return
+	}
+	b.Fields = append(b.Fields, record.Field{})
+	f := &b.Fields[len(b.Fields)-1] // to copy what was just written would make the processor wait
+	f.Record, f.Name, f.Value = len(b.Records), s.span, value
 }
 
-// valid returns a name of letters, digits and _ alone, whose first is no digit.
-func (x *builder) valid(name record.Span) record.Span {
+// The fields of a message as it came.
+const (
+	wireTopic   = "wire_topic"
+	wireTopic64 = "wire_topic_base64" // of a topic that is not UTF-8
+	wireJSON    = "wire_json"
+	wirePickle  = "wire_pickle" // in base64
+)
+
+// isWire tells whether a name is one of these, which no sender may choose.
+func isWire(name []byte) bool {
+	switch string(name) {
+	case wireTopic, wireTopic64, wireJSON, wirePickle:
+		return true
+	}
+	return false
+}
+
+// again gives a field of the present record another value, if it is there.
+func (x *builder) again(name []byte, value record.Span) bool {
 	b := x.batch
-	from := b.Bytes(name)
-	for i, c := range from {
-		if isNameByte[c] && (i > 0 || c > '9') {
-			continue
+	for i := x.first; i < len(b.Fields); i++ {
+		if f := &b.Fields[i]; int(f.Name.Len) == len(name) && bytes.Equal(b.Bytes(f.Name), name) {
+			f.Value = value
+			return true
 		}
-		off := len(b.Arena)
-		if i == 0 && c-'0' <= 9 {
-			b.Arena = append(b.Arena, '_')
-		}
-		for len(from) > 0 {
-			_, n := utf8.DecodeRune(from)
-			if c := from[0]; isNameByte[c] {
-				b.Arena = append(b.Arena, c)
-			} else {
-				b.Arena = append(b.Arena, '_')
-			}
-			from = from[n:]
-		}
-		return record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)}
 	}
-	if len(from) == 0 {
-		return b.Append([]byte{'_'})
-	}
-	return name
+	return false
 }
-
-// isNameByte tells of each byte whether it may stand in the name of a field.
-var isNameByte = func() (is [256]bool) {
-	for c := range is {
-		is[c] = c == '_' || c-'0' >= 0 && c-'0' <= 9 || c|0x20 >= 'a' && c|0x20 <= 'z'
-	}
-	return is
-}()
 
 // plainSpan returns a text without its escapes.
 func (x *builder) plainSpan(v text) record.Span {
@@ -236,8 +184,8 @@ func (x *builder) tidy() {
 
 // end completes the record; whole is the text of all of it.
 func (x *builder) end(whole record.Span) {
-	b, k := x.batch, &x.known
-	r := record.Record{Time: x.time(k.created), Level: x.level()}
+	b := x.batch
+	r := record.Record{Time: x.time(x.known[createdRole]), Level: x.level()}
 	if x.isLog() {
 		x.body(&r)
 		x.rest()
@@ -246,7 +194,7 @@ func (x *builder) end(whole record.Span) {
 		x.keepKey()
 	}
 	if len(x.host) > 0 {
-		x.field(b.Append([]byte("hostname")), text{b.Append(x.host), wire.Text})
+		x.named("hostname", text{b.Append(x.host), wire.Text})
 	}
 	if r.Body.Len > maxLineBytes {
 		r.Body.Len = uint32(cut(b.Bytes(r.Body)))
@@ -258,7 +206,7 @@ func (x *builder) end(whole record.Span) {
 // isLog tells whether the attributes are those of a log record.
 func (x *builder) isLog() bool {
 	k := &x.known
-	return k.message.isText() || k.msg.isText() && k.levelno.kind == wire.Number
+	return k[messageRole].isText() || k[msgRole].isText() && k[levelnoRole].kind == wire.Number
 }
 
 func (t text) isText() bool { return t.kind == wire.Text || t.kind == wire.Escaped }
@@ -275,16 +223,16 @@ func cut(line []byte) int {
 // body makes the text of a log record: the message, and what belongs below it.
 func (x *builder) body(r *record.Record) {
 	k := &x.known
-	message := k.message
+	message := k[messageRole]
 	if !message.isText() {
-		message = k.msg
+		message = k[msgRole]
 	}
 	r.Body = x.plainSpan(message)
-	if k.exception.isText() || k.stack.isText() {
-		r.Body = x.below(x.below(r.Body, k.exception), k.stack)
+	if k[exceptionRole].isText() || k[stackRole].isText() {
+		r.Body = x.below(x.below(r.Body, k[exceptionRole]), k[stackRole])
 	}
-	if k.msg.kind != wire.Null && !x.same(k.msg, message) {
-		x.named("msg", k.msg)
+	if k[msgRole].kind != wire.Null && !x.same(k[msgRole], message) {
+		x.named("msg", k[msgRole])
 	}
 }
 
@@ -313,23 +261,23 @@ func (x *builder) below(above record.Span, v text) record.Span {
 
 // named adds a field whose name is ours.
 func (x *builder) named(name string, v text) {
-	off := len(x.batch.Arena)
-	x.batch.Arena = append(x.batch.Arena, name...)
-	x.field(record.Span{Off: uint32(off), Len: uint32(len(name))}, v)
+	s := &x.shape.ours
+	*s = slot{role: fieldRole, field: append(s.field[:0], name...), long: len(name), turn: -1}
+	x.field(s, v)
 }
 
 // rest adds the fields of a log record that say something only when they are not as usual.
 func (x *builder) rest() {
 	b, k := x.batch, &x.known
-	if k.levelname.isText() && usualLevel(b.Bytes(k.levelname.span)) != string(b.Bytes(k.levelno.span)) {
-		x.named("levelname", k.levelname)
+	if k[levelnameRole].isText() && usualLevel(b.Bytes(k[levelnameRole].span)) != string(b.Bytes(k[levelnoRole].span)) {
+		x.named("levelname", k[levelnameRole])
 	}
-	path, file := b.Bytes(k.pathname.span), b.Bytes(k.filename.span)
-	if k.filename.isText() && !bytes.HasSuffix(path, file) {
-		x.named("filename", k.filename)
+	path, file := b.Bytes(k[pathnameRole].span), b.Bytes(k[filenameRole].span)
+	if k[filenameRole].isText() && !bytes.HasSuffix(path, file) {
+		x.named("filename", k[filenameRole])
 	}
-	if k.module.isText() && !bytes.Equal(bytes.TrimSuffix(file, []byte(".py")), b.Bytes(k.module.span)) {
-		x.named("module", k.module)
+	if k[moduleRole].isText() && !bytes.Equal(bytes.TrimSuffix(file, []byte(".py")), b.Bytes(k[moduleRole].span)) {
+		x.named("module", k[moduleRole])
 	}
 }
 
@@ -368,13 +316,13 @@ func (x *builder) keepKey() {
 // level returns the level of the record.
 func (x *builder) level() record.Level {
 	k := &x.known
-	if k.levelno.kind == wire.Number {
-		if n, ok := integer(x.batch.Bytes(k.levelno.span)); ok {
+	if k[levelnoRole].kind == wire.Number {
+		if n, ok := integer(x.batch.Bytes(k[levelnoRole].span)); ok {
 			return levelOf(n)
 		}
 	}
-	if k.levelname.isText() {
-		return severity.FromValue(x.batch.Bytes(k.levelname.span))
+	if k[levelnameRole].isText() {
+		return severity.FromValue(x.batch.Bytes(k[levelnameRole].span))
 	}
 	return record.LevelUnknown
 }
@@ -403,12 +351,19 @@ func (x *builder) wire(b *record.Batch, topic, body []byte, name string) {
 	field := func(name string, value record.Span) {
 		b.Fields = append(b.Fields, record.Field{Record: len(b.Records) - 1, Name: b.Append([]byte(name)), Value: value})
 	}
-	field("wire_topic", b.Append(bytes.ToValidUTF8(topic[:min(len(topic), maxName)], []byte("\uFFFD"))))
-	if name == "wire_json" {
-		field(name, b.Append(body))
-		return
+	packed := func(name string, value []byte) {
+		off := len(b.Arena)
+		b.Arena = base64.StdEncoding.AppendEncode(b.Arena, value)
+		field(name, record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)})
 	}
-	off := len(b.Arena)
-	b.Arena = base64.StdEncoding.AppendEncode(b.Arena, body)
-	field(name, record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)})
+	if utf8.Valid(topic) {
+		field(wireTopic, b.Append(topic))
+	} else {
+		packed(wireTopic64, topic)
+	}
+	if name == wireJSON {
+		field(name, b.Append(body))
+	} else {
+		packed(name, body)
+	}
 }

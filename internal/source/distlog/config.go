@@ -3,14 +3,13 @@ package distlog
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/weirlog/weir/internal/codec/zmtp"
 	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/metric"
+	"github.com/weirlog/weir/internal/peers"
 	"github.com/weirlog/weir/internal/zmq"
 )
 
@@ -27,15 +26,9 @@ type Config struct {
 	Subscribe []string `yaml:"subscribe"`
 	// Topics are what is wanted of publishers: messages whose topic begins with one of these, as PL or T. Default: all.
 	Topics []string `yaml:"topics"`
-	// Curve encrypts all and makes sure who the peers are, by keys. Default: none.
-	Curve *Curve `yaml:"curve"`
-	// Plain asks for names and passwords, which are not encrypted. Default: none.
-	Plain *Plain `yaml:"plain"`
-	// Allow is from which addresses senders may connect, as 10.1.0.0/16 or 192.0.2.7. Default: all.
-	Allow []string `yaml:"allow"`
-	// Insecure permits to listen where others can reach it without curve and without allow: then whoever reaches the port can write
-	// records. The original distlogd always does that. Default: false.
-	Insecure bool `yaml:"insecure"`
+
+	peers.Security `yaml:",inline"`
+
 	// MaxMessage is the longest message; a sender of a longer one is cut off, and the message is lost. Default: 4MiB.
 	MaxMessage config.Bytes `yaml:"max_message"`
 	// MaxConnections is how many senders may be connected to each address; a further one is closed and counted.
@@ -63,26 +56,6 @@ type Config struct {
 	Quarantine config.Bytes `yaml:"quarantine"`
 }
 
-// Curve has the keys of CURVE, 40 characters each, as zmq.curve_keypair() makes them.
-type Curve struct {
-	// SecretKey is weir's own. Senders need the public key that belongs to it. Needed to listen.
-	SecretKey config.Secret `yaml:"secret_key"`
-	// Clients are the public keys of the senders that may connect. Default: all who know weir's public key.
-	Clients []string `yaml:"clients"`
-	// ServerKey is the public key of those to whom weir connects.
-	ServerKey string `yaml:"server_key"`
-}
-
-// Plain has names and passwords.
-type Plain struct {
-	// Users are the senders that may connect: names, and the password of each.
-	Users map[string]config.Secret `yaml:"users"`
-	// User is the name that weir shows where it connects.
-	User string `yaml:"user"`
-	// Password is what belongs to it.
-	Password config.Secret `yaml:"password"`
-}
-
 // Default returns the settings of a source that says nothing.
 func Default() Config {
 	return Config{
@@ -94,9 +67,7 @@ func Default() Config {
 
 // Bounds of settings.
 const (
-	maxAddresses  = 64
 	maxStreams    = 100_000
-	maxPassword   = 255
 	maxQuarantine = 1 << 30
 )
 
@@ -112,8 +83,7 @@ func (p *problems) need(ok bool, key, message string) {
 // Validate returns what is wrong with c.
 func (c *Config) Validate() error {
 	var p problems
-	c.validateAddresses(&p)
-	c.validateSecurity(&p)
+	p = append(p, c.Security.Check(peers.Addresses{Listen: c.Listen, Connect: map[string][]string{"connect": c.Connect, "subscribe": c.Subscribe}}, "write records")...)
 	p.need(len(c.Subscribe) == 0 || len(c.Topics) > 0, "topics", `give at least one; "" is all`)
 	p.need(c.MaxMessage >= 1<<10 && c.MaxMessage <= 64<<20, "max_message", "use a size from 1KiB to 64MiB")
 	p.need(c.MaxMemory >= 1<<20 && c.MaxMemory <= 4<<30, "max_memory", "use a size from 1MiB to 4GiB")
@@ -127,107 +97,6 @@ func (c *Config) Validate() error {
 		p.need(metric.ValidName(name) && !strings.Contains(name, ":"), "labels."+name, fmt.Sprintf("%q is no name of a label: use letters, digits and _, and no digit first", name))
 	}
 	return config.Join(p...)
-}
-
-func (c *Config) validateAddresses(p *problems) {
-	n := len(c.Listen) + len(c.Connect) + len(c.Subscribe)
-	p.need(n > 0 && n <= maxAddresses, "listen", "give from 1 to 64 addresses, of listen, connect and subscribe together")
-	guarded := c.Curve != nil || len(c.Allow) > 0 || c.Insecure
-	for i, text := range c.Listen {
-		key := fmt.Sprintf("listen[%d]", i)
-		e, err := zmq.ParseEndpoint(text)
-		if err != nil {
-			p.need(false, key, err.Error())
-			continue
-		}
-		p.need(e.Local() || guarded, key, "others can reach this address and write records: give the keys of curve, or list the senders' addresses in allow, "+
-			"or set insecure: true, which is how distlogd itself has always listened")
-	}
-	for name, list := range map[string][]string{"connect": c.Connect, "subscribe": c.Subscribe} {
-		for i, text := range list {
-			if _, err := zmq.ParseEndpoint(text); err != nil {
-				p.need(false, fmt.Sprintf("%s[%d]", name, i), err.Error())
-			}
-		}
-	}
-	for i, text := range c.Allow {
-		_, ok := parsePrefix(text)
-		p.need(ok, fmt.Sprintf("allow[%d]", i), "use an address or a network, as 192.0.2.7 or 10.1.0.0/16")
-	}
-}
-
-func (c *Config) validateSecurity(p *problems) {
-	connects := len(c.Connect)+len(c.Subscribe) > 0
-	if c.Curve != nil {
-		p.need(c.Plain == nil, "plain", "curve is given already: a source has one of the two")
-		p.need(len(c.Listen) == 0 || c.Curve.SecretKey != "", "curve.secret_key", "to listen with curve needs weir's secret key, as ${file:/run/secrets/weir.key}")
-		p.need(!connects || c.Curve.ServerKey != "", "curve.server_key", "to connect with curve needs the public key of the other side")
-		_, err := zmtp.ParseKey(string(c.Curve.SecretKey))
-		p.need(c.Curve.SecretKey == "" || err == nil, "curve.secret_key", fmt.Sprint(err))
-		_, err = zmtp.ParseKey(c.Curve.ServerKey)
-		p.need(c.Curve.ServerKey == "" || err == nil, "curve.server_key", fmt.Sprint(err))
-		for i, text := range c.Curve.Clients {
-			_, err := zmtp.ParseKey(text)
-			p.need(err == nil, fmt.Sprintf("curve.clients[%d]", i), fmt.Sprint(err))
-		}
-	}
-	if c.Plain != nil {
-		p.need(len(c.Listen) == 0 || len(c.Plain.Users) > 0, "plain.users", "to listen with plain needs at least one user")
-		p.need(!connects || c.Plain.User != "", "plain.user", "to connect with plain needs a user")
-		p.need(len(c.Plain.User) <= maxPassword && len(c.Plain.Password) <= maxPassword, "plain.user", "use at most 255 bytes for a name or a password")
-	}
-}
-
-func parsePrefix(text string) (netip.Prefix, bool) {
-	if a, err := netip.ParseAddr(text); err == nil {
-		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), true
-	}
-	p, err := netip.ParsePrefix(text)
-	return p.Masked(), err == nil
-}
-
-// security returns how peers make sure of each other. c is valid.
-func (c *Config) security() (s zmq.Security, err error) {
-	for _, text := range c.Allow {
-		prefix, _ := parsePrefix(text)
-		s.Allow = append(s.Allow, prefix)
-	}
-	if p := c.Plain; p != nil {
-		s.Mechanism, s.User, s.Password, s.Users = zmtp.Plain, p.User, string(p.Password), map[string]string{}
-		for name, password := range p.Users {
-			s.Users[name] = string(password)
-		}
-	}
-	if v := c.Curve; v != nil {
-		s.Mechanism = zmtp.Curve
-		if s.ServerKey, err = optionalKey(v.ServerKey); err != nil {
-			return s, err
-		}
-		if v.SecretKey == "" {
-			s.Keys, err = zmtp.NewKeyPair()
-		} else if secret, wrong := zmtp.ParseKey(string(v.SecretKey)); wrong == nil {
-			s.Keys, err = zmtp.PairOf(secret)
-		}
-		if err != nil {
-			return s, err
-		}
-		if len(v.Clients) > 0 {
-			s.Clients = map[zmtp.Key]bool{}
-		}
-		for _, text := range v.Clients {
-			key, _ := zmtp.ParseKey(text)
-			s.Clients[key] = true
-		}
-	}
-	return s, nil
-}
-
-func optionalKey(text string) (zmtp.Key, error) {
-	if text == "" {
-		return zmtp.Key{}, nil
-	}
-	return zmtp.ParseKey(text)
 }
 
 func (c *Config) limits() zmq.Limits {

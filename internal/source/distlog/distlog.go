@@ -16,12 +16,15 @@
 //
 // For a relay that sends the same two frames on, KeepWire keeps each message as it came, in
 // the fields wire_topic and wire_json, or wire_pickle in base64: no other form of a record
-// leads back to the same bytes.
+// leads back to the same bytes. An attribute of one of these names gets an underscore behind it.
 //
 // A sender is not answered, so what was not committed when weir is killed is lost, and
 // nothing is there twice. While the journal does not take, nothing is read, so that the
 // senders' sockets keep what they have. A message that makes no sense is counted by its
 // reason, and kept apart if that is asked for.
+//
+// At a reload sockets and connections go to the source that follows, where address and security
+// are the same, up to the half of a message: nothing is lost and nobody has to connect again.
 //
 // Everything that can grow is bounded: messages, connections, streams, fields, and what is
 // kept of bad messages. Pickles are read as data; nothing of them is executed.
@@ -29,6 +32,7 @@ package distlog
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -81,13 +85,13 @@ func New(cfg Config, deps flow.Deps) (*Source, error) {
 	}
 	s.streams = newStreams(&s.cfg, deps.Name, s.counts)
 	s.bad = newBad(s)
-	security, err := cfg.security()
+	security, err := cfg.ForSocket()
 	if err != nil {
 		return nil, err
 	}
 	receiver := func(typ string, topics []string) (*zmq.Receiver, error) {
 		return zmq.NewReceiver(zmq.Options{
-			Type: typ, Security: security, Topics: topics, Limits: cfg.limits(), Event: deps.Ledger.Event,
+			Type: typ, Security: security, Topics: topics, Limits: cfg.limits(), Event: deps.Ledger.Event, Reload: flow.ErrReload,
 		}, func(p zmq.Peer) zmq.Taker { return newTaker(s, p) })
 	}
 	pull, err := receiver(zmtp.Pull, nil)
@@ -102,10 +106,10 @@ func New(cfg Config, deps flow.Deps) (*Source, error) {
 		s.listen(pull, text)
 	}
 	for _, text := range cfg.Connect {
-		s.connect(pull, text)
+		s.connect(pull, text, "connect "+text)
 	}
 	for _, text := range cfg.Subscribe {
-		s.connect(sub, text)
+		s.connect(sub, text, fmt.Sprintf("subscribe %s %q", text, cfg.Topics))
 	}
 	return s, nil
 }
@@ -120,17 +124,35 @@ func (s *Source) listen(r *zmq.Receiver, text string) {
 		s.problem(text, nil, "")
 		s.deps.Log.Info("listening", "address", text)
 	}
-	s.parts = append(s.parts, part{text, func(ctx context.Context) error { return r.Bind(ctx, e, bound) }})
+	key := "distlog listen " + text + " " + s.cfg.Digest()
+	s.parts = append(s.parts, s.part(text, key, func(ctx context.Context, before *zmq.Left) (*zmq.Left, error) {
+		return r.Bind(ctx, zmq.Address{Endpoint: e, Bound: bound, Before: before})
+	}))
 }
 
-// connect adds an address that the source connects to.
-func (s *Source) connect(r *zmq.Receiver, text string) {
+// connect adds an address that the source connects to, and to do what.
+func (s *Source) connect(r *zmq.Receiver, text, what string) {
 	e, _ := zmq.ParseEndpoint(text)
 	state := func(err error) { s.problem(text, err, "weir tries again by itself; see that the peer listens there") }
-	s.parts = append(s.parts, part{text, func(ctx context.Context) error {
-		r.Connect(ctx, e, state)
-		return nil
-	}})
+	key := "distlog " + s.deps.Name + " " + what + " " + s.cfg.Digest()
+	s.parts = append(s.parts, s.part(text, key, func(ctx context.Context, before *zmq.Left) (*zmq.Left, error) {
+		return r.Connect(ctx, zmq.Address{Endpoint: e, State: state, Before: before}), nil
+	}))
+}
+
+// part returns the part of an address, which goes on with what was left under a key, and leaves
+// that again.
+func (s *Source) part(name, key string, run func(context.Context, *zmq.Left) (*zmq.Left, error)) part {
+	before, _ := s.deps.Handover.Take(key).(*zmq.Left)
+	return part{name, func(ctx context.Context) error {
+		taken := before
+		before = nil
+		left, err := run(ctx, taken)
+		if left != nil {
+			s.deps.Handover.Leave(key, left)
+		}
+		return err
+	}}
 }
 
 // Run takes messages until ctx ends, then those that have come in already.

@@ -213,6 +213,24 @@ func TestKeepWire(t *testing.T) {
 	}
 }
 
+// TestWireNames: what a message is as it came is not up to who sends it.
+func TestWireNames(t *testing.T) {
+	w := newWorld(t, nil).run()
+	p := w.dial()
+	p.text("PLJ", `{"message": "a", "hostname": "vm", "wire_topic": "PLP", "wire_pickle": "gARk", "wire_json": "{}", "wire_topic_base64": "eA==", "wire_topic_": "x"}`)
+	w.records(1)
+	w.has(vm, "unknown a wire_topic_=x wire_pickle_=gARk wire_json_={} wire_topic_base64_=eA==")
+	w.stop()
+	w = newWorld(t, func(c *Config) { c.KeepWire = true }).run()
+	p = w.dial()
+	long := strings.Repeat("long", 200)
+	p.text("\xffLJ", `{"message": "a"}`)
+	p.text(long, `{"message": "b", "wire_json": "x"}`)
+	w.records(2)
+	w.has(`{host="127.0.0.1", kind="log", source="app", system="other"}`, `unknown a wire_topic_base64=/0xK wire_json={"message": "a"}`)
+	w.has(`{host="127.0.0.1", kind="other", source="app", system="other"}`, `unknown b wire_json_=x wire_topic=`+long+` wire_json={"message": "b", "wire_json": "x"}`)
+}
+
 // TestStreams: hosts have streams of their own, as many as are allowed; further ones share one.
 func TestStreams(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.MaxStreams = 3; c.Labels = map[string]string{"team": "shop"} }).run()

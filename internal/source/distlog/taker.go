@@ -28,6 +28,7 @@ type taker struct {
 
 	decoder pickle.Decoder
 	attrs   []wire.Attr
+	pairs   []pickle.Pair
 	topic   wire.Topic // of the message before
 	letters []byte     // of that; nil: there is none
 
@@ -69,7 +70,7 @@ func (t *taker) Message(ctx context.Context, parts [][]byte) error {
 		return err
 	}
 	t.build.json(b, attrs, body)
-	t.added(parts[0], body, "wire_json")
+	t.added(parts[0], body, wireJSON)
 	t.tally.json++
 	return nil
 }

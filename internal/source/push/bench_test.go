@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/weirlog/weir/internal/codec/lokipush"
+	"github.com/weirlog/weir/internal/intake"
 )
 
 // BenchmarkPush reads and writes a push of 1 MiB of lines of 150 bytes, as Promtail sends
@@ -23,7 +24,7 @@ func BenchmarkPush(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			w := newWorld(b, nil)
 			w.source.setLines(nowhere{})
-			j := &job{body: body}
+			j := &job{Body: intake.Body{Text: body}}
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {

@@ -75,13 +75,11 @@ func FuzzPush(f *testing.F) {
 		default:
 			t.Fatal(answer)
 		}
-		if w.synced != w.records() || w.source.bodies.used.Load()+w.source.pushes.Load() != 0 {
+		if w.synced != w.records() || w.source.bodies.Used()+w.source.pushes.Load() != 0 {
 			t.Fatalf("%s, with %d of %d records synced", answer, w.synced, w.records())
 		}
-		for _, st := range w.source.streams.byID {
-			if st.users != 0 || len(st.turn) != 0 {
-				t.Fatalf("%s, and %s is still in use", answer, st.input.Stream.ID)
-			}
+		if w.source.streams.InUse() {
+			t.Fatalf("%s, and a stream is still in use", answer)
 		}
 	})
 }

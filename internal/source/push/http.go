@@ -10,6 +10,7 @@ import (
 
 	"github.com/weirlog/weir/internal/codec/lokipush"
 	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/intake"
 )
 
 // errStopped says that Run does not run.
@@ -18,7 +19,7 @@ var errStopped = errors.New("weir is starting, stopping or loading its configura
 // form is how a body is written.
 type form struct {
 	format   lokipush.Format
-	encoding string // "gzip", "deflate" or none
+	encoding intake.Encoding
 }
 
 // Handler takes pushes: 204 says that all of it is kept for good, 400 that a part of it, or
@@ -58,11 +59,11 @@ func (s *Source) serve(r *http.Request) (status int, text string) {
 	}
 	defer s.pushes.Add(-1)
 	if s.pushes.Add(1) > maxPushes {
-		return s.failed(errBusy)
+		return s.failed(intake.ErrBusy)
 	}
 	result, err := s.take(r, f)
 	if err == nil && result.accepted > 0 {
-		err = s.commits.wait(r.Context())
+		err = s.commits.Wait(r.Context())
 	}
 	switch {
 	case err != nil:
@@ -81,14 +82,14 @@ func (s *Source) take(r *http.Request, f form) (outcome, error) {
 	}
 	defer s.done(j)
 	if err := j.read(r.Body, f); err != nil {
-		if errors.Is(err, errBusy) || errors.Is(err, errTooLarge) {
+		if errors.Is(err, intake.ErrBusy) || errors.Is(err, intake.ErrTooLarge) {
 			return outcome{}, err
 		}
 		return outcome{}, &bodyError{err}
 	}
 	result, err := s.push(r.Context(), j, f.format, r.Header.Get("X-Scope-OrgID"))
 	if syntax := (*lokipush.SyntaxError)(nil); errors.As(err, &syntax) {
-		s.deps.Ledger.Bad("syntax", j.body[min(syntax.Offset, len(j.body)):])
+		s.deps.Ledger.Bad("syntax", j.Text[min(syntax.Offset, len(j.Text)):])
 		return outcome{}, &bodyError{err}
 	}
 	return result, err
@@ -104,13 +105,13 @@ func (e *bodyError) Error() string { return e.err.Error() }
 func (s *Source) failed(err error) (status int, text string) {
 	body := (*bodyError)(nil)
 	switch {
-	case errors.Is(err, errBusy):
+	case errors.Is(err, intake.ErrBusy):
 		s.deps.Ledger.Event("too many pushes")
 		return http.StatusTooManyRequests, err.Error()
-	case errors.Is(err, errFull):
+	case errors.Is(err, intake.ErrFull):
 		s.deps.Ledger.Event("too many streams")
-		return http.StatusTooManyRequests, s.streams.full()
-	case errors.Is(err, errTooLarge):
+		return http.StatusTooManyRequests, s.streams.Full()
+	case errors.Is(err, intake.ErrTooLarge):
 		s.deps.Ledger.Event("too large")
 		return http.StatusRequestEntityTooLarge, fmt.Sprintf("the push has more than %s unpacked (max_body); send it in parts", s.cfg.MaxBody)
 	case errors.As(err, &body):
@@ -129,7 +130,7 @@ func formOf(h http.Header) (f form, problem string) {
 	switch encoding := strings.ToLower(strings.TrimSpace(h.Get("Content-Encoding"))); encoding {
 	case "", "identity", "snappy": // protobuf is in snappy, whether they say so or not
 	case "gzip", "deflate":
-		f.encoding = encoding
+		f.encoding = intake.Encoding(encoding)
 	default:
 		return f, fmt.Sprintf("content encoding %q is not supported: use gzip or deflate", shorten([]byte(encoding)))
 	}

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/intake"
 )
 
 const (
@@ -45,8 +46,8 @@ type Source struct {
 	cfg     Config
 	deps    flow.Deps
 	streams *streams
-	commits *commits
-	bodies  budget
+	commits *intake.Commits
+	bodies  intake.Budget
 	jobs    sync.Pool    // of *job
 	pushes  atomic.Int64 // in work
 	handler http.Handler
@@ -64,8 +65,8 @@ func New(cfg Config, deps flow.Deps) (*Source, error) {
 	s := &Source{
 		cfg: cfg, deps: deps,
 		streams: newStreams(cfg, deps.Name),
-		commits: newCommits(deps.Sync),
-		bodies:  budget{max: 4 * int64(cfg.MaxBody)},
+		commits: intake.NewCommits(deps.Sync),
+		bodies:  intake.Budget{Max: 4 * int64(cfg.MaxBody)},
 		jobs:    sync.Pool{New: func() any { return new(job) }},
 	}
 	s.handler = s.newHandler()
@@ -83,7 +84,7 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 	defer func() {
 		s.setLines(nil)
 		s.writing.Wait()
-		s.streams.closeIdle(time.Time{})
+		s.streams.CloseIdle(time.Time{})
 	}()
 	tick := time.NewTicker(idlePeriod)
 	defer tick.Stop()
@@ -92,7 +93,7 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			s.streams.closeIdle(now.Add(-idleTime))
+			s.streams.CloseIdle(now.Add(-idleTime))
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/codec/lokipush"
+	"github.com/weirlog/weir/internal/intake"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -85,7 +86,7 @@ func TestEncodings(t *testing.T) {
 	send(`415 content encoding "zstd" is not supported: use gzip or deflate`, body, "Content-Encoding: zstd")
 	send(`415 content type "text/plain" is not supported: use application/json, or application/x-protobuf in snappy`, body, "Content-Type: text/plain")
 	send("415 JSON in snappy is not supported: use gzip or deflate", body, "Content-Type: application/json", "Content-Encoding: snappy")
-	if n := w.source.bodies.used.Load(); n != 0 {
+	if n := w.source.bodies.Used(); n != 0 {
 		t.Errorf("%d bytes are still counted as used", n)
 	}
 }
@@ -184,7 +185,7 @@ func TestTooLarge(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	if n := w.source.bodies.used.Load(); n != 0 {
+	if n := w.source.bodies.Used(); n != 0 {
 		t.Errorf("%d bytes are still counted as used", n)
 	}
 	exact := jsonPush(map[string]string{"app": "shop"}, entry{1, "", nil})
@@ -241,8 +242,8 @@ func TestTooManyStreams(t *testing.T) {
 	w = newWorld(t, func(c *Config) { c.MaxStreams = 2 }).run()
 	w.send(protoPush(`{app="a"}`, "x", `{app="c"}`, "y", `{app="d"}`, "z"))
 	w.sendJSON(`{"streams":[{"stream":{"app":"x"},"values":[["1","x"]]},{"stream":{"app":"y"},"values":[[]]}]}`)
-	if s := w.source.streams; len(s.byID)+len(s.spelled)+s.bytes != 0 {
-		t.Errorf("%d streams are open of which nothing was taken", len(s.byID))
+	if s := w.source.streams; !s.Empty() {
+		t.Errorf("%d streams are open of which nothing was taken", s.Len())
 	}
 }
 
@@ -255,8 +256,8 @@ func TestLabelsAreBounded(t *testing.T) {
 		}
 		_, err := s.get(lokipush.Labels{Text: []byte("{" + strings.Join(pairs, ",") + "}")}, "")
 		if err != nil {
-			if err != errFull || i < 500 || s.bytes > maxLabels {
-				t.Errorf("at %d, with %d bytes: %v", i, s.bytes, err)
+			if err != intake.ErrFull || i < 500 {
+				t.Errorf("at %d: %v", i, err)
 			}
 			return
 		}
@@ -379,11 +380,8 @@ func TestIdleStreamsAreClosed(t *testing.T) {
 			t.Errorf("opened %v", w.opened)
 		}
 		time.Sleep(2 * idleTime)
-		s := w.source.streams
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if len(s.byID)+len(s.spelled)+s.bytes != 0 {
-			t.Errorf("%d streams, %d spellings, %d bytes are left", len(s.byID), len(s.spelled), s.bytes)
+		if s := w.source.streams; !s.Empty() {
+			t.Errorf("%d streams are left, or their spellings", s.Len())
 		}
 	})
 }
@@ -403,7 +401,7 @@ func TestSyncsAreShared(t *testing.T) {
 			})
 		}
 		senders.Wait()
-		if took := time.Since(began); w.syncs > 12 || took > 12*syncPause || w.records() != 1000 || w.synced != 1000 {
+		if took := time.Since(began); w.syncs > 12 || took > 12*intake.SyncPause || w.records() != 1000 || w.synced != 1000 {
 			t.Errorf("%d syncs in %s, %d of %d records synced", w.syncs, took, w.synced, w.records())
 		}
 	})
@@ -459,7 +457,7 @@ func TestNoAllocations(t *testing.T) {
 		entries = append(entries, entry{int64(i), "a line of some length, as they come", map[string]string{"trace": "abc", "span": "def"}})
 	}
 	w := newWorld(t, nil)
-	j := &job{body: []byte(jsonPush(map[string]string{"app": "shop"}, entries...))}
+	j := &job{Body: intake.Body{Text: []byte(jsonPush(map[string]string{"app": "shop"}, entries...))}}
 	w.source.setLines(nowhere{})
 	push := func() {
 		if result, err := w.source.push(t.Context(), j, 1, ""); err != nil || result.accepted != 1000 {

@@ -9,6 +9,7 @@ import (
 	"github.com/weirlog/weir/internal/codec/lokipush"
 	"github.com/weirlog/weir/internal/codec/severity"
 	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/intake"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -31,7 +32,7 @@ type outcome struct {
 }
 
 // push checks the body of j, and then writes it to the lines. After an error of syntax, or
-// errFull or errStopped, none of it was written.
+// intake.ErrFull or errStopped, none of it was written.
 func (s *Source) push(ctx context.Context, j *job, form lokipush.Format, tenant string) (outcome, error) {
 	lines, leave, ok := s.enter()
 	if !ok {
@@ -41,9 +42,9 @@ func (s *Source) push(ctx context.Context, j *job, form lokipush.Format, tenant 
 	v := &j.survey
 	*v = survey{streams: s.streams, tenant: tenant, found: v.found[:0]}
 	defer v.release()
-	err := j.decoder.Visit(form, j.body, v)
+	err := j.decoder.Visit(form, j.Text, v)
 	if err == nil && v.full {
-		err = errFull
+		err = intake.ErrFull
 	}
 	if err != nil {
 		return outcome{}, err
@@ -62,7 +63,7 @@ func (s *Source) push(ctx context.Context, j *job, form lokipush.Format, tenant 
 		},
 		take: func(turn chan struct{}) error { return take(ctx, turn) },
 	}
-	err = j.decoder.Visit(form, j.body, &w)
+	err = j.decoder.Visit(form, j.Text, &w)
 	w.end()
 	if err == nil {
 		err = w.err
@@ -89,7 +90,7 @@ func take(ctx context.Context, turn chan struct{}) error {
 type survey struct {
 	streams *streams
 	tenant  string
-	found   []*stream // one for each that the body has, nil where it is refused
+	found   []*intake.Stream // one for each that the body has, nil where it is refused
 	reasons []string
 	full    bool
 }
@@ -100,7 +101,7 @@ func (v *survey) Stream(l lokipush.Labels) bool {
 		return false
 	}
 	st, err := v.streams.get(l, v.tenant)
-	if v.full = err == errFull; v.full {
+	if v.full = err == intake.ErrFull; v.full {
 		return false
 	}
 	v.found = append(v.found, st)
@@ -115,7 +116,7 @@ func (v *survey) Entry(*lokipush.Entry) error { return nil }
 
 // release lets the streams be closed.
 func (v *survey) release() {
-	v.streams.put(v.found)
+	v.streams.Put(v.found)
 	clear(v.found)
 	if cap(v.found) > maxFound {
 		v.found = nil
@@ -143,9 +144,9 @@ func shorten(text []byte) string {
 // time, so that no push waits for another that waits for it.
 type writer struct {
 	outcome
-	found   []*stream // of the body, in its order; those that were begun are taken off
-	stream  *stream   // the present one; nil: it is refused
-	mine    bool      // the turn of the present stream
+	found   []*intake.Stream // of the body, in its order; those that were begun are taken off
+	stream  *intake.Stream   // the present one; nil: it is refused
+	mine    bool             // the turn of the present stream
 	batch   *record.Batch
 	earlier int // where the fields of the batch's last record begin
 	excess  int // pairs of metadata that were left out
@@ -188,21 +189,21 @@ func (w *writer) Entry(e *lokipush.Entry) error {
 // line is refused.
 func (w *writer) begin() {
 	st := w.stream
-	if w.err = w.take(st.turn); w.err != nil {
+	if w.err = w.take(st.Turn); w.err != nil {
 		return
 	}
-	if st.line == nil {
-		line, err := w.open(st.input)
+	if st.Line == nil {
+		line, err := w.open(st.Input)
 		if err != nil {
-			<-st.turn
+			<-st.Turn
 			w.stream = nil
-			w.reasons = addReason(w.reasons, st.input.Stream.Labels.String(), err)
+			w.reasons = addReason(w.reasons, st.Input.Stream.Labels.String(), err)
 			return
 		}
-		st.line = line
+		st.Line = line
 	}
 	w.mine = true
-	w.batch.Reset(&st.input.Stream)
+	w.batch.Reset(&st.Input.Stream)
 }
 
 // end writes what is left of the present stream.
@@ -212,7 +213,7 @@ func (w *writer) end() {
 	}
 	w.flush()
 	w.mine = false
-	<-w.stream.turn
+	<-w.stream.Turn
 }
 
 func (w *writer) flush() {
@@ -220,10 +221,10 @@ func (w *writer) flush() {
 	if n == 0 || w.err != nil {
 		return
 	}
-	if w.err = w.put(w.stream.line); w.err == nil {
+	if w.err = w.put(w.stream.Line); w.err == nil {
 		w.accepted += n
 	}
-	w.batch.Reset(&w.stream.input.Stream)
+	w.batch.Reset(&w.stream.Input.Stream)
 	w.earlier = 0
 }
 
@@ -239,7 +240,7 @@ func size(e *lokipush.Entry) int {
 // add appends an entry to the batch.
 func (w *writer) add(e *lokipush.Entry) {
 	b := w.batch
-	r := record.Record{Time: e.Time, Level: w.stream.level}
+	r := record.Record{Time: e.Time, Level: w.stream.Level}
 	line := e.Line
 	if len(line) > maxLineBytes {
 		line = cut(line)

@@ -142,17 +142,17 @@ func (Condition) Schema() map[string]any {
 func (c Config) Validate() error {
 	problems := levelProblems("drop_levels", c.DropLevels)
 	for i, x := range c.Drop {
-		problems = append(problems, x.problems(fmt.Sprintf("drop[%d]", i))...)
+		problems = append(problems, x.Problems(fmt.Sprintf("drop[%d]", i))...)
 	}
 	for i, x := range c.Only {
-		problems = append(problems, x.problems(fmt.Sprintf("only[%d]", i))...)
+		problems = append(problems, x.Problems(fmt.Sprintf("only[%d]", i))...)
 	}
 	if c.Sample != nil {
 		if c.Sample.OneIn < 1 || c.Sample.OneIn > maxOneIn {
 			problems = append(problems, &config.Problem{Key: "sample.one_in", Message: "want a number from 1 to 1000000: 10 keeps one in 10"})
 		}
 		if c.Sample.Of != nil {
-			problems = append(problems, c.Sample.Of.problems("sample.of")...)
+			problems = append(problems, c.Sample.Of.Problems("sample.of")...)
 		}
 	}
 	switch {
@@ -176,8 +176,8 @@ func levelProblems(key string, names []string) (problems []error) {
 	return problems
 }
 
-// problems returns what is wrong with the condition at key.
-func (c Condition) problems(key string) []error {
+// Problems returns what is wrong with the condition at key.
+func (c Condition) Problems(key string) []error {
 	if c.Regex == "" && c.Contains == "" && len(c.Levels) == 0 && len(c.Fields) == 0 && c.Unless == nil {
 		return []error{&config.Problem{Key: key, Message: "it asks for nothing: give a regular expression, contains, levels or fields"}}
 	}
@@ -195,7 +195,7 @@ func (c Condition) problems(key string) []error {
 		}
 	}
 	if c.Unless != nil {
-		problems = append(problems, c.Unless.problems(key+".unless")...)
+		problems = append(problems, c.Unless.Problems(key+".unless")...)
 	}
 	return problems
 }

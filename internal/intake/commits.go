@@ -1,4 +1,4 @@
-package push
+package intake
 
 import (
 	"context"
@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// syncPause is the least time from one sync to the next: a disk has other work, too. What is
+// SyncPause is the least time from one sync to the next: a disk has other work, too. What is
 // written meanwhile has a sync together.
-const syncPause = 20 * time.Millisecond
+const SyncPause = 20 * time.Millisecond
 
-// commits lets pushes that wait at the same time share one sync.
-type commits struct {
+// Commits lets requests that wait at the same time share one sync.
+type Commits struct {
 	sync func(ctx context.Context) error
 	turn chan struct{} // has an element while someone syncs
 	last time.Time     // the end of the last sync; who has the turn may use it
@@ -26,12 +26,13 @@ type round struct {
 	err  error
 }
 
-func newCommits(sync func(ctx context.Context) error) *commits {
-	return &commits{sync: sync, turn: make(chan struct{}, 1)}
+// NewCommits returns what waits with sync.
+func NewCommits(sync func(ctx context.Context) error) *Commits {
+	return &Commits{sync: sync, turn: make(chan struct{}, 1)}
 }
 
-// wait returns once what was written before is durable, or ctx ends.
-func (c *commits) wait(ctx context.Context) error {
+// Wait returns once what was written before is durable, or ctx ends.
+func (c *Commits) Wait(ctx context.Context) error {
 	c.mu.Lock()
 	r := c.next
 	first := r == nil
@@ -41,7 +42,7 @@ func (c *commits) wait(ctx context.Context) error {
 	}
 	c.mu.Unlock()
 	if first {
-		// Others rely on it, so it goes on even if this push's sender is gone.
+		// Others rely on it, so it goes on even if this request's sender is gone.
 		c.run(context.WithoutCancel(ctx), r)
 		return r.err
 	}
@@ -54,9 +55,9 @@ func (c *commits) wait(ctx context.Context) error {
 }
 
 // run syncs for all who wait for r.
-func (c *commits) run(ctx context.Context, r *round) {
+func (c *Commits) run(ctx context.Context, r *round) {
 	c.turn <- struct{}{}
-	if pause := syncPause - time.Since(c.last); pause > 0 {
+	if pause := SyncPause - time.Since(c.last); pause > 0 {
 		<-time.After(pause)
 	}
 	c.mu.Lock()

@@ -1,0 +1,174 @@
+// Package otlp reads and writes OTLP's requests: logs and metrics in protobuf, and JSON, which
+// is turned into protobuf first.
+//
+//	body, err := otlp.AppendProtobuf(nil, otlp.Logs, json) // if it is JSON
+//	err = decoder.Logs(body, visitor)
+//
+// A visitor gets resources and their records or points in the order of the body. Nothing is
+// built for a record: its bytes are parts of the body, or of memory that the next one reuses,
+// and values stay as they are on the wire until somebody asks for their text. A body that is
+// damaged in its middle has been visited up to there: whoever wants all of it or nothing
+// visits it first with a visitor that refuses every resource.
+//
+// A Decoder serves one goroutine at a time; the functions are pure. The package leaves out
+// compression, transport, and what a record's time or text may be.
+package otlp
+
+import (
+	"github.com/weirlog/weir/internal/codec/protobuf"
+)
+
+const (
+	// MaxAttributes is how many attributes of one resource, scope, record or point are read.
+	MaxAttributes = 128
+	// MaxBuckets is how many buckets, limits or quantiles of one point are read.
+	MaxBuckets = 4096
+	// MaxExemplars is how many exemplars of one point are read.
+	MaxExemplars = 16
+	// maxDepth is how deep values may nest.
+	maxDepth = 32
+)
+
+// Attribute is a name with a value.
+type Attribute struct {
+	Key   []byte
+	Value Value
+}
+
+// Resource is what records or points come from.
+type Resource struct {
+	Attributes []Attribute
+	// Excess is how many attributes there were beyond MaxAttributes.
+	Excess int
+}
+
+// Scope is the part of a program that made records or points.
+type Scope struct {
+	Name, Version []byte
+	Attributes    []Attribute
+}
+
+// Decoder reads requests. The zero value is ready. It keeps memory for the next one.
+type Decoder struct {
+	resource Resource
+	scope    Scope
+	log      Log
+	metric   Metric
+	point    Point
+	excess   int
+}
+
+// maxScratch is how many numbers a Decoder keeps memory for.
+const maxScratch = 4096
+
+// The fields that requests of logs and of metrics have in common.
+const (
+	requestResources = 1 // ResourceLogs, ResourceMetrics
+
+	partsOrigin = 1 // Resource of a ResourceLogs, InstrumentationScope of a ScopeLogs
+	partsItems  = 2 // ScopeLogs of a ResourceLogs, LogRecord or Metric of a ScopeLogs
+
+	resourceAttributes = 1
+
+	scopeName       = 1
+	scopeVersion    = 2
+	scopeAttributes = 3
+
+	pairKey   = 1
+	pairValue = 2
+)
+
+// origin returns the origin of a ResourceLogs, ScopeLogs or alike, which may stand behind
+// what it is the origin of.
+func origin(parts protobuf.Reader) (found protobuf.Reader, err error) {
+	for parts.Next() {
+		if parts.Number == partsOrigin {
+			found = parts.Message()
+		}
+	}
+	return found, parts.Err()
+}
+
+// readResource reads the resource of a ResourceLogs or ResourceMetrics.
+func (d *Decoder) readResource(parts protobuf.Reader) error {
+	r, err := origin(parts)
+	if err != nil {
+		return err
+	}
+	d.resource.Attributes, d.excess = d.resource.Attributes[:0], 0
+	for r.Next() {
+		if r.Number == resourceAttributes {
+			if d.resource.Attributes, err = d.attribute(d.resource.Attributes, &r); err != nil {
+				return err
+			}
+		}
+	}
+	d.resource.Excess = d.excess
+	return r.Err()
+}
+
+// readScope reads the scope of a ScopeLogs or ScopeMetrics.
+func (d *Decoder) readScope(parts protobuf.Reader) error {
+	r, err := origin(parts)
+	if err != nil {
+		return err
+	}
+	d.excess = 0
+	d.scope = Scope{Attributes: d.scope.Attributes[:0]}
+	for r.Next() {
+		switch r.Number {
+		case scopeName:
+			d.scope.Name = r.Bytes
+		case scopeVersion:
+			d.scope.Version = r.Bytes
+		case scopeAttributes:
+			if d.scope.Attributes, err = d.attribute(d.scope.Attributes, &r); err != nil {
+				return err
+			}
+		}
+	}
+	return r.Err()
+}
+
+// attribute appends the KeyValue that r is at.
+func (d *Decoder) attribute(to []Attribute, r *protobuf.Reader) ([]Attribute, error) {
+	var a Attribute
+	m := r.Message()
+	for m.Next() {
+		switch m.Number {
+		case pairKey:
+			a.Key = m.Bytes
+		case pairValue:
+			a.Value = m.Bytes
+			if a.Value.isText() && m.Wire == protobuf.Sized {
+				continue
+			}
+			if err := check(m.Message(), maxDepth); err != nil {
+				return to, err
+			}
+		}
+	}
+	if err := m.Err(); err != nil {
+		return to, err
+	}
+	if len(a.Key) == 0 {
+		return to, nil
+	}
+	if len(to) == MaxAttributes {
+		d.excess++
+		return to, nil
+	}
+	return append(to, a), nil
+}
+
+// trim lets go of the body, and of memory that an unusual one needed.
+func (d *Decoder) trim() {
+	clear(d.resource.Attributes[:cap(d.resource.Attributes)])
+	clear(d.scope.Attributes[:cap(d.scope.Attributes)])
+	clear(d.log.Attributes[:cap(d.log.Attributes)])
+	d.resource = Resource{Attributes: d.resource.Attributes[:0]}
+	d.scope = Scope{Attributes: d.scope.Attributes[:0]}
+	d.log = Log{Attributes: d.log.Attributes[:0]}
+	d.metric = Metric{}
+	d.point.trim()
+}

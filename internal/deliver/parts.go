@@ -1,0 +1,92 @@
+package deliver
+
+import "github.com/weirlog/weir/internal/record"
+
+// Parts sends the records of a batch in requests within bounds. What a receiver does not want
+// of a request is found by halving it. After an error it goes on where it was when the
+// batch comes again. The zero value has no bounds.
+type Parts struct {
+	// MaxRecords and MaxBytes bound a request; a record that is larger goes alone.
+	MaxRecords, MaxBytes int
+
+	stream string
+	next   uint64 // all before it are done; 0: nothing is
+	result Result // of those
+
+	ends    []int    // of the records, encoded behind each other
+	numbers []uint64 // of the records
+}
+
+// Verdict is what a receiver does with a request that it has answered for good.
+type Verdict struct {
+	// Refused is how many of its records it will never take, and Why a short constant phrase.
+	Refused int
+	Why     string
+	// Bad says that it takes none of them, for some that it does not want: the others may be sent
+	// without these.
+	Bad bool
+}
+
+// Begin prepares for the records of b, which Add is called for in their order.
+func (p *Parts) Begin(b *record.Batch) {
+	p.ends, p.numbers = p.ends[:0], p.numbers[:0]
+	if p.stream != b.Stream.ID || p.next < b.First || p.next > b.First+uint64(len(b.Records)) {
+		p.stream, p.next, p.result = b.Stream.ID, 0, Result{}
+	}
+}
+
+// Done tells whether a record went out before.
+func (p *Parts) Done(number uint64) bool { return p.next > number }
+
+// Add says where the text of a record ends that begins where the one before ends.
+func (p *Parts) Add(number uint64, end int) {
+	p.ends, p.numbers = append(p.ends, end), append(p.numbers, number)
+}
+
+// Send sends what was added: send gets the part of the text, and how many records it has.
+func (p *Parts) Send(send func(from, to, records int) (Verdict, error)) (Result, error) {
+	for first := 0; first < len(p.ends); {
+		last := first + 1
+		for last < len(p.ends) && (p.MaxRecords == 0 || last-first < p.MaxRecords) && (p.MaxBytes == 0 || p.ends[last]-p.begin(first) <= p.MaxBytes) {
+			last++
+		}
+		if err := p.part(first, last, send); err != nil {
+			return Result{}, err
+		}
+		first = last
+	}
+	result := p.result
+	p.next, p.result = 0, Result{}
+	return result, nil
+}
+
+func (p *Parts) begin(k int) int {
+	if k == 0 {
+		return 0
+	}
+	return p.ends[k-1]
+}
+
+// part sends the records from first to last.
+func (p *Parts) part(first, last int, send func(from, to, records int) (Verdict, error)) error {
+	v, err := send(p.begin(first), p.ends[last-1], last-first)
+	if err != nil {
+		return err
+	}
+	if v.Bad && last-first > 1 {
+		half := first + (last-first)/2
+		if err := p.part(first, half, send); err != nil {
+			return err
+		}
+		return p.part(half, last, send)
+	}
+	if v.Bad {
+		v.Refused = 1
+	}
+	if v.Refused > 0 {
+		p.result.Refused += min(v.Refused, last-first)
+		p.result.Why = v.Why
+	}
+	p.next = p.numbers[last-1] + 1
+	return nil
+}

@@ -1,0 +1,241 @@
+package faulttest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weirlog/weir/internal/faulttest"
+	"github.com/weirlog/weir/internal/realtest"
+)
+
+// found is a record that a query finds.
+type found struct {
+	text   string
+	labels map[string]string // with the stored fields
+}
+
+// query returns what a selector finds since a time, a page at a time.
+func query(t *testing.T, base, selector string, since time.Time) (all []found) {
+	t.Helper()
+	const page = 5000
+	for from := since.UnixNano(); ; {
+		res, err := http.Get(base + "/loki/api/v1/query_range?" + url.Values{
+			"query": {selector}, "start": {fmt.Sprint(from)}, "end": {fmt.Sprint(time.Now().Add(time.Hour).UnixNano())}, "limit": {fmt.Sprint(page)}, "direction": {"forward"},
+		}.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer struct {
+			Data struct {
+				Result []struct {
+					Stream map[string]string
+					Values [][2]string
+				}
+			}
+		}
+		err = json.NewDecoder(res.Body).Decode(&answer)
+		_ = res.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, last := 0, from
+		for _, s := range answer.Data.Result {
+			for _, v := range s.Values {
+				var at int64
+				if _, err := fmt.Sscan(v[0], &at); err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, found{v[1], s.Stream})
+				n, last = n+1, max(last, at)
+			}
+		}
+		if n < page {
+			return all
+		}
+		from = last + 1
+	}
+}
+
+// otlpAddresses returns free addresses for HTTP and gRPC.
+func otlpAddresses(t *testing.T) (http, grpc string) {
+	return faulttest.FreeAddress(t), faulttest.FreeAddress(t)
+}
+
+// TestOTelSDK has OpenTelemetry's SDK for Go send logs and metrics, straight and by way of a
+// Collector.
+func TestOTelSDK(t *testing.T) {
+	for _, way := range []string{"grpc", "http", "collector grpc", "collector http"} {
+		t.Run(way, func(t *testing.T) { fromSDK(t, way) })
+	}
+}
+
+func fromSDK(t *testing.T, way string) {
+	overHTTP, overGRPC := otlpAddresses(t)
+	w := faulttest.Start(t, faulttest.Options{Config: fmt.Sprintf("sources: {otlp: {http: %q, grpc: %q}}\nrules: []\n", overHTTP, overGRPC)})
+	protocol := way
+	endpoints := map[string]string{"grpc": overGRPC, "http": overHTTP}
+	if rest, ok := strings.CutPrefix(way, "collector "); ok {
+		protocol = rest
+		c := realtest.StartCollector(t, protocol, endpoints[protocol])
+		endpoints = map[string]string{"grpc": c.GRPC, "http": c.HTTP}
+	}
+	const records = 3000
+	realtest.OTelSDK(t, "-endpoint", endpoints[protocol], "-protocol", protocol, "-records", fmt.Sprint(records))
+	base := "http://" + w.Address()
+	selector := fmt.Sprintf(`{service_name="sdk-%s"}`, protocol)
+	var all []found
+	realtest.Eventually(t, "the records", func() bool {
+		all = query(t, base, selector, time.Unix(1_600_000_000, 0))
+		return len(all) >= records
+	})
+	seen := map[string]bool{}
+	for _, f := range all {
+		seen[f.text] = true
+		n := f.labels["n"]
+		want := map[string]string{
+			"service_name": "sdk-" + protocol, "source": "otlp", "detected_level": "warn", "n": n, "http_route": "/", "extra": "e", "service_instance_id": "1", "scope_name": "test", "scope_version": "1",
+			"trace_id": "5b8efff798038103d269b633813fc60c", "span_id": "eee19b7ec3c1b174", "flags": "1",
+		}
+		if f.text != "record "+n || !maps.Equal(f.labels, want) {
+			t.Fatalf("%q %v; want %v", f.text, f.labels, want)
+		}
+	}
+	if len(seen) != records || len(all) != records {
+		t.Errorf("%d records, %d of them different; want %d", len(all), len(seen), records)
+	}
+	of := func(name, more string) string {
+		return fmt.Sprintf(`%s{machine="%s",%sinstance="1",job="sdk-%s",otel_scope_name="test"}`, name, machine(t, w), more, protocol)
+	}
+	want := map[string]float64{
+		of("requests_total", `http_route="/",`): 2 * records, of("open", ""): records, of("temperature_celsius", ""): records - 1, of("took_seconds_count", ""): records,
+		of("exponential_count", ""): records, of("exponential_sum", ""): records * (records + 1) / 2,
+	}
+	realtest.Eventually(t, "the metrics", func() bool {
+		has, err := w.Metrics()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, v := range want {
+			if has[name] != v {
+				t.Logf("%s is %v; want %v", name, has[name], v)
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// machine returns the name that weir has for this machine.
+func machine(t *testing.T, w *faulttest.Weir) string {
+	t.Helper()
+	m, err := w.Metrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range m {
+		if _, rest, ok := strings.Cut(name, `machine="`); ok {
+			name, _, _ := strings.Cut(rest, `"`)
+			return name
+		}
+	}
+	t.Fatal("no series names the machine")
+	return ""
+}
+
+// TestOTLPOverKills sends what one weir reads to another by way of a Collector, over both
+// protocols. Both are killed meanwhile. In the end every line is there, with the labels that it had.
+func TestOTLPOverKills(t *testing.T) {
+	for _, protocol := range []string{"grpc", "http"} {
+		t.Run(protocol, func(t *testing.T) { otlpOverKills(t, protocol) })
+	}
+}
+
+func otlpOverKills(t *testing.T, protocol string) {
+	overHTTP, overGRPC := otlpAddresses(t)
+	to := map[string]string{"grpc": overGRPC, "http": overHTTP}[protocol]
+	second := faulttest.Start(t, faulttest.Options{Config: fmt.Sprintf("sources: {otlp: {http: %q, grpc: %q}}\nrules: []\n", overHTTP, overGRPC)})
+	c := realtest.StartCollector(t, protocol, to)
+	address := map[string]string{"grpc": c.GRPC, "http": c.HTTP}[protocol]
+	path := filepath.Join(t.TempDir(), "app.log")
+	first := faulttest.Start(t, faulttest.Options{Config: fmt.Sprintf(`sources: {app: {type: file, paths: [%q], start: beginning}}
+rules: []
+sinks: {next: {type: otlp, url: "http://%s", protocol: %s, start: beginning, max_records: 300}}
+`, path, address, protocol)})
+	lines := faulttest.NewWriter(t, path)
+	selector := fmt.Sprintf(`{source="app", filename=%q}`, path)
+	since := time.Now().Add(-time.Hour)
+	arrived := func() map[string]int {
+		seen := map[string]int{}
+		for _, f := range query(t, "http://"+second.Address(), selector, since) {
+			seen[f.text]++
+		}
+		return seen
+	}
+	for i := range 3 {
+		lines.Write(1000)
+		realtest.Eventually(t, "some lines", func() bool { return len(arrived()) > 1000*i })
+		if i == 1 {
+			second.Kill()
+			second.Again()
+		}
+		first.Kill()
+		first.Again()
+	}
+	realtest.Eventually(t, "all lines", func() bool { return len(arrived()) >= lines.Written() })
+	seen, twice := arrived(), 0
+	for n := range lines.Written() {
+		switch k := seen[strings.TrimSuffix(string(faulttest.Line(n)), "\n")]; {
+		case k == 0:
+			t.Errorf("line %d is missing", n)
+		case k > 1:
+			twice++
+		}
+	}
+	t.Logf("%d lines, %d of them more than once, after kills of both", lines.Written(), twice)
+}
+
+// TestLokiSinkOverKills has a real Loki take what weir reads. Weir is killed meanwhile. In the end
+// Loki has every line, with its labels and fields.
+func TestLokiSinkOverKills(t *testing.T) {
+	server := realtest.StartLoki(t)
+	path := filepath.Join(t.TempDir(), "app.log")
+	w := faulttest.Start(t, faulttest.Options{Config: fmt.Sprintf(`sources: {app: {type: file, paths: [%q], start: beginning}}
+rules: [{match: '{}', parse: {pattern: "n=<number> crc=<crc> <_>"}, keep: {fields: [number]}}]
+sinks: {loki: {type: loki, url: %q, start: beginning, max_records: 500, labels: {machine: "m"}}}
+`, path, server.URL)})
+	lines := faulttest.NewWriter(t, path)
+	since := time.Now().Add(-time.Minute)
+	has := func() map[string]int {
+		seen := map[string]int{}
+		for _, f := range query(t, server.URL, `{source="app", machine="m"}`, since) {
+			seen[f.text]++
+			if f.labels["number"] == "" || f.labels["filename"] != path {
+				t.Fatalf("%q with %v", f.text, f.labels)
+			}
+		}
+		return seen
+	}
+	for i := range 3 {
+		lines.Write(1000)
+		realtest.Eventually(t, "some lines", func() bool { return len(has()) > 1000*i })
+		w.Kill()
+		w.Again()
+	}
+	realtest.Eventually(t, "all lines", func() bool { return len(has()) >= lines.Written() })
+	var twice []string
+	for text, n := range has() {
+		if n > 1 {
+			twice = append(twice, text)
+		}
+	}
+	slices.Sort(twice)
+	t.Logf("%d lines, %d more than once in Loki", lines.Written(), len(twice))
+}
