@@ -56,6 +56,7 @@ func TestValidate(t *testing.T) {
 	bad("method", func(_ *Config, s *Stream) { s.Method = "get" })
 	bad("time: say where", func(_ *Config, s *Stream) { s.Time = "" })
 	bad("id: say where", func(_ *Config, s *Stream) { s.Cursor = "id" })
+	bad("query: with cursor: id", func(_ *Config, s *Stream) { s.Cursor, s.ID = "id", "x" })
 	bad("order: with cursor: id", func(_ *Config, s *Stream) { s.Cursor, s.ID, s.Order = "id", "x", "any" })
 	bad("pages.by", func(_ *Config, s *Stream) { s.Cursor = "token" })
 	bad("overlap and window", func(_ *Config, s *Stream) { s.Cursor, s.ID, s.Overlap = "id", "x", 1 })

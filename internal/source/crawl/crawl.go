@@ -19,7 +19,6 @@ package crawl
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -71,11 +70,10 @@ func New(cfg Config, deps flow.Deps) (*Source, error) {
 func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 	var running sync.WaitGroup
 	defer running.Wait()
-	var failed []error
 	for _, st := range s.streams {
 		line, err := lines.Open(st.input)
 		if err != nil {
-			failed = append(failed, err)
+			s.problem(st.name, err, "change the rules that match the stream; it is not crawled until then")
 			continue
 		}
 		running.Go(func() {
@@ -84,8 +82,7 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 		})
 	}
 	lines.Settle()
-	running.Wait()
-	return errors.Join(failed...)
+	return nil
 }
 
 // keep runs a stream again and again.

@@ -89,6 +89,9 @@ func (d *decoder) decode(src io.Reader, format Format) error {
 	return d.wrong()
 }
 
+// release gives the memory of a response back: who waits for the next run needs none.
+func (d *decoder) release() { d.buf, d.x.Text = nil, nil }
+
 // set gives the extractor the buffer, with the place where it is.
 func (d *decoder) set(at int) { d.x.Text, d.x.At = d.buf, at }
 
@@ -109,12 +112,14 @@ func (d *decoder) fill(from int) error {
 	d.off += int64(from)
 	at := d.x.At - from
 	d.buf = d.buf[:n]
-	if n > 0 && cap(d.buf)-n < chunkBytes/2 {
-		grown := make([]byte, n, 2*cap(d.buf))
+	// At least as much again as is there: what is not whole yet is looked at from its start.
+	want := n + max(chunkBytes/2, n)
+	if cap(d.buf) < want {
+		grown := make([]byte, n, max(want, 2*cap(d.buf)))
 		copy(grown, d.buf)
 		d.buf = grown
 	}
-	for len(d.buf) < n+chunkBytes/2 {
+	for len(d.buf) < want {
 		k, err := d.src.Read(d.buf[len(d.buf):cap(d.buf)])
 		d.buf = d.buf[:len(d.buf)+k]
 		if err == io.EOF {

@@ -50,6 +50,18 @@ printf '{"cursor": %s}' $((n+10))
 	}
 }
 
+// TestExecOld takes old records in the first run, too: how far back it goes is up to the program.
+func TestExecOld(t *testing.T) {
+	c := program(t, `[ -n "$WEIR_CURSOR" ] || echo '{"data":"old","time":"2001-01-01T00:00:00Z","cursor":1}'`, nil)
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.wrote = func(string) { cancel() }
+	if err := w.source(c, false).Run(ctx, w); err != nil {
+		t.Error(err)
+	}
+	w.expect("old")
+}
+
 // TestExecFails sees where the cursor is after a program that does not end well.
 func TestExecFails(t *testing.T) {
 	for name, test := range map[string]struct {

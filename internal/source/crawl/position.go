@@ -62,7 +62,8 @@ func chunkName(generation uint64, chunk int) string {
 	return strconv.FormatUint(generation, 10) + "/" + strconv.Itoa(chunk)
 }
 
-// decodePosition is the reverse of appendTo. Chunks of ids are loaded by their names.
+// decodePosition is the reverse of appendTo. Chunks of ids are loaded by their names; without
+// load they are left out.
 func decodePosition(b []byte, load func(name string) []byte) (position, error) {
 	r := packed.Reader{Rest: b}
 	var p position
@@ -78,6 +79,9 @@ func decodePosition(b []byte, load func(name string) []byte) (position, error) {
 	p.seen.generation = r.Uvarint()
 	p.seen.aside = int(r.Most(maxSeen / chunkIDs))
 	for i := range p.seen.aside {
+		if load == nil {
+			break
+		}
 		chunk := packed.Reader{Rest: load(chunkName(p.seen.generation, i))}
 		if p.seen.read(&chunk); chunk.Failed() || p.seen.len() != (i+1)*chunkIDs {
 			return position{}, errPosition

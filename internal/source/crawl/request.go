@@ -322,7 +322,9 @@ func (a *asking) send(r *http.Request) (*answer, error) {
 		return nil, withoutURL(err)
 	}
 	a.status(strconv.Itoa(response.StatusCode))
-	a.notice(response.Header)
+	if a.atHome(r.URL) {
+		a.notice(response.Header)
+	}
 	p := &patient{ReadCloser: response.Body, timer: timer, timeout: a.cfg.Timeout, end: end, context: func() error { return context.Cause(ctx) }}
 	plain, free, err := unpack(p, response.Header.Get("Content-Encoding"))
 	if err != nil {

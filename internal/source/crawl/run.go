@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -34,6 +35,7 @@ func (st *stream) runOnce(ctx context.Context) error {
 	} else {
 		err = st.crawl(limited)
 	}
+	st.decoder.release()
 	if cause := context.Cause(limited); cause != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		err = cause
 	}
@@ -93,7 +95,7 @@ func (st *stream) settle() {
 		st.run.oldest = now.Add(-st.maxAge).UnixNano()
 	}
 	before, all := startOf(st.cfg.Start, st.source.deps.Once)
-	if !st.first || all {
+	if !st.first || all || st.kind == execKind {
 		return
 	}
 	start := st.run.now - int64(before)
@@ -221,6 +223,9 @@ func (st *stream) page(ctx context.Context, v *variables, next *url.URL) (token 
 	if _, all := startOf(st.cfg.Start, st.source.deps.Once); st.skew != skew && !st.run.again && (st.asks.until || st.first && !all) {
 		st.run.again = true // once: it might be several servers with a clock each
 		return "", errSkewed
+	}
+	if response.StatusCode == http.StatusNoContent {
+		return st.nextOf(response)
 	}
 	d := st.decoder
 	err = d.decode(response.body, st.cfg.Format)

@@ -177,6 +177,38 @@ func TestCursorID(t *testing.T) {
 	}
 }
 
+// TestManyIDs has more records than ids are remembered, on pages that have more than that, too.
+func TestManyIDs(t *testing.T) {
+	for _, order := range []Order{"ascending", "descending"} {
+		const n = 5 * recentIDs
+		a := &api{events: at(numbers(1, n)...), size: 3 * recentIDs, paging: "link", newest: order == "descending"}
+		w := newWorld(t)
+		w.api = a.serve
+		c := standard(func(s *Stream) {
+			s.Cursor, s.Order, s.Time, s.Pages.By = "id", order, "", "link"
+			s.Query = map[string]string{"after": "{{.Cursor}}"}
+			if a.newest {
+				s.Query = nil
+			}
+		})
+		w.once(c)
+		for i := range 3 {
+			a.events = append(a.events, at(n+i+1)...)
+			w.once(c)
+		}
+		if i := len(a.events) - 4; order == "descending" { // one that is known is gone
+			a.events = slices.Delete(a.events, i, i+1)
+			a.events = append(a.events, at(n+4)...)
+			a.events = slices.Delete(a.events, len(a.events)-2, len(a.events)-1)
+		}
+		w.once(c)
+		want := map[Order]int{"ascending": n + 3, "descending": n + 4}[order]
+		if got := w.got["acme/events"]; len(got) != want || len(slices.Compact(slices.Sorted(slices.Values(got)))) != want || w.problem() != "" {
+			t.Errorf("%s: %d records, want %d; %s", order, len(got), want, w.problem())
+		}
+	}
+}
+
 // TestDescendingBroken has a run that ends in the middle, newest records first: what is between
 // is not taken for known.
 func TestDescendingBroken(t *testing.T) {
@@ -427,6 +459,28 @@ func TestBroken(t *testing.T) {
 		w.expect(texts(numbers(0, 599)...)...)
 		if w.problem() != "" {
 			t.Error(w.problem())
+		}
+	}
+}
+
+// TestNothing has responses without anything where the records should be.
+func TestNothing(t *testing.T) {
+	body := ""
+	w := newWorld(t)
+	w.api = func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, body) }
+	for _, body = range []string{``, `{}`, `{"message":"no"}`, `[]`, `7`} {
+		w.once(standard(nil))
+		if want := `the response has nothing at "data" (records)`; !strings.Contains(w.problem(), want) {
+			t.Errorf("%s: %s", body, w.problem())
+		}
+		w.once(standard(func(s *Stream) { s.Optional = true }))
+		if w.problem() != "" {
+			t.Errorf("%s, optional: %s", body, w.problem())
+		}
+	}
+	for _, body = range []string{`{"data":[]}`, `{"data":null}`} {
+		if w.once(standard(nil)); w.problem() != "" {
+			t.Errorf("%s: %s", body, w.problem())
 		}
 	}
 }

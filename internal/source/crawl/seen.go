@@ -58,19 +58,16 @@ func (s *seen) add(time int64, id idHash) {
 	s.list = append(s.list, seenID{time, id})
 }
 
-// before tells whether there is an id of a record before that time.
-func (s *seen) before(time int64) bool {
+// prune forgets the ids of records before that time. Of many, some take as long to forget as
+// all, so they wait until they are half of these.
+func (s *seen) prune(time int64) {
+	older := 0
 	for i := range s.list {
 		if s.list[i].time < time {
-			return true
+			older++
 		}
 	}
-	return false
-}
-
-// prune forgets the ids of records before that time.
-func (s *seen) prune(time int64) {
-	if s.before(time) {
+	if older > 0 && (len(s.list) < chunkIDs || 2*older >= len(s.list)) {
 		s.keep(func(i int) bool { return s.list[i].time >= time })
 	}
 }

@@ -272,12 +272,19 @@ func (st *stream) judge(raw []byte, values []value, t int64) (skip int, err erro
 	if st.kind == idKind && r.head == nil {
 		r.head = append([]byte{}, what[:min(len(what), maxCursor)]...)
 	}
-	if from, known := p.seen.has(id); known {
-		r.met = r.met || st.kind == idKind && from < p.high
+	from, known := p.seen.has(id)
+	if st.kind == idKind && st.order == "descending" {
+		if r.met = r.met || known && from < p.high || string(what) == string(p.cursor); r.met {
+			return earlier, nil // and so is all that follows, whether its id is still known or not
+		}
+	}
+	if known {
 		return duplicate, nil
 	}
 	if p.seen.len() >= st.most {
-		return 0, errCrowded
+		if p.seen.keep(func(i int) bool { return st.kind != timeKind || p.seen.list[i].time >= p.since }); p.seen.len() >= st.most {
+			return 0, errCrowded
+		}
 	}
 	p.seen.add(at, id)
 	switch {

@@ -283,6 +283,8 @@ func (p *problems) cursor(s *Stream) {
 		p.add("id", "say where a record has its id, which is the cursor")
 	case s.Cursor == "id" && s.Order == "any":
 		p.add("order", "with cursor: id say ascending or descending: the cursor is the newest record's id")
+	case s.Cursor == "id" && s.Order != "descending" && !strings.Contains(s.templates(), ".Cursor"):
+		p.add("query", "with cursor: id ask for what comes after it, as {after: \"{{.Cursor}}\"}")
 	case s.Cursor == "token" && (s.Pages.By == "none" || s.Pages.By == "offset" || s.Pages.By == "number"):
 		p.add("pages.by", "with cursor: token say where the token is: link, url or token")
 	}
@@ -316,7 +318,7 @@ func (p *problems) paging(s *Stream) {
 	case !inBody && g.Token != "":
 		p.add("pages.token", "this is for by: token and by: url")
 	}
-	if g.By == "token" && g.Param == "" && !strings.Contains(s.URL+s.Body+strings.Join(values(s.Query), ""), ".Token") {
+	if g.By == "token" && g.Param == "" && !strings.Contains(s.templates(), ".Token") {
 		p.add("pages.param", "say which parameter of the query gets the token, or write {{.Token}} in url, query or body")
 	}
 	if g.Max < 1 || g.Max > mostPages {
@@ -324,9 +326,14 @@ func (p *problems) paging(s *Stream) {
 	}
 }
 
-func values(m map[string]string) (all []string) {
-	for _, v := range m {
-		all = append(all, v)
+// templates returns all that is a template, one after the other.
+func (s *Stream) templates() string {
+	all := s.URL + s.Body
+	for _, v := range s.Query {
+		all += v
+	}
+	for _, v := range s.Headers {
+		all += string(v)
 	}
 	return all
 }
