@@ -23,21 +23,18 @@ func bind(b *bound, attrs []slog.Attr) *bound {
 		next.attrs = append(next.attrs, b.attrs...)
 	}
 	for _, a := range attrs {
-		if a.Key == keyName {
-			a.Key = keyName + "_"
-		}
-		next.set(a)
+		next.add(a)
 	}
 	for i, a := range next.attrs {
 		size := len(next.json)
 		e := encoder{buf: next.json}
-		e.attr(a)
+		e.attr(&a)
 		next.json = e.buf
 		if len(next.json) > maxBoundBytes {
 			next.attrs, next.json = next.attrs[:i], next.json[:size]
 			next.attrs = append(next.attrs, truncated)
 			e := encoder{buf: next.json}
-			e.attr(truncated)
+			e.attr(&next.attrs[i])
 			next.json = e.buf
 			break
 		}
@@ -46,6 +43,30 @@ func bind(b *bound, attrs []slog.Attr) *bound {
 }
 
 var truncated = slog.Bool("context_truncated", true)
+
+// add sets an attribute, or those of a group without a name, which are as they are.
+func (b *bound) add(a slog.Attr) {
+	if a.Key == "" {
+		if inner, ok := inlined(a.Value); ok {
+			for _, a := range inner {
+				b.add(a)
+			}
+			return
+		}
+	}
+	if a.Key == keyName {
+		a.Key = keyName + "_"
+	}
+	b.set(a)
+}
+
+// inlined returns the attributes of a value without a name, if that is a group or becomes one.
+func inlined(v slog.Value) (attrs []slog.Attr, ok bool) {
+	if v = v.Resolve(); v.Kind() != slog.KindGroup {
+		return nil, false
+	}
+	return v.Group(), true
+}
 
 // set replaces or adds an attribute.
 func (b *bound) set(a slog.Attr) {

@@ -161,20 +161,25 @@ func FuzzFloat(f *testing.F) {
 	})
 }
 
-// TestIsPlain: eight bytes at a time are looked at as each alone is.
+// TestIsPlain: many bytes at a time are looked at as each alone is.
 func TestIsPlain(t *testing.T) {
 	for c := range 256 {
-		for at := range 11 {
-			b := []byte("abcdefghijk")
-			b[at] = byte(c)
-			if got := isPlain(b); got != plain[c] {
-				t.Errorf("%#x at %d: %t", c, at, got)
-			}
-			b = bytes.Repeat([]byte{' ', '~', '!', '#', '[', ']'}, 2)[:11]
-			b[at] = byte(c)
-			if got := isPlain(b); got != plain[c] {
-				t.Errorf("%#x at %d of others: %t", c, at, got)
+		for size := range 20 {
+			for at := range size {
+				b := []byte("abcdefghijklmnopqrst")[:size]
+				b[at] = byte(c)
+				if got := isPlain(string(b)); got != plain[c] {
+					t.Errorf("%#x at %d of %d: %t", c, at, size, got)
+				}
+				b = bytes.Repeat([]byte{' ', '~', '!', '#', '[', ']'}, 4)[:size]
+				b[at] = byte(c)
+				if got := isPlain(string(b)); got != plain[c] {
+					t.Errorf("%#x at %d of %d others: %t", c, at, size, got)
+				}
 			}
 		}
+	}
+	if !isPlain("") {
+		t.Error("nothing is not plain")
 	}
 }

@@ -2,7 +2,6 @@ package scope
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -31,33 +30,50 @@ func (e *encoder) text(s string) { e.buf = appendText(e.buf, s) }
 
 // appendText appends s without quotes.
 func appendText(dst []byte, s string) []byte {
-	at := len(dst)
-	if dst = append(dst, s...); isPlain(dst[at:]) {
-		return dst
+	if isPlain(s) {
+		return append(dst, s...)
 	}
-	e := encoder{buf: dst[:at]}
+	e := encoder{buf: dst}
 	e.escape(s)
 	return e.buf
 }
 
-// isPlain says whether every byte of b stands for itself. It looks at eight at a time, as
-// eight numbers in one: what it is after sets the highest bit of a byte that has none.
-func isPlain(b []byte) bool {
-	const ones, high = 0x0101010101010101, 0x8080808080808080
-	for len(b) >= 8 {
-		v := binary.LittleEndian.Uint64(b)
-		quote, backslash := v^ones*'"', v^ones*'\\'
-		if (v|(v+ones)|(v-ones*' ')&^v|(quote-ones)&^quote|(backslash-ones)&^backslash)&high != 0 {
-			return false
+// isPlain says whether every byte of s stands for itself, up to eight of them at a time. It
+// looks at s before that is copied: to read as a whole what was just written in parts makes
+// the processor wait.
+func isPlain(s string) bool {
+	const half, word = 4, 8
+	n := len(s)
+	switch {
+	case n >= word:
+		for i := 0; i < n-word; i += word {
+			if !allPlain(low(s[i:]) | low(s[i+half:])<<32) {
+				return false
+			}
 		}
-		b = b[8:]
+		return allPlain(low(s[n-word:]) | low(s[n-half:])<<32)
+	case n >= half:
+		return allPlain(low(s) | low(s[n-half:])<<32)
 	}
-	for _, c := range b {
-		if !plain[c] {
+	for i := range len(s) {
+		if !plain[s[i]] {
 			return false
 		}
 	}
 	return true
+}
+
+// low returns four bytes as a number.
+func low(s string) uint64 {
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
+}
+
+// allPlain is isPlain of eight bytes. It looks at them as eight numbers in one: what it is
+// after sets the highest bit of a byte that has none.
+func allPlain(v uint64) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	quote, backslash := v^ones*'"', v^ones*'\\'
+	return (v|(v+ones)|(v-ones*' ')&^v|(quote-ones)&^quote|(backslash-ones)&^backslash)&high == 0
 }
 
 const hexDigits = "0123456789abcdef"
@@ -132,10 +148,10 @@ func (e *encoder) oneLine(s string) {
 
 // attr appends an attribute as a member of the object that is open, if it is none of those
 // that slog leaves out.
-func (e *encoder) attr(a slog.Attr) {
+func (e *encoder) attr(a *slog.Attr) {
 	kind := a.Value.Kind()
 	if kind == slog.KindLogValuer {
-		a.Value = a.Value.Resolve() // slog turns a panic into an error
+		a = &slog.Attr{Key: a.Key, Value: a.Value.Resolve()} // slog turns a panic into an error
 		kind = a.Value.Kind()
 	}
 	switch {
@@ -143,11 +159,12 @@ func (e *encoder) attr(a slog.Attr) {
 		e.group(a.Key, a.Value.Group())
 	case kind == slog.KindAny && a.Key == "" && a.Value.Any() == nil:
 	case kind == slog.KindString: // as most are
-		e.name(a.Key)
-		b := appendText(append(e.buf, '"'), a.Value.String())
-		e.buf = append(b, '"')
+		b := append(appendName(e.buf, a.Key), '"')
+		e.buf = append(appendText(b, a.Value.String()), '"')
+	case kind == slog.KindInt64:
+		e.buf = strconv.AppendInt(appendName(e.buf, a.Key), a.Value.Int64(), 10)
 	default:
-		e.name(a.Key)
+		e.buf = appendName(e.buf, a.Key)
 		e.value(&a.Value, kind)
 	}
 }
@@ -155,16 +172,16 @@ func (e *encoder) attr(a slog.Attr) {
 // group appends the attributes of a group: as an object, or, without a name, as they are.
 func (e *encoder) group(name string, attrs []slog.Attr) {
 	if name == "" {
-		for _, a := range attrs {
-			e.attr(a)
+		for i := range attrs {
+			e.attr(&attrs[i])
 		}
 		return
 	}
 	before := len(e.buf)
 	e.open(name)
 	empty := len(e.buf)
-	for _, a := range attrs {
-		e.attr(a)
+	for i := range attrs {
+		e.attr(&attrs[i])
 	}
 	if len(e.buf) == empty {
 		e.buf = e.buf[:before]
@@ -174,20 +191,16 @@ func (e *encoder) group(name string, attrs []slog.Attr) {
 }
 
 // open begins an object.
-func (e *encoder) open(name string) {
-	e.name(name)
-	e.buf = append(e.buf, '{')
-}
+func (e *encoder) open(name string) { e.buf = append(appendName(e.buf, name), '{') }
 
-// name appends what stands before a value.
-func (e *encoder) name(key string) {
-	b := e.buf
+// appendName appends what stands before a value.
+func appendName(b []byte, key string) []byte {
 	if n := len(b); n == 0 || b[n-1] != '{' {
 		b = append(b, ", \""...)
 	} else {
 		b = append(b, '"')
 	}
-	e.buf = append(appendText(b, key), `": `...)
+	return append(appendText(b, key), `": `...)
 }
 
 func (e *encoder) quoted(s string) {
@@ -255,11 +268,12 @@ func (e *encoder) short(f float64) bool {
 	if n > 0 && n < 100 || n == 0 && math.Signbit(f) {
 		return false // those below 0.0001 have an exponent, and zero a sign
 	}
+	b := e.buf
 	if f < 0 {
-		e.buf = append(e.buf, '-')
+		b = append(b, '-')
 	}
-	e.buf = append(strconv.AppendUint(e.buf, n/scale, 10), '.')
-	e.fraction(uint(n%scale/1000), uint(n%1000))
+	b = append(strconv.AppendUint(b, n/scale, 10), '.')
+	e.buf = appendFraction(b, uint(n%scale/1000), uint(n%1000))
 	return true
 }
 

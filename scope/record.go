@@ -79,8 +79,8 @@ func (x extra) with(s step) extra {
 	e := encoder{buf: append([]byte{'"'}, x.json...)} // so that something stands before it
 	opened := e.opened(x.pending, x.open == 0)
 	before := len(e.buf)
-	for _, a := range s.attrs {
-		e.extra(a, x.open+len(x.pending) == 0)
+	for i := range s.attrs {
+		e.extra(&s.attrs[i], x.open+len(x.pending) == 0)
 	}
 	if len(e.buf) == before {
 		return x
@@ -112,18 +112,18 @@ func (w *writer) append(e *encoder, r *slog.Record, s *Scope, number int64) {
 	e.place(w.places.of(r.PC, r.Level), r)
 	now := w.at(when)
 	w.created(e, when, now)
-	e.buf = append(e.buf, w.process...)
-	e.context(s, number)
-	e.buf = append(e.buf, `, "message": "`...)
+	b := appendContext(append(e.buf, w.process...), s, number)
+	b = append(b, `, "message": "`...)
 	if len(message) == len(r.Message) {
-		e.buf = append(e.buf, message...) // nothing in it had to be escaped
+		b = append(b, message...) // nothing in it had to be escaped
 	} else {
+		e.buf = b
 		e.oneLine(r.Message)
+		b = e.buf
 	}
-	e.buf = append(e.buf, `", "asctime": "`...)
-	e.buf = append(e.buf, now.clock...)
-	e.three(uint(when.Nanosecond()) / 1_000_000)
-	e.buf = append(e.buf, w.tail...)
+	b = append(b, `", "asctime": "`...)
+	b = appendThree(append(b, now.clock...), uint(when.Nanosecond())/1_000_000)
+	e.buf = append(b, w.tail...)
 	if w.trace && s != nil {
 		e.buf = append(e.buf, s.trace()...)
 	}
@@ -211,15 +211,13 @@ func (e *encoder) exception(err error) {
 // created writes the members that tell the time as numbers.
 func (w *writer) created(e *encoder, t time.Time, now *second) {
 	micros := uint(t.Nanosecond()) / 1000
-	e.buf = append(e.buf, now.created...)
-	e.fraction(micros/1000, micros%1000)
-	e.buf = append(e.buf, `, "msecs": `...)
-	e.buf = strconv.AppendUint(e.buf, uint64(micros/1000), 10)
-	e.buf = append(e.buf, `.0, "relativeCreated": `...)
+	b := appendFraction(append(e.buf, now.created...), micros/1000, micros%1000)
+	b = append(b, `, "msecs": `...)
+	b = strconv.AppendUint(b, uint64(micros/1000), 10)
+	b = append(b, `.0, "relativeCreated": `...)
 	since := uint(max(0, t.Sub(w.began)) / time.Microsecond)
-	e.buf = strconv.AppendUint(e.buf, uint64(since/1000), 10)
-	e.buf = append(e.buf, '.')
-	e.fraction(since%1000, 0)
+	b = append(strconv.AppendUint(b, uint64(since/1000), 10), '.')
+	e.buf = appendFraction(b, since%1000, 0)
 }
 
 // at returns how the members of a time begin.
@@ -235,34 +233,31 @@ func (w *writer) at(t time.Time) *second {
 	return s
 }
 
-// fraction writes thousandths and millionths after a point, as short as Python does.
-func (e *encoder) fraction(milli, micro uint) {
-	at := len(e.buf)
-	e.three(milli)
-	if micro > 0 {
-		e.three(micro)
+// appendFraction appends thousandths and millionths after a point, as short as Python does.
+func appendFraction(b []byte, milli, micro uint) []byte {
+	at := len(b)
+	if b = appendThree(b, milli); micro > 0 {
+		b = appendThree(b, micro)
 	}
-	end := len(e.buf)
-	for end > at+1 && e.buf[end-1] == '0' {
+	end := len(b)
+	for end > at+1 && b[end-1] == '0' {
 		end--
 	}
-	e.buf = e.buf[:end]
+	return b[:end]
 }
 
-// three writes a number below 1,000 with zeros before it.
-func (e *encoder) three(n uint) {
-	e.buf = append(e.buf, byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10))
+// appendThree appends a number below 1,000 with zeros before it.
+func appendThree(b []byte, n uint) []byte {
+	return append(b, byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10))
 }
 
-// context writes the key and what is bound, or that there is no scope.
-func (e *encoder) context(s *Scope, number int64) {
+// appendContext appends the key and what is bound, or that there is no scope.
+func appendContext(b []byte, s *Scope, number int64) []byte {
 	if s == nil {
-		e.buf = append(e.buf, null...)
-		return
+		return append(b, null...)
 	}
-	e.buf = append(e.buf, `{"key": "`...)
-	e.buf = append(appendKey(e.buf, s, number), '"')
-	e.buf = append(append(e.buf, s.bound.Load().json...), '}')
+	b = append(appendKey(append(b, `{"key": "`...), s, number), '"')
+	return append(append(b, s.bound.Load().json...), '}')
 }
 
 // attrs writes the attributes of the Handler and of r, and ends the record.
@@ -275,7 +270,7 @@ func (e *encoder) attrs(x *extra, r *slog.Record) {
 		empty := len(e.buf)
 		top := open+opened == 0
 		r.Attrs(func(a slog.Attr) bool {
-			e.extra(a, top)
+			e.extra(&a, top)
 			return true
 		})
 		if len(e.buf) == empty {
@@ -291,16 +286,18 @@ func (e *encoder) attrs(x *extra, r *slog.Record) {
 }
 
 // extra writes an attribute. At the top are the record's own members, which must not be hidden.
-func (e *encoder) extra(a slog.Attr, top bool) {
+func (e *encoder) extra(a *slog.Attr, top bool) {
 	if top {
-		switch {
-		case a.Key == "" && a.Value.Kind() == slog.KindGroup:
-			for _, a := range a.Value.Group() {
-				e.extra(a, top)
+		if a.Key == "" {
+			if inner, ok := inlined(a.Value); ok {
+				for i := range inner {
+					e.extra(&inner[i], top)
+				}
+				return
 			}
-			return
-		case reserved(a.Key):
-			a.Key += "_"
+		}
+		if reserved(a.Key) {
+			a = &slog.Attr{Key: a.Key + "_", Value: a.Value}
 		}
 	}
 	e.attr(a)

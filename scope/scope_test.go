@@ -181,6 +181,45 @@ func TestBind(t *testing.T) {
 	}
 }
 
+// valuer is a group that a value becomes.
+type valuer []slog.Attr
+
+func (v valuer) LogValue() slog.Value { return slog.GroupValue(v...) }
+
+// TestInline: what is in groups without a name hides no more than what is beside them: neither
+// the key nor members of the record.
+func TestInline(t *testing.T) {
+	inside := []slog.Attr{slog.String("key", "forged"), slog.Any("", valuer{slog.Group("", slog.String("key", "again"), slog.Int("n", 1))})}
+	for name, attr := range map[string]slog.Attr{"group": {Value: slog.GroupValue(inside...)}, "value": slog.Any("", valuer(inside))} {
+		ctx, log, j := inProcess(t, slog.LevelInfo, scope.Options{})
+		in, task := scope.Task(ctx, "t", attr, slog.Group("", slog.Int("m", 2)))
+		task.Bind(attr, "", 3)
+		log.InfoContext(in, "bound")
+		same(t, said(j.records(t), task.ID()), `INFO t {"key":"0@T","key_":"again","m":2,"n":1}`, `INFO bound {"":3,"key":"1@T","key_":"again","m":2,"n":1}`)
+
+		server := listen(t, "tcp", "NULL", nil)
+		h, sent := start(t, nil, scope.Options{Address: server.address})
+		_, task = scope.Task(scope.WithLogger(t.Context(), sent), "t", attr)
+		members := []slog.Attr{slog.String("message", "forged"), slog.Any("", valuer{slog.String("context", "forged"), slog.Int("shop", 1)}), slog.Any("", 7)}
+		forged := slog.Attr{Value: slog.GroupValue(members...)}
+		if name == "value" {
+			forged = slog.Any("", valuer(members))
+		}
+		sent.Info("real", forged)
+		sent.With(forged).Info("real")
+		if r := server.next(t); fmt.Sprint(r["context"]) != fmt.Sprintf("map[key:0@%s key_:again n:1]", task.ID()) {
+			t.Errorf("%v", r)
+		}
+		for range 2 {
+			r := server.next(t)
+			if r["message"] != "real" || r["context"] != nil || r["message_"] != "forged" || r["context_"] != "forged" || r["shop"] != 1.0 || r[""] != 7.0 {
+				t.Errorf("%v", r)
+			}
+		}
+		end(t, h)
+	}
+}
+
 // TestImport goes on in another process.
 func TestImport(t *testing.T) {
 	ctx, _, j := inProcess(t, slog.LevelInfo, scope.Options{Trace: true})

@@ -364,20 +364,21 @@ func (s *sender) finish() {
 	}
 }
 
-// part says goodbye: a server that closes the connection in turn has read all there was, and
-// one that resets it may have not.
+// part says goodbye: a server that closes the connection in turn has read all there was; one
+// that resets it, or does not answer in time, may have not.
 func (s *sender) part() {
 	if half, ok := s.conn.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		limit := time.NewTimer(farewell)
 		defer limit.Stop()
+		var why error
 		select {
-		case why := <-s.conn.broken:
-			if why != io.EOF {
-				uncertain := s.recent.sum()
-				s.count(func(shown *Stats) { shown.Uncertain += uncertain })
-			}
+		case why = <-s.conn.broken:
 		case <-s.life.over:
 		case <-limit.C:
+		}
+		if why != io.EOF {
+			uncertain := s.recent.sum()
+			s.count(func(shown *Stats) { shown.Uncertain += uncertain })
 		}
 	}
 	_ = s.conn.Close() // the system sends what it has taken

@@ -8,7 +8,8 @@ type Stats struct {
 	// Sent are the records that the system took.
 	Sent uint64
 	// Uncertain are those of Sent that may not have arrived: what a connection took in the
-	// 10 s before it broke, since nothing tells what of that the server has read.
+	// 10 s before it broke, or before it was closed without a server's goodbye, since nothing
+	// tells what of that the server has read.
 	Uncertain uint64
 	// Dropped are the records that were not sent and never will be, by cause.
 	Dropped Drops

@@ -123,6 +123,32 @@ func TestStuck(t *testing.T) {
 	})
 }
 
+// TestNoGoodbye: what a server that does not say goodbye in a second got last is uncertain.
+func TestNoGoodbye(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, dial := pipe((*pull).receive)
+		h, log := start(t, nil, scope.Options{Address: "tcp://x", Local: scope.Never, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(ctx, network, address)
+			return half{conn}, err
+		}})
+		log.Info("x")
+		began := time.Now()
+		end(t, h)
+		if took := time.Since(began); took < time.Second {
+			t.Errorf("it took %s", took)
+		}
+		server.serving.Wait()
+		if s := h.Stats(); s.Sent != 1 || s.Uncertain != 1 || len(server.received) != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// half can close one direction, which the other end does not notice.
+type half struct{ net.Conn }
+
+func (half) CloseWrite() error { return nil }
+
 // TestBackoff: attempts become rarer, up to one in ten seconds, and not all at the same time.
 func TestBackoff(t *testing.T) {
 	pauses := map[string]bool{}

@@ -11,6 +11,8 @@ import os
 import pickle
 import queue
 import re
+import resource
+import signal
 import socket
 import struct
 import subprocess
@@ -79,6 +81,8 @@ class Pull:
         while True:
             flags, body = self.part(stream)
             if flags & 4:
+                if body.startswith(b"\x04PING"):
+                    conn.sendall(bytes([4, len(body) - 2]) + b"\x04PONG" + body[7:])
                 continue
             message.append(body)
             if not flags & 1:
@@ -149,6 +153,11 @@ class Case(unittest.TestCase):
             lines.append("%s %s %s" % (m["levelname"], m["message"], json.dumps(m["context"], sort_keys=True)))
         return [line.replace(task, "T") if task else line for line in lines]
 
+    def doubt(self):
+        """Let all that a broken connection took be uncertain, however long this takes."""
+        before, weirlog._DOUBT = weirlog._DOUBT, 100 * LIMIT
+        self.addCleanup(setattr, weirlog, "_DOUBT", before)
+
     def until(self, what, ok):
         deadline = time.monotonic() + LIMIT
         while not ok():
@@ -191,6 +200,20 @@ class TestScopes(Case):
         self.assertTrue(record["exc_text"].startswith("Traceback (most recent call last):\\n"), record["exc_text"])
         self.assertTrue(record["exc_text"].endswith("ZeroDivisionError: x\\ny"), record["exc_text"])
         self.assertIsNotNone(self.kept.records[2].exc_info, "the record is changed for others")
+
+    def test_took(self):
+        weirlog.TOOK = True
+        self.addCleanup(setattr, weirlog, "TOOK", False)
+        with self.assertRaises(ZeroDivisionError):
+            with weirlog.task("all") as outer:
+                with weirlog.to("part") as job:
+                    job.success("done")
+                raise ZeroDivisionError()
+        records = [json.loads(weirlog.JSONFormatter().encode(record)) for record in self.kept.records]
+        self.assertEqual([r.get("task") for r in records], [None, None, "part", "all"])
+        self.assertEqual([r["message"] for r in records[2:]], ["done", "FAILED all"])
+        self.assertTrue(all(0 <= r["took"] < LIMIT for r in records[2:]), records)
+        self.assertEqual(len(self.said(outer.id)), 4)
 
     def test_silent_ends(self):
         for scope in (weirlog.task("t", smsg=None), weirlog.task("t", smsg="")):
@@ -386,6 +409,24 @@ class TestFormat(Case):
         with weirlog.task(Hostile()) as job, weirlog.to("%s", Hostile()):
             self.assertEqual(self.said(job.id)[-1], 'INFO %s [\'<Hostile: RuntimeError>\'] {"key": "0@T/1"}')
 
+    def test_large(self):
+        """What is large in one member leaves the others whole."""
+        with weirlog.task("t", a=[1], large=[object()] * 11000, b=[2]) as job:
+            logging.info({"x": [object()] * 11000}, extra={"shop": {"a": [1]}})
+        for formatter in (weirlog.JSONFormatter(), weirlog.PickleFormatter()):
+            self.kept.records = self.kept.records[:2]
+            record = self.sent(formatter)
+            self.assertEqual((record["context"]["key"], record["context"]["a"], record["shop"]), ("1@" + job.id, [1], {"a": [1]}))
+
+    def test_one_line(self):
+        """What is logged on the line of its scope is not taken for its end."""
+        with weirlog.task("t") as job: logging.info("working")
+        logging.info("outside")
+        said = [json.loads(weirlog.JSONFormatter().encode(record)) for record in self.kept.records]
+        self.assertEqual([r["message"] for r in said], ["t", "working", "t", "outside"])
+        self.assertEqual({r["lineno"] for r in said[:3]}, {said[0]["lineno"]})
+        self.assertEqual([r.get("action_status") for r in said], [None, "started", None, None], job.id)
+
     def test_extra(self):
         with weirlog.task("t"):
             logging.info("m", extra={"context": 1, "hostname": "x", "shop": 2})
@@ -493,20 +534,134 @@ class TestWire(Case):
                 topic, body = pull.part(stream), pull.part(stream)
                 pull.received.put([topic[1], body[1]])
 
-        server = self.server(serve=serve)
+        self.doubt()
+        for transport in TRANSPORTS:
+            server = self.server(serve=serve)
+            handler, n = self.handler(server.address, transport=transport), 0
+            for resets in range(1, 4):  # a connection takes these, or has been reset before
+                for _ in range(40):
+                    logging.info("%d", n)
+                    n += 1
+                self.until("connected again", lambda: handler.stats()["connections"] > resets)
+            handler.flush()
+            handler.close()
+            stats = handler.stats()
+            self.assertEqual(stats["sent"] + stats["dropped_closed"], n, stats)
+            got = []
+            while not server.received.empty():
+                got.append(int(server.next()["message"]))
+            self.assertEqual(got, sorted(set(got)))
+            self.assertGreaterEqual(len(got), 60)
+            self.assertGreaterEqual(len(got) + stats["uncertain"] + stats["dropped_closed"], n, stats)
+            self.root.removeHandler(handler)
+
+    def test_lost(self):
+        """What a server took that does not read is uncertain; the next one gets all else."""
+        self.doubt()
+        for transport in TRANSPORTS:
+            stuck = threading.Event()
+            first = self.server(serve=lambda pull, conn, stream: stuck.wait(LIMIT))
+            handler = self.handler(first.address, transport=transport, max_bytes=32 << 20, close_timeout=LIMIT)
+            self.assertEqual(handler.stats()["uncertain"], 0)
+            n = 500
+            for i in range(n):
+                logging.info("%d %s", i, "x" * 10000)
+            self.until("stuck", lambda: handler.stats()["sent"] > 0)
+            first.listener.shutdown(socket.SHUT_RDWR)
+            first.listener.close()
+            taken = handler.stats()["sent"]
+            for conn in first.conns:
+                conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            stuck.set()
+            first.close()
+            self.until("broken", lambda: not handler.stats()["connected"])
+            self.assertGreaterEqual(handler.stats()["uncertain"], taken)
+            logging.info("last")
+            port = int(first.address.rpartition(":")[2])
+            second = self.server(address=("127.0.0.1", port))
+            handler.flush()
+            handler.close()
+            stats = handler.stats()
+            self.assertEqual((stats["sent"], stats["connected"]), (n + 1, False), stats)
+            self.assertGreaterEqual(stats["connections"], 2)
+            got = [second.next()["message"]]
+            while got[-1] != "last":
+                got.append(second.next()["message"])
+            self.assertEqual(len(set(got)), len(got))
+            self.assertGreaterEqual(len(got) + stats["uncertain"], n + 1)
+            self.root.removeHandler(handler)
+
+    def test_fork_while_locked(self):
+        """Locks that other threads hold at a fork hold up no child."""
+        server = self.server()
+        handler = self.handler(server.address)
+        held, done = threading.Event(), threading.Event()
+
+        def hold():
+            with handler._changed, weirlog._lock:
+                held.set()
+                done.wait(LIMIT)
+
+        with weirlog.task("parent") as job:
+            thread = threading.Thread(target=hold)
+            thread.start()
+            held.wait(LIMIT)
+            child = os.fork()
+            if child == 0:
+                try:
+                    logging.info("child")
+                    handler.stats()
+                    job.bind(a=1)
+                    logging.shutdown([lambda: handler])
+                finally:
+                    os._exit(0)
+            done.set()
+            thread.join()
+            ended = []
+            self.addCleanup(lambda: ended or os.kill(child, signal.SIGKILL))
+            self.until("ended", lambda: os.waitpid(child, os.WNOHANG)[0] == child)
+            ended.append(child)
+        records = [server.next() for _ in range(3)]
+        theirs = [r["context"]["key"] for r in records if r["process"] == child]
+        self.assertEqual(len(theirs), 1, records)
+        self.assertTrue(theirs[0].startswith("0@" + job.id + "/"), theirs)
+
+    def test_many_files(self):
+        """A descriptor beyond those that select knows is as good as any."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY and hard < 1200:
+            self.skipTest("no more than %d files may be open" % hard)
+        if soft != resource.RLIM_INFINITY and soft < 1200:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (1200, hard))
+            self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        files = []
+        self.addCleanup(lambda: [os.close(fd) for fd in files])
+        server = self.server()
+        while not files or files[-1] < 1024:
+            files.append(os.open(os.devnull, os.O_RDONLY))
         handler = self.handler(server.address, transport="zmtp")
-        for i in range(200):
-            logging.info("%d", i)
-            if i % 20 == 0:
-                self.until("sent", lambda: not handler.stats()["queued"])
+        logging.info("x")
+        self.assertEqual(server.next()["message"], "x", handler.stats())
+
+    def test_end_waits_once(self):
+        """A program's end, which is flush and close, waits as long as one of them."""
+        free = socket.socket()
+        free.bind(("127.0.0.1", 0))
+        self.addCleanup(free.close)  # nobody listens
+        handler = self.handler("tcp://127.0.0.1:%d" % free.getsockname()[1], close_timeout=0.2)
+        logging.info("x")
+        waits, wait_for = [], handler._changed.wait_for
+
+        def waiting(ok, timeout=None):
+            if threading.current_thread() is threading.main_thread():
+                waits.append(timeout)
+            return wait_for(ok, timeout)
+
+        handler._changed.wait_for = waiting
+        handler.flush()
         handler.close()
-        stats = handler.stats()
-        self.assertEqual(stats["sent"] + stats["dropped_closed"], 200, stats)
-        self.assertGreater(stats["connections"], 1)
-        got = []
-        while not server.received.empty():
-            got.append(int(server.next()["message"]))
-        self.assertEqual(got, sorted(set(got)))
+        self.assertEqual(waits[1:], [0], "it waits again although nothing has changed")
+        self.assertEqual(handler.stats()["dropped_closed"], 1)
 
     def test_hostile(self):
         greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)

@@ -36,6 +36,7 @@ import sys
 import threading
 import time
 import uuid
+import weakref
 
 from weirlog_wire import Zmq, Zmtp, zmq
 
@@ -44,17 +45,37 @@ __all__ = [
     "get_foreign_task", "import_task", "parse_id", "task", "to",
 ]
 
+# With True the record that ends a scope has the attributes task, the message it began with, and
+# took, in seconds, of which weir can make task_duration_seconds and task_failures_total.
+TOOK = False
+
 _MAX_ID = 1024
 _MAX_BOUND = 128
 _MAX_RECORD = 1 << 20
 _DEEPEST = 32
+_DOUBT = 10  # seconds before its break in which what a connection took is uncertain
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _ID = re.compile(r"(?:(?:0|[1-9][0-9]{0,17})@)?(%s(?:/(?:[1-9][0-9]{0,17}|%s))*)" % (_UUID, _UUID))
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?", re.DOTALL)
 _CONTEXT = "_weirlog_context"  # of a record; not "context", which extra= may have
+_PLACE = "_weirlog_place"  # True: the beginning or the end of a scope; False: logged on the same line
 _UNSET = object()
 
 _current = contextvars.ContextVar("weirlog_scope", default=None)
+_lock = threading.RLock()  # guards the numbers of all scopes; signal handlers may log, too
+_handlers = weakref.WeakSet()
+
+
+def _forked():
+    """Begin anew in a process that was forked off: locks may be held by threads that it has not."""
+    global _lock
+    _lock = threading.RLock()
+    for handler in list(_handlers):
+        handler._fresh()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def parse_id(text):
@@ -86,8 +107,8 @@ class Scope:
         self._id = scope_id
         self._message = _text(msg, args)
         self._end = (msg, args) if smsg is _UNSET else (smsg, ())
-        self._lock = threading.RLock()  # signal handlers may log, too
         self._records = self._parts = 0
+        self._place = None
         self._pid = os.getpid()
         self._tokens = []
         self._bound = {}
@@ -96,7 +117,7 @@ class Scope:
     @property
     def id(self):
         """The id, uuid/1/2. A process that was forked off has a part of its own."""
-        with self._lock:
+        with _lock:
             return self._own()
 
     @property
@@ -111,7 +132,7 @@ class Scope:
 
     def bind(self, **kwargs):
         """Add values to the context of the records that come; at most 128 are kept."""
-        with self._lock:
+        with _lock:
             bound = dict(self._bound)
             for name, value in kwargs.items():
                 name = "key_" if name == "key" else name  # it would hide the record's key
@@ -127,7 +148,7 @@ class Scope:
 
     def get_foreign_task(self):
         """Return the id of a further part, for another process' import_task."""
-        with self._lock:
+        with _lock:
             own = self._own()
             self._parts += 1
             scope_id = "%s/%d" % (own, self._parts)
@@ -154,28 +175,33 @@ class Scope:
     def _enter(self, frame):
         self._place = frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
         self._tokens.append(_current.set(self))
+        self._began = time.monotonic()
         self._log(logging.INFO, self._message, ())
         return self
 
     def _exit(self, error):
+        more = {"task": self._message, "took": time.monotonic() - self._began} if TOOK else {}
         try:
             if error is not None:
-                self._log(logging.ERROR, "FAILED " + self._message, (), (type(error), error, error.__traceback__))
+                self._log(logging.ERROR, "FAILED " + self._message, (), (type(error), error, error.__traceback__), more)
             elif self._end[0] not in (None, ""):
-                self._log(logging.INFO, self._end[0], self._end[1])
+                self._log(logging.INFO, self._end[0], self._end[1], None, more)
         finally:
             try:
                 _current.reset(self._tokens.pop())
             except ValueError:  # entered in another context, as generators may be
                 _current.set(None)
 
-    def _log(self, level, msg, args, exc_info=None):
+    def _log(self, level, msg, args, exc_info=None, more=()):
         """Log to the root logger, also the end from where the scope began: that tells readers
         what it ends."""
         root = logging.getLogger()
         if root.isEnabledFor(level):
             file, line, function = self._place
-            root.handle(root.makeRecord(root.name, level, file, line, msg, args, exc_info, function))
+            record = root.makeRecord(root.name, level, file, line, msg, args, exc_info, function)
+            record.__dict__.update(more)
+            record.__dict__[_PLACE] = True
+            root.handle(record)
 
     def _own(self):
         """Return the id; the lock is held. The records of a fork are numbered apart."""
@@ -186,7 +212,7 @@ class Scope:
 
     def _context(self):
         """Number a record and return its context."""
-        with self._lock:
+        with _lock:
             own = self._own()
             number, self._records = self._records, self._records + 1
             bound = self._bound
@@ -256,6 +282,8 @@ def _number_records():
 def _number(record):
     scope = _current.get()
     record.__dict__[_CONTEXT] = scope._context() if scope is not None else None
+    if scope is not None and scope._place == (record.pathname, record.lineno, record.funcName):
+        record.__dict__.setdefault(_PLACE, False)
 
 
 _number_records()
@@ -290,10 +318,12 @@ class _Formatter(logging.Formatter):
         members["asctime"] = self.formatTime(record)
         members["hostname"] = _HOST
         for name, value in record.__dict__.items():
-            if name not in members and name != _CONTEXT:
+            if name not in members and name not in (_CONTEXT, _PLACE):
                 members[name] = value
             elif name in ("context", "hostname"):  # of extra=; message and asctime are logging's
                 members[name + "_"] = value
+        if record.__dict__.get(_PLACE) is False:  # or readers take it for the end of its scope
+            members.setdefault("action_status", "started")
         return members
 
     def format(self, record):
@@ -311,7 +341,7 @@ class JSONFormatter(_Formatter):
         try:
             return json.dumps(members, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError):
-            return json.dumps(plain(members), allow_nan=False).encode()
+            return json.dumps(_plain_members(members), allow_nan=False).encode()
 
 
 class PickleFormatter(_Formatter):
@@ -321,7 +351,7 @@ class PickleFormatter(_Formatter):
 
     def encode(self, record):
         """Return the bytes that are sent."""
-        return pickle.dumps(plain(self.record(record)), protocol=2)
+        return pickle.dumps(_plain_members(self.record(record)), protocol=2)
 
 
 def plain(value, path=(), budget=None):
@@ -352,6 +382,11 @@ def plain(value, path=(), budget=None):
         return "<%s: %s>" % (type(value).__name__, type(problem).__name__)
 
 
+def _plain_members(members):
+    """Return the members of a record as plain does, each cut off by itself."""
+    return {name: plain(value) for name, value in members.items()}
+
+
 class ZmqHandler(logging.Handler):
     """Sends records over ZeroMQ, from a thread of its own.
 
@@ -372,22 +407,25 @@ class ZmqHandler(logging.Handler):
         if transport not in (None, "zmq", "zmtp") or zmq is None and (own or transport == "zmq"):
             raise ValueError("transport: use zmtp, or zmq where pyzmq is installed")
         kind = Zmtp if transport == "zmtp" or zmq is None else Zmq
-        self._open = lambda: kind(endpoint, user, password)
+        self._open = lambda: kind(endpoint, user, password, self)
         if not own:
             kind.check(endpoint)
         self._system, self._fallback, self._close_timeout = system, fallback, close_timeout
         self._max_records, self._max_bytes = max_records, max_bytes
         self._fresh()
+        _handlers.add(self)
         self.setFormatter(JSONFormatter())
 
     def _fresh(self):
         """Begin, also in a process that was forked off, where the thread does not exist."""
-        self._pid = os.getpid()
         self._queue, self._bytes = collections.deque(), 0
         self._changed = threading.Condition()  # signal handlers may log, too
         self._thread = None
         self._stop = self._down = False
-        self._stats = {"sent": 0, "dropped_full": 0, "dropped_too_long": 0, "dropped_closed": 0, "fallback": 0, "connections": 0, "connected": False, "last_error": None}
+        self._late = None  # until when flush waited, if nothing has changed since
+        self._deadline = 0.0  # of the end
+        self._recent = collections.deque()  # [second, how many were sent in it]
+        self._stats = {"sent": 0, "uncertain": 0, "dropped_full": 0, "dropped_too_long": 0, "dropped_closed": 0, "fallback": 0, "connections": 0, "connected": False, "last_error": None}
 
     def setFormatter(self, fmt):
         """Take a JSONFormatter or a PickleFormatter, which the topic tells."""
@@ -399,8 +437,6 @@ class ZmqHandler(logging.Handler):
     def emit(self, record):
         """Queue a record; it does not wait for the server."""
         try:
-            if self._pid != os.getpid():
-                self._fresh()
             body = self.formatter.encode(record)
             with self._changed:
                 why = self._refuse(len(body))
@@ -409,6 +445,7 @@ class ZmqHandler(logging.Handler):
                 else:
                     self._queue.append((self._topic, body))
                     self._bytes += len(body)
+                    self._late = None
                     self._changed.notify_all()
                 fall = self._fallback is not None and bool(why or self._down)
                 self._stats["fallback"] += fall
@@ -437,21 +474,24 @@ class ZmqHandler(logging.Handler):
 
     def flush(self):
         """Wait up to close_timeout seconds until all is given to the system."""
-        self._drain(self._close_timeout)
+        self._drain(time.monotonic() + self._close_timeout)
 
-    def _drain(self, seconds):
+    def _drain(self, deadline):
         with self._changed:
-            self._changed.wait_for(lambda: not self._queue or self._pid != os.getpid(), seconds)
+            if not self._changed.wait_for(lambda: not self._queue, max(0, deadline - time.monotonic())):
+                self._late = deadline
 
     def close(self):
-        """Send what is left within close_timeout seconds, and count the rest as dropped."""
+        """Send what is left within close_timeout seconds, and count the rest as dropped. If a
+        flush has just waited that long in vain, as a program's end does, it waits no more."""
         thread = self._thread
-        if self._pid == os.getpid() and thread is not None:
-            self._drain(self._close_timeout)
+        self._deadline = time.monotonic() + self._close_timeout if self._late is None else self._late
+        if thread is not None:
+            self._drain(self._deadline)
             with self._changed:
                 self._stop = True
                 self._changed.notify_all()
-            thread.join(self._close_timeout + 1)
+            thread.join(max(0, self._deadline - time.monotonic()) + 0.5)
         with self._changed:
             self._stop = True
             self._stats["dropped_closed"] += len(self._queue)
@@ -465,11 +505,11 @@ class ZmqHandler(logging.Handler):
             try:
                 if transport is None:
                     transport = self._open()
-                    self._is(True, None)
+                    self._is_up()
                     since = time.monotonic()
                 batch = self._batch()
                 if batch:
-                    self._gone(transport.send(batch, lambda: self._stop))
+                    self._gone(transport.send(batch))
                 else:
                     transport.idle()
             except Exception as problem:
@@ -479,21 +519,40 @@ class ZmqHandler(logging.Handler):
                     transport = None
                     if time.monotonic() - since >= 5:
                         pause = 0.0
-                self._is(False, problem)
+                self._is_down(problem)
                 pause = min(max(2 * pause, 0.1), 10.0)
                 with self._changed:
                     self._changed.wait_for(lambda: self._stop, pause * random.uniform(0.5, 1))
-        if transport is not None:
-            transport.close(self._close_timeout)
-        self._is(False, None)
+        if transport is not None and not transport.close(max(0, self._deadline - time.monotonic())):
+            self._doubt()
+        self._is_down(None)
 
-    def _is(self, connected, problem):
+    def _stopped(self):
+        """Say whether the handler is closed; for its transport."""
+        return self._stop
+
+    def _is_up(self):
+        """Note that there is a connection; for the transport."""
         with self._changed:
-            self._down = not connected
-            self._stats["connected"] = connected
-            self._stats["connections"] += connected
+            self._down = False
+            self._stats["connected"] = True
+            self._stats["connections"] += 1
+
+    def _is_down(self, problem):
+        """Note that there is none any more, and why; for the transport."""
+        with self._changed:
+            broken, self._down, self._stats["connected"] = self._stats["connected"], True, False
             if problem is not None:
                 self._stats["last_error"] = "%s: %s" % (type(problem).__name__, problem)
+        if broken and problem is not None:
+            self._doubt()
+
+    def _doubt(self):
+        """Count what was sent in the last ten seconds as uncertain: nothing tells whether it was read."""
+        with self._changed:
+            now = int(time.monotonic())
+            self._stats["uncertain"] += sum(sent for second, sent in self._recent if now - second <= _DOUBT)
+            self._recent.clear()
 
     def _batch(self):
         """Wait a little for records and return some, which stay in the queue until gone."""
@@ -508,8 +567,16 @@ class ZmqHandler(logging.Handler):
             return batch
 
     def _gone(self, count):
+        if count == 0:
+            return
         with self._changed:
             for _ in range(min(count, len(self._queue))):
                 self._bytes -= len(self._queue.popleft()[1])
             self._stats["sent"] += count
+            now, self._late = int(time.monotonic()), None
+            if not self._recent or self._recent[-1][0] != now:
+                self._recent.append([now, 0])
+            self._recent[-1][1] += count
+            while now - self._recent[0][0] > _DOUBT:
+                self._recent.popleft()
             self._changed.notify_all()

@@ -5,7 +5,6 @@ took; if it raises instead, whole says how many those were.
 """
 
 import errno
-import select
 import socket
 import struct
 import time
@@ -20,61 +19,87 @@ _MAX_FRAME = 4096
 
 
 class Zmq:
-    """libzmq's socket. Messages are queued for connections that exist, and for no other."""
+    """libzmq's socket. It connects again by itself, and keeps meanwhile what it has been given;
+    that is not much, since nothing tells what becomes of it. A socket that the application has
+    made is used as it is."""
 
-    def __init__(self, endpoint, user, password):
+    def __init__(self, endpoint, user, password, handler):
         self.whole = 0
-        self._context = None
+        self._handler, self._context, self._monitor = handler, None, None
+        self._connected, self._broken = True, False
         if not isinstance(endpoint, str):
             self._socket = endpoint
             return
+        self._connected = False
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PUSH)
-        self._socket.setsockopt(zmq.IMMEDIATE, 1)
+        self._socket.setsockopt(zmq.SNDHWM, 16)
+        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 10000)
         self._socket.setsockopt(zmq.HEARTBEAT_IVL, 3000)
         self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, int(_PATIENCE * 1000))
         if user:
             self._socket.plain_username, self._socket.plain_password = user.encode(), (password or "").encode()
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
         self._socket.connect(endpoint)
-        if not self._socket.poll(1000, zmq.POLLOUT):
-            self.close(0)
-            raise ConnectionError("no connection to %s" % endpoint)
+        deadline = time.monotonic() + 1
+        while not self._notice(100):
+            if time.monotonic() > deadline or handler._stopped():
+                self.close(0)
+                raise ConnectionError("no connection to %s" % endpoint)
 
     @staticmethod
     def check(endpoint):
         """Raise ValueError if it is no endpoint."""
         Zmtp.check(endpoint)
 
-    def send(self, messages, stopped):
-        """Give messages to libzmq as it has room for them."""
+    def _notice(self, wait):
+        """Take what libzmq tells of its connection, and say whether there is one."""
+        while self._monitor is not None and self._monitor.poll(wait):
+            event = struct.unpack("=HI", self._monitor.recv_multipart()[0])[0]
+            was, self._connected, wait = self._connected, event == zmq.EVENT_HANDSHAKE_SUCCEEDED, 0
+            if was and not self._connected:
+                self._broken = True
+                self._handler._is_down(ConnectionResetError("the connection is broken"))
+            elif self._connected and self._broken:  # of the first one the handler knows
+                self._handler._is_up()
+        return self._connected
+
+    def send(self, messages):
+        """Give messages to libzmq as it has room for them, while there is a connection."""
         self.whole = 0
         for message in messages:
-            since = time.monotonic()
-            while not self._socket.poll(100, zmq.POLLOUT):
-                if stopped():
+            while not self._notice(0) or not self._socket.poll(100, zmq.POLLOUT):
+                if not self._connected:
+                    self._notice(100)
+                if self._handler._stopped():
                     return self.whole
-                if time.monotonic() - since > _PATIENCE:
-                    raise ConnectionError("the server takes nothing")
             self._socket.send_multipart(message, zmq.NOBLOCK)
             self.whole += 1
         return self.whole
 
     def idle(self):
-        """libzmq has threads of its own."""
+        """Notice what has become of the connection; libzmq has threads of its own for the rest."""
         self.whole = 0
+        self._notice(0)
 
     def close(self, linger):
-        """Give libzmq some seconds for what it has."""
+        """Give libzmq some seconds for what it has, and say whether that was enough."""
+        began = time.monotonic()
+        if self._monitor is not None:
+            self._socket.disable_monitor()
+            self._monitor.close(linger=0)
         self._socket.close(linger=int(linger * 1000))
         if self._context is not None:
             self._context.term()
+        return time.monotonic() - began < linger
 
 
 class Zmtp:
     """A PUSH socket with the mechanisms NULL and PLAIN."""
 
-    def __init__(self, endpoint, user, password):
+    def __init__(self, endpoint, user, password, handler):
         self.whole = 0
+        self._handler = handler
         self._in = b""
         family, address = self.check(endpoint)
         self._socket = socket.socket(family) if family != socket.AF_INET else socket.create_connection(address, 5)
@@ -99,7 +124,7 @@ class Zmtp:
             raise ValueError("endpoint %r: use tcp://host:port or ipc:///path" % endpoint)
         return socket.AF_INET, (host.strip("[]"), int(port))
 
-    def send(self, messages, stopped):
+    def send(self, messages):
         """Write messages; a server that takes nothing for ten seconds is given up."""
         self.whole, ends, length, parts = 0, [], 0, []
         for topic, body in messages:
@@ -115,7 +140,7 @@ class Zmtp:
                 at += self._socket.send(data[at:])
                 since = time.monotonic()
             except socket.timeout:
-                if stopped() or time.monotonic() - since > _PATIENCE:
+                if self._handler._stopped() or time.monotonic() - since > _PATIENCE:
                     raise
             self.whole = sum(1 for end in ends if end <= at)
         return self.whole
@@ -126,16 +151,19 @@ class Zmtp:
         self._answer()
 
     def close(self, linger):
-        """Let the server read what was sent."""
+        """Let the server read what was sent, and say whether it has."""
+        deadline = time.monotonic() + min(linger, 1)
         try:
-            if linger:
-                self._socket.shutdown(socket.SHUT_WR)
-                self._socket.settimeout(min(linger, 1))
-                while self._socket.recv(4096):
-                    pass
+            self._socket.shutdown(socket.SHUT_WR)
+            while time.monotonic() < deadline:
+                self._socket.settimeout(deadline - time.monotonic() + 0.001)
+                if not self._socket.recv(4096):
+                    return True
         except OSError:
             pass
-        self._socket.close()
+        finally:
+            self._socket.close()
+        return False
 
     def _meet(self, user, password):
         mechanism = b"PLAIN" if user else b"NULL"
@@ -180,11 +208,22 @@ class Zmtp:
         return data
 
     def _answer(self):
-        while self._in or select.select([self._socket], [], [], 0)[0]:
+        while self._in or self._waits():
             self._socket.settimeout(_PATIENCE)
             flags, body = self._receive()
             if flags & 4 and body.startswith(b"\x04PING") and 7 <= len(body) <= 23:
                 self._socket.sendall(_frame(4, b"\x04PONG" + body[7:]))
+
+    def _waits(self):
+        """Take what has come from the server, if anything has."""
+        self._socket.settimeout(0)
+        try:
+            self._in = self._socket.recv(_MAX_FRAME)
+        except BlockingIOError:
+            return False
+        if not self._in:
+            raise ConnectionResetError("the server has closed the connection")
+        return True
 
 
 def _frame(flags, body):

@@ -26,7 +26,10 @@ func (p *Printer) Tasks(l *task.List) error {
 		p.note(fmt.Sprintf("%d more", l.Total-len(l.Tasks)))
 	}
 	if l.Forgotten > 0 {
-		p.note(fmt.Sprintf("%d tasks that were heard of before have no room in one list; ask for less time", l.Forgotten))
+		p.note(fmt.Sprintf("%d tasks more had no room to choose from; ask for less time", l.Forgotten))
+	}
+	if l.Omitted > 0 {
+		p.note(fmt.Sprintf("and %d records of still more tasks", l.Omitted))
 	}
 	p.flush()
 	return p.err

@@ -42,11 +42,14 @@ func (p *Printer) Tree(t *task.Tree, v TreeView) error {
 	if len(t.Nodes) > 0 {
 		d.draw()
 	}
-	switch {
-	case t.Omitted > 0:
+	if t.Omitted > 0 {
 		p.note(fmt.Sprintf("%d records more belong to scopes that have no room in one tree", t.Omitted))
-	case t.Cut:
-		p.note("more records have no room here; ask for a part of the tree")
+	}
+	if t.Clipped > 0 {
+		p.note(fmt.Sprintf("of %d scopes some text has no room in one tree", t.Clipped))
+	}
+	if t.Cut > 0 {
+		p.note(fmt.Sprintf("the text of %d records more has no room here", t.Cut))
 	}
 	p.flush()
 	return p.err

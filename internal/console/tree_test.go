@@ -39,7 +39,7 @@ func sampleTree() *task.Tree {
 	}
 	t.Nodes[10].Errors = 1 // the last of them had one
 	t.Nodes = append(t.Nodes, ship, last)
-	t.Omitted = 5
+	t.Omitted, t.Clipped, t.Cut = 5, 2, 7
 	return t
 }
 
@@ -65,6 +65,8 @@ func TestTree(t *testing.T) {
 │     2026-05-06T12:00:00.000000000Z unnumbered
 └─ (no name) t/9  unknown 0s
 ... 5 records more belong to scopes that have no room in one tree
+... of 2 scopes some text has no room in one tree
+... the text of 7 records more has no room here
 `
 	if got := treeText(t, console.Options{}, console.TreeView{Depth: -1}); got != folded {
 		t.Errorf("%s\nwant\n%s", got, folded)
@@ -123,10 +125,11 @@ func TestTasks(t *testing.T) {
 	list := &task.List{Tasks: []task.Summary{
 		{ID: "f738d4aa-6a48-4fac-be7e-f34721792d8c", Name: "order\x1b[31m", State: task.Failed, Start: start, Duration: 1.5, Records: 12, Errors: 2, Host: "vm", Process: "7"},
 		{ID: "None@vm:8", Name: "", State: task.Open, Slow: true, Start: start, Duration: 3700, Records: 1, Warnings: 1},
-	}, Total: 3, Forgotten: 4}
+	}, Total: 3, Forgotten: 4, Omitted: 5}
 	const want = `failed  2026-05-06T12:00:00.000000000Z     1.5s       12       0       2  f738d4aa-6a48-4fac-be7e-f34721792d8c  order\x1b[31m  vm 7
 open    2026-05-06T12:00:00.000000000Z   1h1m40s        1       1       0  None@vm:8                             ` + `
-... 4 tasks that were heard of before have no room in one list; ask for less time
+... 4 tasks more had no room to choose from; ask for less time
+... and 5 records of still more tasks
 `
 	var out bytes.Buffer
 	if err := console.New(&out, console.Options{}).Tasks(list); err != nil {

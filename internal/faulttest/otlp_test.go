@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -238,4 +239,72 @@ sinks: {loki: {type: loki, url: %q, start: beginning, max_records: 500, labels: 
 	}
 	slices.Sort(twice)
 	t.Logf("%d lines, %d more than once in Loki", lines.Written(), len(twice))
+}
+
+// TestOTLPSourceOverKills kills weir while a sender sends logs and cumulative sums, and sends again
+// what was not answered. Whatever was answered is there, and the sums are what the sender said last.
+func TestOTLPSourceOverKills(t *testing.T) {
+	const requests, records, kills = 120, 10, 4
+	overHTTP, overGRPC := otlpAddresses(t)
+	w := faulttest.Start(t, faulttest.Options{Config: fmt.Sprintf("sources: {otlp: {http: %q, grpc: %q}}\nrules: []\n", overHTTP, overGRPC)})
+	var answered atomic.Int64
+	since, began := time.Now().Add(-time.Minute), time.Now().UnixNano()
+	const origin = `"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"fault"}}]}`
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		for i := range requests {
+			var logs []string
+			for k := range records {
+				n := i*records + k
+				logs = append(logs, fmt.Sprintf(`{"timeUnixNano":"%d","body":{"stringValue":"line %d"}}`, since.UnixNano()+int64(n), n))
+			}
+			untilTaken(overHTTP, "/v1/logs", `{"resourceLogs":[{`+origin+`,"scopeLogs":[{"logRecords":[`+strings.Join(logs, ",")+`]}]}]}`)
+			at := fmt.Sprintf(`"startTimeUnixNano":"%d","timeUnixNano":"%d"`, began, began+int64(i)+1)
+			untilTaken(overHTTP, "/v1/metrics", fmt.Sprintf(`{"resourceMetrics":[{`+origin+`,"scopeMetrics":[{"metrics":[
+{"name":"sent","sum":{"aggregationTemporality":2,"isMonotonic":true,"dataPoints":[{%[1]s,"asInt":"%[2]d"}]}},
+{"name":"took","histogram":{"aggregationTemporality":2,"dataPoints":[{%[1]s,"count":"%[2]d","sum":%[2]d,"bucketCounts":["%[2]d","0"],"explicitBounds":[1]}]}}]}]}]}`, at, i+1))
+			answered.Add(1)
+		}
+	}()
+	for i := range kills {
+		faulttest.WaitFor(t, "some more requests", func() bool { return answered.Load() >= int64((i+1)*requests/(kills+1)) })
+		w.Kill()
+		w.Again()
+	}
+	<-sent
+	w.Kill()
+	w.Again()
+	seen := map[string]int{}
+	for _, f := range query(t, "http://"+w.Address(), `{service_name="fault"}`, since) {
+		seen[f.text]++
+	}
+	for n := range requests * records {
+		if seen[fmt.Sprintf("line %d", n)] == 0 {
+			t.Errorf("line %d was answered and is lost", n)
+		}
+	}
+	m, err := w.Metrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"sent_total", "took_count", "took_sum"} {
+		if v := m[fmt.Sprintf(`%s{machine="%s",job="fault"}`, name, machine(t, w))]; v != requests {
+			t.Errorf("%s is %v; want %d", name, v, requests)
+		}
+	}
+}
+
+// untilTaken posts JSON until that is answered with 200.
+func untilTaken(address, path, body string) {
+	for {
+		res, err := http.Post("http://"+address+path, "application/json", strings.NewReader(body))
+		if err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		<-time.After(5 * time.Millisecond)
+	}
 }

@@ -72,7 +72,7 @@ func (w *world) classesWhole(name string, bounds [3]archive.Bound) {
 // text of all classes is in the same commit as the position and the counts.
 func TestClassHistories(t *testing.T) {
 	bounds := [3]archive.Bound{{}, {}, smallBlocks}
-	for seed := range uint64(15) {
+	for seed := range uint64(8) {
 		var fs disk.Faulty
 		rnd := rand.New(rand.NewPCG(seed, 23))
 		w := open(t, &fs)

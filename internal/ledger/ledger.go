@@ -185,6 +185,17 @@ func (c *Component) Behind(d time.Duration) {
 // most once in ten seconds.
 func (c *Component) Bad(reason string, input []byte) {
 	c.Dropped(reason, 1)
+	c.sample(reason, input)
+}
+
+// Odd is Bad for an input of which nothing was dropped: it is counted as an event.
+func (c *Component) Odd(event string, input []byte) {
+	c.Event(event)
+	c.sample(event, input)
+}
+
+// sample shows an input in the log, now and then.
+func (c *Component) sample(reason string, input []byte) {
 	c.mu.Lock()
 	now := time.Now()
 	show := now.Sub(c.sampled) >= sampleEvery

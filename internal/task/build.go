@@ -3,27 +3,12 @@ package task
 import (
 	"bytes"
 	"hash/maphash"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/weirlog/weir/internal/record"
 )
-
-// Limits bound a tree. The zero value is what is meant for use.
-type Limits struct {
-	// Nodes is how many scopes it may have; 0 is 200,000.
-	Nodes int
-	// LineBytes is how much text of lines it may have; 0 is 32 MiB.
-	LineBytes int
-}
-
-func (l *Limits) fill() {
-	if l.Nodes <= 0 {
-		l.Nodes = 200_000
-	}
-	if l.LineBytes <= 0 {
-		l.LineBytes = 32 << 20
-	}
-}
 
 const (
 	maxName  = 512  // bytes of a message that names a scope
@@ -38,17 +23,18 @@ type Builder struct {
 	lines  bool // lines are wanted
 	seed   maphash.Seed
 
-	root    string
-	nodes   []node
-	byScope map[string]int32 // by name of the scope, or "span:" and the id of a span
-	procs   map[string]int32
-	lastOf  []int64 // when a process was heard of last
-	procOf  []proc
-	held    int // bytes of lines
-	records int
-	omitted int
-	cut     bool
-	proc    []byte // scratch
+	root      string
+	nodes     []node
+	byScope   map[string]int32 // by name of the scope, or "span:" and the id of a span
+	procs     map[string]int32
+	lastOf    []int64 // when a process was heard of last
+	procOf    []proc
+	room      room // for all but lines
+	linesRoom room // for lines
+	records   int
+	omitted   int
+	cut       int
+	proc      []byte // scratch
 }
 
 // proc is a process of a host.
@@ -75,6 +61,7 @@ type node struct {
 	errors      int
 	warnings    int
 	eliot       bool
+	clipped     bool // some of its texts had no room
 
 	nameHash, place uint64 // of the first record
 	top             top
@@ -89,6 +76,7 @@ type top struct {
 	seq   int64
 	time  int64
 	level record.Level
+	says  said
 	hash  uint64
 	place uint64
 	text  []byte
@@ -99,12 +87,16 @@ type end struct {
 	says   said
 	time   int64
 	text   string
-	marked bool // it is one by its text alone
+	hash   uint64 // of the text, or of the name in it
+	marked bool   // it is one by its text alone
 }
 
 func newBuilder(root string, limits Limits, lines bool) *Builder {
 	limits.fill()
-	return &Builder{limits: limits, lines: lines, root: root, seed: maphash.MakeSeed(), byScope: map[string]int32{}, procs: map[string]int32{}}
+	return &Builder{
+		limits: limits, room: room{limits.Bytes}, linesRoom: room{limits.LineBytes}, lines: lines,
+		root: root, seed: maphash.MakeSeed(), byScope: map[string]int32{}, procs: map[string]int32{},
+	}
 }
 
 // add takes an event of the task; line is where it was read from.
@@ -120,21 +112,32 @@ func (b *Builder) add(e *event, line []byte) {
 	}
 	n := &b.nodes[at]
 	b.heard(n, e)
-	if e.seq >= 0 && !n.numbers.add(e.seq) {
+	if e.seq >= 0 && !b.number(n, e.seq) {
 		n.repeated++
 		return
 	}
-	n.note(e)
+	b.note(n, e)
 	if e.begins() {
 		b.begin(n, e, line)
 	}
 	if e.seq > n.top.seq || e.seq == n.top.seq && e.seq >= 0 && n.top.time == 0 {
-		n.top.set(e, b.seed)
+		b.tops(n, e)
 	}
-	n.ends(e)
+	b.ends(n, e)
 	if b.lines {
 		b.line(n, e)
 	}
+}
+
+// number takes the number of a record, and tells whether it is new, as far as is known.
+func (b *Builder) number(n *node, seq int64) bool {
+	before := len(n.numbers.ranges)
+	fresh := n.numbers.add(seq, before < 2 || b.room.left >= rangeBytes)
+	if more := len(n.numbers.ranges) - before; more > 0 && before > 0 {
+		b.room.take(rangeBytes)
+	}
+	n.clipped = n.clipped || n.numbers.full
+	return fresh
 }
 
 // begins tells whether the record is the first of its scope.
@@ -154,14 +157,14 @@ func (b *Builder) find(e *event) (at int32, ok bool) {
 		b.nodes[at].eliot = e.eliot
 		return at, true
 	}
-	parent := int32(-1)
+	parent, full := int32(-1), string(e.scope) // those around it share its text
 	for end := e.root; ; {
-		at, ok = b.byScope[string(e.scope[:end])]
-		if !ok && len(b.nodes) == b.limits.Nodes {
+		at, ok = b.byScope[full[:end]]
+		if !ok && !b.fits(full[:end]) {
 			return 0, false
 		}
 		if !ok {
-			at = b.make(node{id: string(e.scope[:end]), parent: parent, eliot: e.eliot})
+			at = b.make(node{id: full[:end], parent: parent, eliot: e.eliot})
 		}
 		if end == len(e.scope) {
 			return at, true
@@ -181,11 +184,14 @@ func (b *Builder) findSpan(e *event) (at int32, ok bool) {
 	at, ok = b.byScope[id]
 	if !ok {
 		root, there := b.byScope[b.root]
-		if len(b.nodes)+2 > b.limits.Nodes {
-			return 0, false
-		}
 		if !there {
+			if !b.fits(b.root) {
+				return 0, false
+			}
 			root = b.make(node{id: b.root, parent: -1})
+		}
+		if !b.fits(id) {
+			return 0, false
 		}
 		at = b.make(node{id: id, parent: root, span: true})
 	}
@@ -193,6 +199,11 @@ func (b *Builder) findSpan(e *event) (at int32, ok bool) {
 		n.around = formatSpan(e.parent)
 	}
 	return at, true
+}
+
+// fits takes the room for a scope, if there is any.
+func (b *Builder) fits(id string) bool {
+	return len(b.nodes) < b.limits.Nodes && b.room.take(nodeBytes+cost(id))
 }
 
 func (b *Builder) make(n node) int32 {
@@ -212,6 +223,10 @@ func (b *Builder) heard(n *node, e *event) {
 		return
 	}
 	p, ok := b.procs[string(b.proc)]
+	if !ok && !b.room.take(nodeBytes+2*len(b.proc)) {
+		n.clipped = true
+		return
+	}
 	if !ok {
 		p = int32(len(b.lastOf))
 		b.procs[string(b.proc)] = p
@@ -248,11 +263,18 @@ func (b *Builder) hears(from origin, time int64) bool {
 	return true
 }
 
+// say sets a text of a scope, or as much of it as there is room for.
+func (b *Builder) say(n *node, where *string, text []byte, most int) {
+	if !b.room.set(where, clip(text, most)) {
+		n.clipped = true
+	}
+}
+
 // note counts a record of the scope.
-func (n *node) note(e *event) {
+func (b *Builder) note(n *node, e *event) {
 	n.records++
 	if e.seq < 0 && (!n.known || e.time < n.first) {
-		n.name = clip(e.text, maxName) // nobody names spans: by what it said first
+		b.say(n, &n.name, e.text, maxName) // nobody names spans: by what it said first
 	}
 	if !n.known || e.time < n.first {
 		n.first = e.time
@@ -266,12 +288,12 @@ func (n *node) note(e *event) {
 		n.warnings++
 	case record.LevelError, record.LevelFatal:
 		n.errors++
-		n.failure(e)
+		b.failure(n, e)
 	}
 }
 
 // failure remembers the last error.
-func (n *node) failure(e *event) {
+func (b *Builder) failure(n *node, e *event) {
 	if e.seq < n.troubleSeq {
 		return
 	}
@@ -280,7 +302,7 @@ func (n *node) failure(e *event) {
 	if trouble := lastLine(e.trouble); len(trouble) > 0 {
 		text = append(append(bytes.Clone(e.text), ": "...), trouble...)
 	}
-	n.trouble = clip(text, maxError)
+	b.say(n, &n.trouble, text, maxError)
 }
 
 // lastLine returns the last line of a traceback, which is the error; distlog writes line
@@ -298,55 +320,64 @@ func lastLine(text []byte) []byte {
 // begin takes the first record of a scope.
 func (b *Builder) begin(n *node, e *event, line []byte) {
 	n.begun, n.start = true, e.time
-	n.name, n.nameHash, n.place = clip(e.text, maxName), maphash.Bytes(b.seed, e.text), e.place
+	n.nameHash, n.place = maphash.Bytes(b.seed, e.text), e.place
+	b.say(n, &n.name, e.text, maxName)
+	for _, f := range n.args {
+		b.room.left += f.cost()
+	}
 	n.args = arguments(e, line)
+	for i, f := range n.args {
+		if !b.room.take(f.cost()) {
+			n.args, n.clipped = slices.Clone(n.args[:i]), true
+			break
+		}
+	}
 }
 
-func (t *top) set(e *event, seed maphash.Seed) {
-	t.seq, t.time, t.level, t.place = e.seq, e.time, e.level, e.place
-	t.hash = maphash.Bytes(seed, e.text)
-	t.text = append(t.text[:0], e.text[:min(len(e.text), maxName)]...)
+func (f Field) cost() int { return fieldBytes + cost(f.Name) + cost(f.Value) }
+
+// tops takes the record that is the last one so far.
+func (b *Builder) tops(n *node, e *event) {
+	t := &n.top
+	t.seq, t.time, t.level, t.says, t.place = e.seq, e.time, e.level, e.says, e.place
+	t.hash = maphash.Bytes(b.seed, e.text)
+	text := e.text[:min(len(e.text), maxName+utf8.UTFMax)] // it is clipped in the end
+	if more := len(text) - cap(t.text); more > 0 && !b.room.take(more) {
+		text, n.clipped = text[:cap(t.text)], true
+	}
+	t.text = append(t.text[:0], text...)
 }
 
 // failedMark is how distlog's last record of a scope begins that was left by an exception.
 const failedMark = "FAILED "
 
 // ends takes what a record says of the end.
-func (n *node) ends(e *event) {
-	at := end{says: e.says, time: e.time}
-	if e.says == nothing && e.level >= record.LevelError && e.seq > 0 && bytes.HasPrefix(e.text, []byte(failedMark)) {
-		at.says, at.marked = failed, true
+func (b *Builder) ends(n *node, e *event) {
+	at, name := end{says: e.says, time: e.time, text: n.end.text}, e.text
+	if rest, ok := bytes.CutPrefix(e.text, []byte(failedMark)); ok && e.says == nothing && e.level >= record.LevelError && e.seq > 0 {
+		at.says, at.marked, name = failed, true, rest
 	}
 	if at.says < succeeded || n.end.says != nothing && e.time < n.end.time {
 		return
 	}
-	at.text = clip(e.text, maxName)
-	if !n.begun || n.is(&at) {
+	if at.hash = maphash.Bytes(b.seed, name); !n.begun || n.is(&at) {
 		n.end = at
+		b.say(n, &n.end.text, e.text, maxName)
 	}
 }
 
 // is tells whether an end is one of this scope: its text names it.
-func (n *node) is(at *end) bool {
-	if !at.marked {
-		return true
-	}
-	const sure = maxName - 64 // texts are clipped
-	name := strings.TrimPrefix(at.text, failedMark)
-	return name == n.name || len(name) > sure && len(n.name) > sure && name[:sure] == n.name[:sure]
-}
+func (n *node) is(at *end) bool { return !at.marked || n.begun && at.hash == n.nameHash }
 
 // line keeps a record's text.
 func (b *Builder) line(n *node, e *event) {
-	if b.held >= b.limits.LineBytes {
-		b.cut = true
-		return
-	}
 	text := clip(e.text, maxLine)
 	if len(e.trouble) > 0 {
 		text += "\n" + strings.ReplaceAll(clip(e.trouble, maxLine), `\n`, "\n")
 	}
-	const lineBytes = 80
-	b.held += len(text) + lineBytes
+	if !b.linesRoom.take(lineBytes + cost(text)) {
+		b.cut++
+		return
+	}
 	n.lines = append(n.lines, Line{unixTime(e.time), e.seq, levelName(e.level), text})
 }

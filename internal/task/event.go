@@ -125,6 +125,7 @@ type extractor struct {
 	labels record.Labels
 	host   []byte
 
+	keys     keys                          // of the JSON before
 	taken    [slots + MaxConditions][]byte // nil if it is not there
 	spelling [slots + MaxConditions]int
 	plain    []byte
@@ -238,6 +239,7 @@ func (x *extractor) fromBody(body []byte) {
 	scan := jsontext.Scanner{Text: body}
 	if scan.Space(); scan.Take('{') {
 		before := x.taken
+		x.keys.at = 0
 		if !x.object(&scan, &x.top, true) {
 			x.taken = before // it is no JSON
 		}
@@ -266,16 +268,8 @@ func (x *extractor) object(scan *jsontext.Scanner, known *names, outer bool) boo
 		return true
 	}
 	for {
-		if !scan.Take('"') {
-			return false
-		}
-		key, _, ok := scan.Inside()
-		scan.Space()
-		if !ok || !scan.Take(':') {
-			return false
-		}
-		scan.Space()
-		if !x.value(scan, key, known, outer) {
+		k := x.keys.next(scan, known)
+		if k == nil || !x.value(scan, k, outer) {
 			return false
 		}
 		scan.Space()
@@ -287,9 +281,8 @@ func (x *extractor) object(scan *jsontext.Scanner, known *names, outer bool) boo
 }
 
 // value goes through the value of a key.
-func (x *extractor) value(scan *jsontext.Scanner, key []byte, known *names, outer bool) bool {
-	from := scan.At
-	s, wanted := known.find(key)
+func (x *extractor) value(scan *jsontext.Scanner, k *key, outer bool) bool {
+	from, s, wanted := scan.At, k.spot, k.wanted // k may be another one after an inner object
 	if scan.Take('"') {
 		inside, escaped, ok := scan.Inside()
 		if ok && wanted {
@@ -301,7 +294,7 @@ func (x *extractor) value(scan *jsontext.Scanner, key []byte, known *names, oute
 		return ok
 	}
 	if outer && scan.Next('{') {
-		if inner := x.nested[string(key)]; inner != nil {
+		if inner := x.nested[string(k.name())]; inner != nil {
 			scan.At++
 			if !x.object(scan, inner, false) {
 				return false
@@ -322,9 +315,9 @@ func (x *extractor) value(scan *jsontext.Scanner, key []byte, known *names, oute
 // place finds out which scope the record belongs to.
 func (x *extractor) place() bool {
 	t, e := &x.taken, &x.event
-	*e = event{seq: -1, origin: origin{t[slotHost], t[slotProcess], t[slotThread]}}
+	*e = event{seq: -1, origin: origin{head(t[slotHost]), head(t[slotProcess]), head(t[slotThread])}}
 	if len(e.origin.host) == 0 {
-		e.origin.host = x.host
+		e.origin.host = head(x.host)
 	}
 	if seq, scope, ok := splitKey(t[slotKey]); ok && x.scope.read(scope, e.origin) {
 		e.seq, e.scope, e.root = seq, x.scope.text, x.scope.ends[0]
@@ -347,6 +340,9 @@ func (x *extractor) place() bool {
 	}
 	return false
 }
+
+// head returns as much of a name as tells hosts, processes and threads apart.
+func head(name []byte) []byte { return name[:min(len(name), maxArg)] }
 
 func isSpan(id []byte) bool { return len(id) == spanLen && isHex(id) }
 
@@ -451,7 +447,7 @@ func arguments(e *event, line []byte) (list []Field) {
 		if name == "key" || len(value) == 0 {
 			return true
 		}
-		list = append(list, Field{name, clip(value, maxArg)})
+		list = append(list, Field{clip([]byte(name), maxArg), clip(value, maxArg)})
 		return len(list) < maxArgs
 	}
 	if e.args != nil {

@@ -11,9 +11,13 @@ import (
 // SpanOf is for tests.
 func SpanOf(id string) string { return spanOf(id) }
 
-// FillTable returns a table that so many open tasks were added to, and that may have most.
-func FillTable(tasks, most int) *Table {
-	t := newTable(most)
+// FillTable returns a table that so many open tasks were added to, that may have most, and
+// remember others up to a number; 0 is as many as it is meant to.
+func FillTable(tasks, most, gone int) *Table {
+	t := newTable(most, &ListRequest{Now: unixTime(int64(tasks))})
+	if gone > 0 {
+		t.maxGone = gone
+	}
 	var b [8]byte
 	scope := []byte("00000000-6a48-4fac-be7e-f34721792d8c")
 	const digits = "0123456789abcdef"
@@ -27,9 +31,12 @@ func FillTable(tasks, most int) *Table {
 	return t
 }
 
+// List is for tests.
+func (t *Table) List() *List { return t.list() }
+
 // Len and Forgotten are for tests.
 func (t *Table) Len() int       { return len(t.entries) }
-func (t *Table) Forgotten() int { return t.forgotten }
+func (t *Table) Forgotten() int { return t.gone.len }
 
 // Read returns what a line says of a task, for tests: its id, its scope and its number.
 func Read(line []byte) (id, scope string, seq int64, ok bool) {
@@ -39,14 +46,14 @@ func Read(line []byte) (id, scope string, seq int64, ok bool) {
 	if e == nil {
 		return "", "", 0, false
 	}
-	b, t := newBuilder(string(e.id()), Limits{}, true), newTable(10)
+	b, t := newBuilder(string(e.id()), Limits{}, true), newTable(10, &ListRequest{})
 	t.add(e)
 	b.add(e, line)
 	tree := b.finish(ID{Root: b.root}, Patience{}, unixTime(0))
 	if len(tree.Nodes) == 0 {
 		panic("a record without a node")
 	}
-	_ = t.list(&ListRequest{})
+	_ = t.list()
 	_ = kept.TimeOf(line)
 	return string(e.id()), string(e.scope), e.seq, true
 }

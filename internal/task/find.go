@@ -36,7 +36,10 @@ type Finder struct {
 	Sync func(context.Context) error
 	// Turn waits until something may be read, and returns what has to be called after it;
 	// nil: at once.
-	Turn   func(context.Context) (func(), error)
+	Turn func(context.Context) (func(), error)
+	// Trees has a token for each tree in the making, since a large one takes some hundred MiB;
+	// nil: there may be any number.
+	Trees  chan struct{}
 	Limits Limits
 	// Tasks is how many tasks a list chooses from; 0 is 100,000.
 	Tasks int
@@ -65,6 +68,14 @@ func (q *TreeRequest) now() time.Time {
 
 // Tree returns a task, or a part of it. One that nothing is known of has no nodes.
 func (f *Finder) Tree(ctx context.Context, q TreeRequest) (*Tree, error) {
+	if f.Trees != nil {
+		select {
+		case f.Trees <- struct{}{}:
+			defer func() { <-f.Trees }()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	b, warnings, err := f.build(ctx, q)
 	if err != nil {
 		return nil, err
@@ -150,7 +161,7 @@ func (f *Finder) turn(ctx context.Context) (func(), error) {
 
 // search looks for lines that have one of some texts.
 type search struct {
-	needles [][]byte
+	needles []needle
 	queries []*gram.Query
 }
 
@@ -162,9 +173,9 @@ func newSearch(id ID) *search {
 
 // add looks for the records of a task, too.
 func (s *search) add(id ID) {
-	for _, text := range id.needles() {
-		s.needles = append(s.needles, kept.EscapeNeedle(nil, []byte(text)))
-		s.queries = append(s.queries, gram.NewQuery(s.needles[len(s.needles)-1], false))
+	for _, n := range id.needles() {
+		s.needles = append(s.needles, n)
+		s.queries = append(s.queries, gram.NewQuery(n.text, false)) // filters know no case
 	}
 }
 
@@ -198,13 +209,13 @@ func (s *search) in(b logql.Block) *search {
 func (s *search) each(block []byte, visit func(line []byte)) {
 	next := make([]int, len(s.needles)) // where each occurs next, len(block) if it does not
 	for i := range next {
-		next[i] = index(block, s.needles[i], 0)
+		next[i] = s.needles[i].index(block, 0)
 	}
 	for at := 0; at < len(block); {
 		hit := len(block)
 		for i := range next {
 			if next[i] < at {
-				next[i] = index(block, s.needles[i], at)
+				next[i] = s.needles[i].index(block, at)
 			}
 			hit = min(hit, next[i])
 		}
@@ -226,11 +237,4 @@ func (s *search) each(block []byte, visit func(line []byte)) {
 		visit(block[from:end])
 		at = end + 1
 	}
-}
-
-func index(block, needle []byte, from int) int {
-	if n := bytes.Index(block[from:], needle); n >= 0 {
-		return from + n
-	}
-	return len(block)
 }

@@ -18,6 +18,7 @@ type finisher struct {
 	*Builder
 	patience Patience
 	now      int64
+	room     room
 
 	kids  [][]int32
 	last  []int64 // of a scope with all its parts
@@ -28,7 +29,8 @@ type finisher struct {
 // finish returns the tree as it is now, or the part of it that a scope is. The builder may
 // go on.
 func (b *Builder) finish(id ID, p Patience, now time.Time) *Tree {
-	f := &finisher{Builder: b, patience: p.filled(), now: now.UnixNano(), tree: &Tree{ID: id.String(), Nodes: []Node{}, Records: b.records, Omitted: b.omitted, Cut: b.cut}}
+	f := &finisher{Builder: b, patience: p.filled(), now: now.UnixNano(), room: b.room}
+	f.tree = &Tree{ID: id.String(), Nodes: []Node{}, Records: b.records, Omitted: b.omitted, Cut: b.cut}
 	if len(b.nodes) == 0 {
 		return f.tree
 	}
@@ -39,6 +41,12 @@ func (b *Builder) finish(id ID, p Patience, now time.Time) *Tree {
 	if id.Scope != "" && id.Scope != id.Root {
 		f.tree.cut(id.Scope)
 	}
+	for i := range f.tree.Nodes {
+		if f.tree.Nodes[i].Clipped {
+			f.tree.Clipped++
+		}
+	}
+	f.tree.size = b.limits.Bytes - f.room.left + b.limits.LineBytes - b.linesRoom.left
 	return f.tree
 }
 
@@ -223,16 +231,19 @@ func (f *finisher) node(i int32, orphan bool) Node {
 	n := &f.nodes[i]
 	out := Node{
 		ID: strings.TrimPrefix(n.id, "span:"), Name: n.name, Records: n.records, Errors: n.errors, Warnings: n.warnings, Error: n.trouble,
-		Repeated: n.repeated, Stream: n.stream, Fields: n.args, Start: unixTime(f.begin(i)), Last: unixTime(f.last[i]), Lines: slices.Clone(n.lines),
+		Repeated: n.repeated, Stream: n.stream, Fields: n.args, Clipped: n.clipped, Start: unixTime(f.begin(i)), Last: unixTime(f.last[i]), Lines: slices.Clone(n.lines),
 	}
 	if n.proc >= 0 {
-		out.Host, out.Process = f.procOf[n.proc].host, f.procOf[n.proc].process
+		f.say(&out, &out.Host, f.procOf[n.proc].host)
+		f.say(&out, &out.Process, f.procOf[n.proc].process)
 	}
 	first := int64(0)
 	if n.eliot {
 		first = 1
 	}
-	out.Missing, out.Gaps = n.missing(first, f.kids[i], f.nodes)
+	if out.Missing, out.Gaps = n.missing(first, f.kids[i], f.nodes); !f.room.take(gapBytes * len(out.Gaps)) {
+		out.Gaps, out.Clipped = nil, true
+	}
 	slices.SortStableFunc(out.Lines, func(a, b Line) int {
 		if a.Seq >= 0 && b.Seq >= 0 {
 			return cmp.Compare(a.Seq, b.Seq)
@@ -260,7 +271,7 @@ func (n *node) missing(first int64, kids []int32, nodes []node) (int64, []Gap) {
 	for _, k := range kids {
 		if at := strings.LastIndexByte(nodes[k].id, '/'); at >= 0 {
 			if v := number([]byte(nodes[k].id[at+1:])); v >= 0 {
-				all.add(v)
+				all.add(v, true)
 			}
 		}
 	}
@@ -297,21 +308,35 @@ func (f *finisher) state(out *Node, i int32, orphan bool) {
 	if says != nothing {
 		end := unixTime(at)
 		out.End = &end
-		if message != out.Name && says == succeeded {
-			out.Message = message
+		if says == succeeded {
+			f.say(out, &out.Message, message)
 		}
 	}
 }
 
-// fate returns what the scope itself says of its end.
+// say sets a text of a scope, or as much of it as there is room for.
+func (f *finisher) say(out *Node, where *string, text string) {
+	if !f.room.set(where, text) {
+		out.Clipped = true
+	}
+}
+
+// fate returns what the scope itself says of its end, and with what message, unless that is
+// its name.
 func (n *node) fate() (says said, at int64, message string) {
 	t := &n.top
-	done := t.seq > 0 && t.level == record.LevelInfo && n.begun && (t.hash == n.nameHash || t.place != 0 && t.place == n.place)
+	done := t.seq > 0 && t.level == record.LevelInfo && t.says != started && n.begun && (t.hash == n.nameHash || t.place != 0 && t.place == n.place)
 	switch {
 	case n.end.says != nothing && n.is(&n.end) && !(done && n.end.marked && t.time > n.end.time):
-		return n.end.says, n.end.time, n.end.text
+		if !n.begun || n.end.hash != n.nameHash {
+			message = n.end.text
+		}
+		return n.end.says, n.end.time, message
 	case done && !n.eliot:
-		return succeeded, t.time, string(t.text)
+		if t.hash != n.nameHash {
+			message = clip(t.text, maxName)
+		}
+		return succeeded, t.time, message
 	}
 	return nothing, 0, ""
 }

@@ -66,15 +66,15 @@ func ParseID(text string) (ID, bool) {
 func (id ID) Shared() bool { return id.Root == sharedImport || id.Root == sharedForeign }
 
 // needles are what a task's records have in their text.
-func (id ID) needles() []string {
-	if len(id.Root) == uuidLen {
-		return []string{id.Root, strings.ReplaceAll(id.Root, "-", "")}
+func (id ID) needles() []needle {
+	if isUUID([]byte(id.Root)) {
+		return []needle{inCases(id.Root), inCases(strings.ReplaceAll(id.Root, "-", ""))}
 	}
 	name, _, _ := strings.Cut(id.Root, "@")
 	if name == sharedForeign {
 		name = "@" + sharedForeign + "/"
 	}
-	return []string{name}
+	return []needle{exactly(name)}
 }
 
 // origin is where a record comes from. The thread tells what may go on at the same time as
@@ -129,6 +129,9 @@ func (s *scopeReader) read(scope []byte, from origin) bool {
 			return false
 		}
 		s.ends = append(s.ends, len(s.text))
+		if len(s.text) > maxScope { // with what shared parts are told apart by
+			return false
+		}
 	}
 	return string(s.text) != sharedForeign // without a number it is Python's word for nothing
 }

@@ -60,7 +60,7 @@ func (f *Finder) List(ctx context.Context, q ListRequest) (*List, error) {
 		return nil, err
 	}
 	defer done()
-	l := listing{f.Blocks, newTable(f.Tasks), &q}
+	l := listing{f.Blocks, newTable(f.Tasks, &q), &q}
 	damage, err := l.scan(ctx, logql.BlockQuery{Start: q.Start, End: q.End, May: mayHaveTasks()}, eachKeyed)
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func (f *Finder) List(ctx context.Context, q ListRequest) (*List, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := l.table.list(&q)
+	list := l.table.list()
 	list.Warnings = logql.Warnings(append(damage, more...))
 	return list, nil
 }
@@ -167,40 +167,38 @@ func (l *listing) beginnings(ctx context.Context) ([]logql.Damage, error) {
 }
 
 // list chooses and orders.
-func (t *Table) list(q *ListRequest) *List {
-	q.Patience = q.filled()
-	now := q.now().UnixNano()
-	all := uint8(1)<<len(q.Where) - 1
-	list := &List{Tasks: []Summary{}, Forgotten: t.forgotten}
-	name := strings.ToLower(q.Name)
+func (t *Table) list() *List {
+	if len(t.entries) > t.most {
+		t.sweep()
+	}
+	list := &List{Tasks: []Summary{}, Forgotten: t.gone.len, Omitted: t.omitted}
 	for i := range t.entries {
 		n := &t.entries[i]
-		if n.wanted&all != all {
-			continue
-		}
-		s := t.summary(n, q, now)
-		if (name == "" || strings.Contains(strings.ToLower(s.Name), name)) && q.wants(&s) {
-			list.Tasks = append(list.Tasks, s)
+		if s, _, slow, _ := t.fate(n); t.fulfils(n) && (n.named || t.name == "") && t.q.wants(s, slow) {
+			list.Tasks = append(list.Tasks, t.summary(n))
 		}
 	}
 	slices.SortFunc(list.Tasks, func(a, b Summary) int {
-		return cmp.Or(cmp.Compare(a.rank(), b.rank()), b.Last.Compare(a.Last), strings.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(rank(a.State, a.Slow), rank(b.State, b.Slow)), b.Last.Compare(a.Last), strings.Compare(a.ID, b.ID))
 	})
 	list.Total = len(list.Tasks)
-	if q.Limit > 0 && len(list.Tasks) > q.Limit {
-		list.Tasks = slices.Clone(list.Tasks[:q.Limit])
+	if t.q.Limit > 0 && len(list.Tasks) > t.q.Limit {
+		list.Tasks = slices.Clone(list.Tasks[:t.q.Limit])
 	}
 	return list
 }
 
-// wants tells whether the states that are asked for are those of a task.
-func (q *ListRequest) wants(s *Summary) bool {
-	return len(q.States) == 0 && !q.OnlySlow || slices.Contains(q.States, s.State) || q.OnlySlow && s.Slow
+// wants tells whether a state is one of those that are asked for.
+func (q *ListRequest) wants(s State, slow bool) bool {
+	return len(q.States) == 0 && !q.OnlySlow || slices.Contains(q.States, s) || q.OnlySlow && slow
 }
 
+// rankUnfit is behind all ranks.
+const rankUnfit = 8
+
 // rank is State.Rank, with what was slow after what has failed.
-func (s *Summary) rank() int {
-	if r := s.State.Rank(); r == 0 || !s.Slow {
+func rank(s State, slow bool) int {
+	if r := s.Rank(); r == 0 || !slow {
 		return r
 	}
 	return 1

@@ -138,7 +138,7 @@ func TestListIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.Total > 100 || l.Total < 80 || l.Forgotten < 900-20 {
+	if l.Total != 100 || l.Forgotten != 900 || l.Omitted != 0 {
 		t.Errorf("%d tasks, %d forgotten", l.Total, l.Forgotten)
 	}
 	for _, s := range l.Tasks {
@@ -147,6 +147,56 @@ func TestListIsBounded(t *testing.T) {
 		if s.Start.Before(time.Unix(0, moment)) || s.State != task.Open && s.State != task.Unknown || s.State == task.Open && s.Records != 2 {
 			t.Errorf("%+v", s)
 		}
+	}
+}
+
+// TestListKeepsWhatCounts has many more tasks than a list may choose from, after those that are
+// asked for.
+func TestListKeepsWhatCounts(t *testing.T) {
+	const most, many = 100, 2000
+	w := newWorld(t)
+	w.Tasks = most
+	w.key("a", "0@"+id(1), 0, "i:failing", "process=1")
+	w.key("a", "1@"+id(1), 1, "e:FAILED failing", "process=1")
+	w.key("a", "0@"+id(2), 2, "i:going on", "process=2")
+	w.key("a", "0@"+id(3), 3, "i:slow", "process=3")
+	w.key("a", "1@"+id(3), 3003, "i:slow", "process=3")
+	w.key("a", "0@"+id(4), 4, "i:rare", "process=4", "context_user=u1")
+	w.key("a", "1@"+id(4), 5, "i:rare", "process=4")
+	for i := range many {
+		w.key("a", "0@"+id(1000+i), int64(4000+i), "i:job", "process=7")
+		w.key("a", "1@"+id(1000+i), int64(4000+i), "i:job", "process=7")
+		if i%500 == 0 {
+			w.seal("a")
+		}
+	}
+	for name, c := range map[string]struct {
+		q    task.ListRequest
+		want string
+	}{
+		"all":       {task.ListRequest{Limit: 3, Slow: 2 * time.Second}, "failing=failed/2 slow=success/2/slow going on=open/1/slow of100"},
+		"failed":    {task.ListRequest{States: []task.State{task.Failed}}, "failing=failed/2"},
+		"open":      {task.ListRequest{States: []task.State{task.Open}}, "going on=open/1"},
+		"slow":      {task.ListRequest{Slow: 2 * time.Second, OnlySlow: true}, "slow=success/2/slow going on=open/1/slow"},
+		"a name":    {task.ListRequest{Name: "RARE"}, "rare=success/2"},
+		"a field":   {task.ListRequest{Where: []task.Condition{{Name: "process", Value: "4"}}}, "rare=success/2"},
+		"argument":  {task.ListRequest{Where: []task.Condition{{Name: "user", Value: "u1"}}}, "rare=success/2"},
+		"succeeded": {task.ListRequest{Limit: 1, States: []task.State{task.Success}}, "job=success/2 of100"},
+	} {
+		q := c.q
+		q.WentOn = time.Hour
+		if got, want := w.list(q, 7*time.Second), c.want+fmt.Sprintf(" forgotten%d", many+4-most); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestOmitted: what is beyond even that which was forgotten is counted by records.
+func TestOmitted(t *testing.T) {
+	const many, most, gone = 5000, 100, 1000
+	list := task.FillTable(many, most, gone).List()
+	if list.Total != most || list.Forgotten < gone || list.Total+list.Forgotten+list.Omitted != many || list.Omitted == 0 {
+		t.Errorf("%d tasks, %d forgotten, %d omitted", list.Total, list.Forgotten, list.Omitted)
 	}
 }
 
@@ -159,7 +209,7 @@ func TestMillionOpenTasks(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	table := task.FillTable(many, many)
+	table := task.FillTable(many, many, 0)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	each := float64(after.HeapAlloc-before.HeapAlloc) / many
@@ -169,11 +219,15 @@ func TestMillionOpenTasks(t *testing.T) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	bounded := task.FillTable(many, 100_000)
+	bounded := task.FillTable(many, 100_000, 0)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
+	list := bounded.List()
 	if held := int64(after.HeapAlloc) - int64(before.HeapAlloc); held > 32<<20 || bounded.Len() > 100_000 || bounded.Len()+bounded.Forgotten() != many {
 		t.Errorf("%d tasks in %d MiB and %d forgotten", bounded.Len(), held>>20, bounded.Forgotten())
+	}
+	if list.Total != bounded.Len() || list.Forgotten != bounded.Forgotten() || list.Omitted != 0 {
+		t.Errorf("%d tasks, %d forgotten, %d omitted", list.Total, list.Forgotten, list.Omitted)
 	}
 	runtime.KeepAlive(table)
 }

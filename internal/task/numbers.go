@@ -12,8 +12,9 @@ type numbers struct {
 	full   bool // there are more ranges than are remembered: nothing can be said of gaps
 }
 
-// add takes a number and tells whether it is new, as far as is known.
-func (n *numbers) add(v int64) bool {
+// add takes a number and tells whether it is new, as far as is known. Without room for one
+// more range some may not be known.
+func (n *numbers) add(v int64, room bool) bool {
 	r := n.ranges
 	if last := len(r) - 1; last >= 0 && r[last].Last+1 == v {
 		r[last].Last = v // nearly always
@@ -22,7 +23,7 @@ func (n *numbers) add(v int64) bool {
 	at := sort.Search(len(r), func(i int) bool { return r[i].Last >= v-1 })
 	switch {
 	case at == len(r) || r[at].First > v+1:
-		if len(r) == maxRanges {
+		if len(r) == maxRanges || !room {
 			n.full = true
 			return true
 		}

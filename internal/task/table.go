@@ -13,11 +13,16 @@ import (
 	"github.com/weirlog/weir/internal/record"
 )
 
-// Table is tasks in a few words each, found in whatever order. It holds those that were heard
-// of last.
+// Table is tasks in a few words each, found in whatever order. It holds those that come first
+// in the list that is asked for, as far as is known when it has to choose: what fits the
+// question, then what failed, was slow or is open, then what was heard of last.
 type Table struct {
-	most int
-	seed maphash.Seed
+	q       *ListRequest
+	now     int64
+	name    string // that is asked for, in small letters
+	most    int
+	maxGone int
+	seed    maphash.Seed
 
 	entries []entry
 	byID    map[taskID]int32
@@ -27,10 +32,10 @@ type Table struct {
 	lastOf  []int64 // when a process was heard of last
 	spare   []byte
 
-	// floor is up to when tasks were forgotten, if any were: what comes of such does not make
-	// them known again.
-	forgotten int
-	floor     int64
+	// gone are the tasks that had no room; what comes of such does not make them known again.
+	// Once they are too many to be told apart, records of others are omitted.
+	gone    gone
+	omitted int
 }
 
 // taskID is a UUID, or a hash of another name.
@@ -57,6 +62,8 @@ type entry struct {
 	says        said
 	topLevel    record.Level
 	eliot       bool
+	topStarted  bool // it says that the scope goes on
+	named       bool // its name has what is asked for
 }
 
 // interned is texts with numbers.
@@ -87,11 +94,16 @@ func (n *interned) of(text []byte) int32 {
 	return at
 }
 
-func newTable(most int) *Table {
+// newTable returns a table of so many tasks for a question, which is to stay as it is.
+func newTable(most int, q *ListRequest) *Table {
 	if most <= 0 {
 		most = 100_000
 	}
-	return &Table{most: most, seed: maphash.MakeSeed(), byID: map[taskID]int32{}, odd: map[taskID]string{}}
+	q.Patience = q.filled()
+	return &Table{
+		q: q, now: q.now().UnixNano(), name: strings.ToLower(q.Name), most: most, maxGone: maxGone,
+		seed: maphash.MakeSeed(), byID: map[taskID]int32{}, odd: map[taskID]string{},
+	}
 }
 
 // idOf returns what a task is told by.
@@ -123,15 +135,9 @@ func (t *Table) add(e *event) {
 	id, odd := t.idOf(e.id())
 	at, ok := t.byID[id]
 	if !ok {
-		if t.forgotten > 0 && e.time <= t.floor {
+		if at, ok = t.enter(id, e); !ok {
 			return
 		}
-		if len(t.entries) >= t.most {
-			t.sweep()
-		}
-		at = int32(len(t.entries))
-		t.entries = append(t.entries, entry{id: id, first: e.time, last: e.time, topSeq: -1, name: -1, proc: -1})
-		t.byID[id] = at
 		if odd {
 			t.odd[id] = string(e.id())
 		}
@@ -150,11 +156,35 @@ func (t *Table) add(e *event) {
 	switch {
 	case e.seq < 0: // nobody names traces: by what was said first
 		if n.name < 0 || e.time == n.first && n.start == 0 {
-			n.name = t.names.of([]byte(clip(e.text, maxArg)))
+			t.call(n, e.text)
 		}
 	case len(e.scope) == e.root:
 		t.own(n, e)
 	}
+}
+
+// enter makes an entry for a task that is not known, unless it was forgotten.
+func (t *Table) enter(id taskID, e *event) (at int32, ok bool) {
+	switch {
+	case t.gone.has(hashID(t.seed, id)):
+		return 0, false
+	case t.gone.len >= t.maxGone:
+		t.omitted++ // it may be one of those that are not remembered
+		return 0, false
+	case len(t.entries) > t.most+t.most/8:
+		t.sweep()
+	}
+	at = int32(len(t.entries))
+	t.entries = append(t.entries, entry{id: id, first: e.time, last: e.time, topSeq: -1, name: -1, proc: -1})
+	t.byID[id] = at
+	return at, true
+}
+
+// call names a task.
+func (t *Table) call(n *entry, text []byte) {
+	name := clip(text, maxArg)
+	n.name = t.names.of([]byte(name))
+	n.named = t.name == "" || strings.Contains(strings.ToLower(name), t.name)
 }
 
 // heard notes the process of an event.
@@ -177,10 +207,11 @@ func (t *Table) own(n *entry, e *event) {
 	n.eliot = n.eliot || e.eliot
 	if e.begins() {
 		n.start, n.place, n.nameHash = e.time, uint32(e.place), t.hash(e.text)
-		n.name = t.names.of([]byte(clip(e.text, maxArg)))
+		t.call(n, e.text)
 	}
 	if e.seq > n.topSeq {
 		n.topSeq, n.topTime, n.topLevel, n.topPlace, n.topHash = e.seq, e.time, e.level, uint32(e.place), t.hash(e.text)
+		n.topStarted = e.says == started
 	}
 	says, hash := e.says, uint32(0)
 	if name, ok := bytes.CutPrefix(e.text, []byte(failedMark)); ok && says == nothing && e.level >= record.LevelError && e.seq > 0 {
@@ -194,34 +225,57 @@ func (t *Table) own(n *entry, e *event) {
 
 func (t *Table) hash(text []byte) uint32 { return uint32(maphash.Bytes(t.seed, text)) | 1 }
 
-// sweep forgets the tasks of which nothing has come for the longest time, an eighth of all.
+// sweep forgets the tasks that would come last in the list, so that there is room.
 func (t *Table) sweep() {
-	lasts := make([]int64, len(t.entries))
-	for i := range t.entries {
-		lasts[i] = t.entries[i].last
+	type place struct {
+		class int
+		last  int64
+		at    int32
 	}
-	slices.Sort(lasts)
-	left := max(1, len(lasts)/8) // to forget
-	t.floor = max(t.floor, lasts[left-1])
-	t.forgotten += left
-	t.entries = slices.DeleteFunc(t.entries, func(n entry) bool {
-		if n.last > t.floor || left == 0 {
-			return false
-		}
-		left--
+	places := make([]place, len(t.entries))
+	for i := range t.entries {
+		n := &t.entries[i]
+		places[i] = place{t.class(n), n.last, int32(i)}
+	}
+	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.last, a.last)) })
+	for _, p := range places[min(t.most, len(places)):] {
+		n := &t.entries[p.at]
+		t.gone.add(hashID(t.seed, n.id))
 		delete(t.odd, n.id)
-		return true
-	})
+		n.records = 0
+	}
+	t.entries = slices.DeleteFunc(t.entries, func(n entry) bool { return n.records == 0 })
 	clear(t.byID)
 	for i := range t.entries {
 		t.byID[t.entries[i].id] = int32(i)
 	}
 }
 
+// class returns how far behind in the list a task would be, by what is known of it. Records
+// are read from the last to the first, so of most tasks their ends are known early.
+func (t *Table) class(n *entry) int {
+	s, _, slow, _ := t.fate(n)
+	if n.start == 0 && n.says == nothing {
+		s = Unknown // it may become anything, and fit
+	} else if !t.q.wants(s, slow) {
+		return rankUnfit
+	}
+	if !t.fulfils(n) || n.name >= 0 && !n.named {
+		return rankUnfit
+	}
+	return rank(s, slow)
+}
+
+// fulfils tells whether its records have the fields that are asked for.
+func (t *Table) fulfils(n *entry) bool {
+	all := uint8(1)<<len(t.q.Where) - 1
+	return n.wanted&all == all
+}
+
 // state says what became of a task, and when it ended.
 func (t *Table) state(n *entry, p Patience, now int64) (s State, why string, end int64) {
 	begun := n.start != 0
-	done := n.topSeq > 0 && n.topLevel == record.LevelInfo && begun && !n.eliot && (n.topHash == n.nameHash || n.topPlace != 0 && n.topPlace == n.place)
+	done := n.topSeq > 0 && n.topLevel == record.LevelInfo && !n.topStarted && begun && !n.eliot && (n.topHash == n.nameHash || n.topPlace != 0 && n.topPlace == n.place)
 	stated := n.says != nothing && (n.endHash == 0 || !begun || n.endHash == n.nameHash)
 	switch {
 	case stated && !(done && n.endHash != 0 && n.topTime > n.endTime):
@@ -236,7 +290,7 @@ func (t *Table) state(n *entry, p Patience, now int64) (s State, why string, end
 	}
 	quiet := time.Duration(now - n.last)
 	switch {
-	case !begun && !n.eliot && (quiet >= p.WentOn || t.forgotten > 0): // or it was forgotten in between
+	case !begun && !n.eliot && quiet >= p.WentOn:
 		return Unknown, whyHeadless, 0
 	case t.sure(n.proc) && t.lastOf[n.proc] > n.last && quiet >= p.WentOn:
 		return Lost, whyWentOn, 0
@@ -262,8 +316,31 @@ func (t *Table) procOf(p int32) (host, process string) {
 	return host, process
 }
 
+// fate says what became of a task, in what time, and whether that was slow.
+func (t *Table) fate(n *entry) (s State, why string, slow bool, when span) {
+	when.start = n.first
+	if n.start != 0 {
+		when.start = n.start
+	}
+	s, why, when.end = t.state(n, t.q.Patience, t.now)
+	last := when.end
+	if last == 0 {
+		if last = n.last; s == Open {
+			last = max(last, t.now)
+		}
+	}
+	when.took = max(0, time.Duration(last-when.start))
+	return s, why, t.q.Slow > 0 && when.took >= t.q.Slow, when
+}
+
+// span is the time of a task; its end is 0 if it has none.
+type span struct {
+	start, end int64
+	took       time.Duration
+}
+
 // summary is what a list says of a task.
-func (t *Table) summary(n *entry, q *ListRequest, now int64) Summary {
+func (t *Table) summary(n *entry) Summary {
 	s := Summary{ID: t.nameOf(n.id), Records: int(n.records), Errors: int(n.errors), Warnings: int(n.warnings), Last: unixTime(n.last)}
 	if n.name >= 0 {
 		s.Name = t.names.texts[n.name]
@@ -272,19 +349,12 @@ func (t *Table) summary(n *entry, q *ListRequest, now int64) Summary {
 		host, process := t.procOf(n.proc)
 		s.Host, s.Process = clip([]byte(host), maxArg), clip([]byte(process), maxArg)
 	}
-	start, end := n.first, int64(0)
-	if n.start != 0 {
-		start = n.start
-	}
-	s.Start = unixTime(start)
-	if s.State, s.Why, end = t.state(n, q.Patience, now); end != 0 {
-		at := unixTime(end)
+	var when span
+	s.State, s.Why, s.Slow, when = t.fate(n)
+	if s.Start = unixTime(when.start); when.end != 0 {
+		at := unixTime(when.end)
 		s.End = &at
-	} else if end = n.last; s.State == Open {
-		end = max(end, now)
 	}
-	took := max(0, time.Duration(end-start))
-	s.Duration = took.Seconds()
-	s.Slow = q.Slow > 0 && took >= q.Slow
+	s.Duration = when.took.Seconds()
 	return s
 }

@@ -108,6 +108,8 @@ type Node struct {
 	Stream   string  `json:"stream,omitempty"`
 	Fields   []Field `json:"fields,omitempty"`
 	Lines    []Line  `json:"lines,omitempty"`
+	// Clipped is set where some of its texts, or what is known of its gaps, had no room.
+	Clipped bool `json:"clipped,omitempty"`
 }
 
 // Tree is a task with all its scopes, or a part of it.
@@ -118,11 +120,18 @@ type Tree struct {
 	// Records were read; of them Omitted are not in the nodes, since one tree may not be larger.
 	Records int `json:"records"`
 	Omitted int `json:"omitted,omitempty"`
-	// Cut is set where lines were asked for and some had no room.
-	Cut bool `json:"cut,omitempty"`
+	// Clipped counts the nodes of which texts had no room.
+	Clipped int `json:"clipped,omitempty"`
+	// Cut counts the records whose lines had no room, where lines were asked for.
+	Cut int `json:"cut,omitempty"`
 	// Warnings say what could not be read.
 	Warnings []string `json:"warnings,omitempty"`
+
+	size int
 }
+
+// Bytes is how much a tree that was just made takes as JSON, at most, and in memory, about.
+func (t *Tree) Bytes() int { return t.size }
 
 // Summary is a task in a list.
 type Summary struct {
@@ -148,8 +157,12 @@ type List struct {
 	Tasks []Summary `json:"tasks"`
 	// Total is how many there are, of which Tasks are the first.
 	Total int `json:"total"`
-	// Forgotten were found but had no room among the others.
+	// Forgotten were found but had no room among the others: first those that do not fit the
+	// question, then those that went well, then those heard of before all others.
 	Forgotten int `json:"forgotten,omitempty"`
+	// Omitted are records of tasks that are not among all these, since more than some millions
+	// are not told apart.
+	Omitted int `json:"omitted,omitempty"`
 	// Warnings say what could not be read.
 	Warnings []string `json:"warnings,omitempty"`
 }

@@ -2,6 +2,7 @@ package task_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/codec/kept"
+	"github.com/weirlog/weir/internal/logql/lines"
 	"github.com/weirlog/weir/internal/task"
 )
 
@@ -103,6 +105,17 @@ func TestStates(t *testing.T) {
 			w.key("a", "1@"+uuid, 10, "i:job", proc)
 			w.key("a", "2@"+uuid, 10, "i:more", proc)
 		}, 0, "job=open/3"},
+		"logged on the line of its scope": {func(w *world) {
+			place := []string{proc, "pathname=/a", "lineno=7", "funcName=f"}
+			w.key("a", "0@"+uuid, 0, "i:job", place...)
+			w.key("a", "1@"+uuid, 10, "i:working", append(place, "action_status=started")...)
+		}, 0, "job=open/2"},
+		"an end on the line of its scope": {func(w *world) {
+			place := []string{proc, "pathname=/a", "lineno=7", "funcName=f"}
+			w.key("a", "0@"+uuid, 0, "i:job", place...)
+			w.key("a", "1@"+uuid, 10, "i:working", append(place, "action_status=started")...)
+			w.key("a", "2@"+uuid, 20, "i:done", place...)
+		}, 0, "job=success/3"},
 		"failed": {func(w *world) {
 			w.key("a", "0@"+uuid, 0, "i:job", proc)
 			w.key("a", "1@"+uuid, 10, "e:FAILED job\nTraceback\nValueError: no", proc)
@@ -175,6 +188,12 @@ func TestStates(t *testing.T) {
 		if got := w.tree(uuid, c.after); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
+		if name == "its process went on without any" {
+			continue // lists know of what it did in other tasks alone
+		}
+		if got, want := w.list(task.ListRequest{Name: "job", Patience: task.Patience{WentOn: time.Minute}}, c.after), c.want[:strings.IndexByte(c.want, '/')+1]; strings.HasPrefix(want, "job=") && !strings.HasPrefix(got, want) {
+			t.Errorf("%s: a list has %s, want %s", name, got, want)
+		}
 	}
 }
 
@@ -207,6 +226,42 @@ func TestDistlogSource(t *testing.T) {
 	if n.Name != "job 7" || n.State != task.Success || n.Message != "done, 7 of 7" || n.Error != "no: ValueError: bad" || n.Process != "7" || n.Host != "h-a" ||
 		len(n.Fields) != 2 || n.Fields[0] != (task.Field{Name: "user", Value: "u1"}) || tree.Nodes[1].Name != "a dictionary" {
 		t.Errorf("%+v", tree.Nodes)
+	}
+}
+
+// TestCases has ids in letters of either case, of which list and tree know the same.
+func TestCases(t *testing.T) {
+	for _, id := range []string{uuid, "aaaaaaaa-0000-4000-8000-abcdefabcdef", "abcdefab-cdef-abcd-efab-cdefabcdefab", "12345678-1234-4234-8234-123456789012", "00000000-0000-4000-8000-00000000000a"} {
+		mixed := []byte(id)
+		for i := range mixed {
+			if c := mixed[i]; i%2 == 0 && 'a' <= c && c <= 'f' {
+				mixed[i] -= 'a' - 'A'
+			}
+		}
+		plain := strings.ReplaceAll(id, "-", "")
+		w := newWorld(t)
+		w.key("a", "0@"+strings.ToUpper(id), 0, "i:job", "process=1")
+		w.json("a", 1, `{"context": {"key": "0@`+string(mixed)+`/1"}, "message": "part", "process": 1}`)
+		w.json("b", 2, `{"trace_id":"`+strings.ToUpper(plain)+`","span_id":"00000000000000A1","msg":"UP"}`)
+		w.json("b", 3, `{"trace_id":"`+plain+`","span_id":"00000000000000b1","parent_span_id":"00000000000000a1","msg":"low"}`)
+		w.json("c", 4, `{"task_uuid":"`+string(mixed)+`","task_level":[9,1],"action_type":"action","action_status":"started"}`)
+		w.json("d", 5, "of no task: "+strings.ToUpper(id)+strings.Repeat(" "+id[:20], 5))
+		w.key("a", "1@"+id, 6, "i:job", "process=1")
+		for _, sealed := range []bool{false, true} {
+			if sealed {
+				for _, s := range []string{"a", "b", "c", "d"} {
+					w.seal(s)
+				}
+			}
+			for _, ask := range []string{id, strings.ToUpper(id), plain} {
+				if got, want := w.tree(ask, time.Second), "job=success/2(part=lost/1 UP=unknown/1(low=unknown/1) action=open/1)"; got != want {
+					t.Errorf("%s: %s, want %s", ask, got, want)
+				}
+			}
+			if got, want := w.list(task.ListRequest{}, time.Second), "job=success/6"; got != want {
+				t.Errorf("%s: %s, want %s", id, got, want)
+			}
+		}
 	}
 }
 
@@ -315,7 +370,7 @@ func TestFilters(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	w := newWorld(t)
-	w.Limits = task.Limits{Nodes: 10, LineBytes: 200}
+	w.Limits = task.Limits{Nodes: 10, LineBytes: 400}
 	w.key("a", "0@"+uuid, 0, "i:job")
 	for i := range 20 {
 		w.key("a", fmt.Sprintf("0@%s/%d", uuid, i+1), int64(i), "i:"+strings.Repeat("x", 50))
@@ -331,10 +386,96 @@ func TestLimits(t *testing.T) {
 	for _, n := range tree.Nodes {
 		lines += len(n.Lines)
 	}
-	if len(tree.Nodes) != 10 || tree.Omitted != 11 || !tree.Cut || lines > 3 {
-		t.Errorf("%d nodes, %d omitted, cut %t, %d lines", len(tree.Nodes), tree.Omitted, tree.Cut, lines)
+	if len(tree.Nodes) != 10 || tree.Omitted != 11 || lines < 1 || lines > 3 || tree.Cut != 10-lines {
+		t.Errorf("%d nodes, %d omitted, cut %d, %d lines", len(tree.Nodes), tree.Omitted, tree.Cut, lines)
 	}
 	if n := strings.Count(tree.Nodes[1].Lines[0].Text, "x"); n != 50 {
 		t.Errorf("%d", n)
+	}
+}
+
+// TestBytes has trees that would be large: deep ones, and such with long texts in each scope.
+func TestBytes(t *testing.T) {
+	long := strings.Repeat("\x01\u202e\"<", 300)
+	for name, write := range map[string]func(w *world, i int){
+		"deep": func(w *world, i int) {
+			w.key("a", fmt.Sprintf("0@%s/%d%s", uuid, i, strings.Repeat("/1234567", 400)), 0, "i:deep")
+		},
+		"names":  func(w *world, i int) { w.key("a", fmt.Sprintf("0@%s/%d", uuid, i), 0, "i:"+long) },
+		"errors": func(w *world, i int) { w.key("a", fmt.Sprintf("1@%s/%d", uuid, i), 0, "e:"+long+"\n"+long) },
+		"ends": func(w *world, i int) {
+			w.key("a", fmt.Sprintf("0@%s/%d", uuid, i), 0, "i:x", "pathname=/a", "lineno=1")
+			w.key("a", fmt.Sprintf("1@%s/%d", uuid, i), 0, "i:"+long, "pathname=/a", "lineno=1")
+		},
+		"fields": func(w *world, i int) {
+			w.key("a", fmt.Sprintf("0@%s/%d", uuid, i), 0, "i:x", "context_a="+long, "context_"+strings.Repeat("n", 400)+"="+long, "context_c="+long)
+		},
+		"hosts": func(w *world, i int) {
+			w.key("a", fmt.Sprintf("0@%s/%d", uuid, i), 0, "i:x", fmt.Sprintf("host=%d%s", i, long), "process="+long)
+		},
+		"gaps": func(w *world, i int) {
+			for k := range 40 {
+				w.key("a", fmt.Sprintf("%d@%s/%d", k*1_000_000_000, uuid, i), 0, "i:x")
+			}
+		},
+		"traces": func(w *world, i int) {
+			w.json("a", 0, fmt.Sprintf(`{"trace_id":%q,"span_id":"%016x","msg":"%s"}`, strings.ReplaceAll(uuid, "-", ""), i+1, strings.Repeat("x", 500)))
+		},
+		"lines": func(w *world, i int) { w.key("a", fmt.Sprintf("%d@%s", i, uuid), 0, "i:"+long) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			const each = 64 << 10
+			w := newWorld(t)
+			w.Limits = task.Limits{Bytes: each, LineBytes: each}
+			for i := range 400 {
+				write(w, i+1)
+			}
+			w.show()
+			q := request(t, uuid, 0)
+			q.Lines = name == "lines"
+			tree, err := w.Tree(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var text bytes.Buffer
+			for i := range tree.Nodes {
+				one, err := json.Marshal(&tree.Nodes[i])
+				if err != nil {
+					t.Fatal(err)
+				}
+				text.Write(lines.AppendHarmlessJSON(nil, one))
+			}
+			records, lines, clipped := 0, 0, 0
+			for _, n := range tree.Nodes {
+				records, lines = records+n.Records, lines+len(n.Lines)
+				if n.Clipped {
+					clipped++
+				}
+			}
+			if text.Len() > 2*each || tree.Bytes() > 2*each || text.Len() > tree.Bytes() {
+				t.Errorf("%d bytes, counted as %d", text.Len(), tree.Bytes())
+			}
+			if records+tree.Omitted != tree.Records || q.Lines && lines+tree.Cut != tree.Records || clipped != tree.Clipped || tree.Omitted+tree.Cut+tree.Clipped == 0 {
+				t.Errorf("%d records, of them in nodes %d, omitted %d, cut %d; %d scopes clipped, %d counted", tree.Records, records, tree.Omitted, tree.Cut, clipped, tree.Clipped)
+			}
+		})
+	}
+}
+
+// TestHostsInKeys has hosts whose names would make keys long that are told apart by them.
+func TestHostsInKeys(t *testing.T) {
+	w := newWorld(t)
+	for i := range 20 {
+		w.key("a", "0@"+uuid+strings.Repeat("/<built-in function id>", i), 0, "i:x", "host="+strings.Repeat("h", 10_000))
+	}
+	w.show()
+	tree, err := w.Tree(t.Context(), request(t, uuid, 0))
+	if err != nil || len(tree.Nodes) < 2 || len(tree.Nodes) > 17 {
+		t.Fatalf("%v, %d nodes", err, len(tree.Nodes))
+	}
+	for _, n := range tree.Nodes {
+		if len(n.ID) > 4096 || len(n.Host) > 300 {
+			t.Errorf("%d bytes, %d of its host", len(n.ID), len(n.Host))
+		}
 	}
 }

@@ -25,14 +25,14 @@ const oneTask = "f738d4aa-6a48-4fac-be7e-f34721792d8c"
 
 func (f *fakeTasks) List(context.Context, task.ListRequest) (*task.List, error) {
 	f.lists++
-	return &task.List{Total: 3, Tasks: []task.Summary{
+	return &task.List{Total: 3, Forgotten: 17, Omitted: 18, Tasks: []task.Summary{
 		{ID: oneTask, Name: "<script>alert(1)</script>", State: task.Failed, Start: time.Now(), Duration: 12, Slow: true, Records: 9, Errors: 2, Host: "vm", Process: "7"},
 		{ID: "None@vm:7", State: task.Open, Start: time.Now()},
 	}}, f.err
 }
 
 func (f *fakeTasks) Tree(context.Context, task.TreeRequest) (*task.Tree, error) {
-	t := &task.Tree{ID: oneTask}
+	t := &task.Tree{ID: oneTask, Omitted: 11, Clipped: 12}
 	for i := range 2500 {
 		t.Nodes = append(t.Nodes, task.Node{ID: "part", Parent: i - 1, Depth: min(i, 40), Name: "<b>scope", State: task.Lost, Why: "no end", Error: "<i>bad", Missing: 1})
 	}
@@ -52,7 +52,7 @@ func TestTasksPage(t *testing.T) {
 	}
 	for range 3 {
 		body := get("/tasks").Body.String()
-		for _, want := range []string{"&lt;script&gt;alert(1)", `href="/tasks/` + oneTask + `"`, "2 of 3", "12s", "None@vm:7"} {
+		for _, want := range []string{"&lt;script&gt;alert(1)", `href="/tasks/` + oneTask + `"`, "2 of 3", "12s", "None@vm:7", "17 tasks more had no room to choose from, and 18 records"} {
 			if !strings.Contains(body, want) {
 				t.Errorf("%s\nhas no %s", body, want)
 			}
@@ -65,7 +65,7 @@ func TestTasksPage(t *testing.T) {
 		t.Errorf("the list was made %d times in a moment", tasks.lists)
 	}
 	body := get("/tasks/" + oneTask).Body.String()
-	for _, want := range []string{"&lt;b&gt;scope", "&lt;i&gt;bad", "no end", "and 500 scopes more", "└─ "} {
+	for _, want := range []string{"&lt;b&gt;scope", "&lt;i&gt;bad", "no end", "and 500 scopes more", "└─ ", "11 records more belong", "Of 12 scopes some text"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page of a task has no %s", want)
 		}

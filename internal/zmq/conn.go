@@ -19,6 +19,8 @@ const (
 	readBuffer  = 256 << 10 // of one that keeps it full
 	// drainTime is how long what has come in already may be read at the end.
 	drainTime = time.Second
+	// idleTime is how long a connection keeps a large buffer that it does not fill.
+	idleTime = time.Second
 	// frameHead is how much longer than its body a frame is at most, encryption included.
 	frameHead = 128
 )
@@ -44,6 +46,7 @@ type conn struct {
 	ends   []int    // where these parts end
 	parts  [][]byte // scratch
 	memory int      // taken of the socket's
+	sealed int      // of that, for what the session holds
 
 	opened time.Time // the connection
 	read   time.Time // something
@@ -159,6 +162,9 @@ func (c *conn) setDeadline(ctx context.Context) {
 	if end := c.begun.Add(limits.Unfinished); !c.begun.IsZero() && (at.IsZero() || end.Before(at)) {
 		at = end
 	}
+	if idle := c.read.Add(idleTime); c.spare() && (at.IsZero() || idle.Before(at)) {
+		at = idle
+	}
 	_ = c.net.SetReadDeadline(at)
 	if ctx.Err() != nil {
 		_ = c.net.SetReadDeadline(time.Now())
@@ -170,7 +176,9 @@ func (c *conn) setDeadline(ctx context.Context) {
 func (c *conn) late() error {
 	now, limits := time.Now(), &c.socket.Limits
 	switch {
-	case c.taker == nil:
+	case c.spare() && now.Sub(c.read) >= idleTime:
+		c.resize(nil, firstBuffer)
+	case c.taker == nil && now.Sub(c.opened) >= limits.Handshake:
 		return c.end(SlowPeer)
 	case !c.begun.IsZero() && now.Sub(c.begun) >= limits.Unfinished:
 		return c.end(Unfinished)
@@ -205,6 +213,7 @@ func (c *conn) sendLocked() error {
 	n, err := c.net.Write(c.out)
 	if c.out = c.out[:copy(c.out, c.out[n:])]; len(c.out) == 0 && cap(c.out) > readBuffer {
 		c.out = nil
+		c.session.Trim(readBuffer)
 	}
 	switch {
 	case !errors.Is(err, os.ErrDeadlineExceeded):
@@ -256,6 +265,12 @@ func (c *conn) frames(ctx context.Context, p []byte) (rest []byte, ended bool, e
 		}
 		if n == 0 {
 			return p, ended, nil
+		}
+		if grown := costOf(c.session.Held()) - c.sealed; grown > 0 {
+			if !c.grow(grown) {
+				return nil, false, c.end(NoMemory)
+			}
+			c.sealed += grown
 		}
 		p = p[n:]
 		switch item.Kind {
@@ -316,12 +331,15 @@ func (c *conn) part(ctx context.Context, item zmtp.Item) error {
 		return c.end(TooLong)
 	}
 	if item.More {
-		was := cap(c.held)
+		if need := len(c.held) + len(body); need > cap(c.held) {
+			size := max(need, 2*cap(c.held), minHeld)
+			if !c.grow(costOfParts(size) - costOfParts(cap(c.held))) {
+				return c.end(NoMemory)
+			}
+			c.held = append(make([]byte, 0, size), c.held...)
+		}
 		c.held = append(c.held, body...)
 		c.ends = append(c.ends, len(c.held))
-		if grown := cap(c.held) - was; grown > 0 && cap(c.held) > firstBuffer && !c.grow(grown) {
-			return c.end(NoMemory)
-		}
 		return nil
 	}
 	c.parts = c.parts[:0]
@@ -332,6 +350,7 @@ func (c *conn) part(ctx context.Context, item zmtp.Item) error {
 	}
 	c.parts = append(c.parts, body)
 	err := c.taker.Message(ctx, c.parts)
+	clear(c.parts) // so that nothing keeps a buffer that is given back
 	c.ends = c.ends[:0]
 	if c.held = c.held[:0]; cap(c.held) > firstBuffer {
 		c.held = nil
@@ -363,27 +382,51 @@ func (c *conn) keep(p []byte, full bool) error {
 	case size > readBuffer && len(p) < readBuffer/2:
 		size = readBuffer
 	}
-	if grown := size - cap(c.buf); grown > 0 && !c.grow(grown) {
+	if grown := costOf(size) - costOf(cap(c.buf)); grown > 0 && !c.grow(grown) {
 		if need {
 			return c.end(NoMemory)
 		}
 		size = cap(c.buf)
 	}
+	c.resize(p, size)
+	return nil
+}
+
+// resize makes p, a part of buf, all that is in a buffer of some size, and gives back what is
+// no longer needed.
+func (c *conn) resize(p []byte, size int) {
 	if size == cap(c.buf) {
 		c.buf = c.buf[:copy(c.buf, p)]
 	} else {
 		c.buf = append(make([]byte, 0, size), p...)
 	}
+	c.mu.Lock()
+	c.session.Trim(size)
+	c.sealed = costOf(c.session.Held())
+	c.mu.Unlock()
 	c.account()
-	return nil
+}
+
+// spare tells whether there is a large buffer with nothing in it.
+func (c *conn) spare() bool { return cap(c.buf) > firstBuffer && len(c.buf) == 0 }
+
+// costOf returns what is taken of the socket's memory for a buffer of some size.
+func costOf(size int) int { return max(size-firstBuffer, 0) }
+
+// minHeld is for how much of the parts of a message there is memory at first.
+const minHeld = 64
+
+// costOfParts is costOf for what is held of parts.
+func costOfParts(size int) int {
+	if size <= firstBuffer {
+		return 0
+	}
+	return size
 }
 
 // account gives back what was taken for buffers that are no longer there.
 func (c *conn) account() {
-	have := max(cap(c.buf)-firstBuffer, 0)
-	if cap(c.held) > firstBuffer {
-		have += cap(c.held)
-	}
+	have := costOf(cap(c.buf)) + costOfParts(cap(c.held)) + c.sealed
 	if less := c.memory - have; less > 0 {
 		c.socket.give(less)
 		c.memory = have

@@ -73,8 +73,10 @@ type Limits struct {
 	Parts int
 	// Connections is how many there may be of one Bind. Default: 1000.
 	Connections int
-	// Memory is what all connections of a socket may use for buffers, beyond 8 KiB each.
-	// Default: 64 MiB.
+	// Memory is what all connections of a socket may use for buffers, beyond 8 KiB each for
+	// what comes in, for parts and for what is decrypted. With zmtp.Curve a message that is
+	// whole takes twice its length. A connection gives back what it does not fill for a second. Default:
+	// 64 MiB.
 	Memory int
 	// Handshake is the longest that a peer may take to say who it is. Default: 10s.
 	Handshake time.Duration
@@ -220,9 +222,14 @@ func (s *socket) event(what string) {
 
 // take takes memory for buffers, give gives it back.
 func (s *socket) take(n int) bool {
-	if s.used.Add(int64(n)) > int64(s.Limits.Memory) {
-		s.give(n)
-		return false
+	for n > 0 {
+		used := s.used.Load()
+		if used+int64(n) > int64(s.Limits.Memory) {
+			return false
+		}
+		if s.used.CompareAndSwap(used, used+int64(n)) {
+			break
+		}
 	}
 	return true
 }

@@ -112,8 +112,9 @@ func (b *inbox) want(t *testing.T, messages ...string) {
 type receiver struct {
 	*inbox
 	*events
-	addr net.Addr
-	stop func()
+	addr   net.Addr
+	stop   func()
+	socket *socket
 }
 
 func receive(t *testing.T, o Options, at string) *receiver {
@@ -127,6 +128,7 @@ func receive(t *testing.T, o Options, at string) *receiver {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.socket = made.socket
 	r.addr, r.stop = serve(t, func(ctx context.Context, bound func(net.Addr)) error {
 		return closed(made.Bind(ctx, Address{Endpoint: endpoint(t, at), Bound: bound}))
 	})

@@ -66,15 +66,19 @@ type Key struct {
 	Scope []byte
 }
 
-// maxScope is how long a scope may be, in bytes. A level takes two of them.
-const maxScope = 4096
+const (
+	// maxScope is how long a scope may be, in bytes. A level takes two of them.
+	maxScope = 4096
+	// maxDigits is how many a number may have.
+	maxDigits = 19
+)
 
 // ParseKey reads a key, as 3@f738d4aa-6a48-4fac-be7e-f34721792d8c/1/2. A keyword of a task
 // that is called key takes the key's place in the context, so any text may stand there: ok
 // is false for what is none.
 func ParseKey(text []byte) (k Key, ok bool) {
-	at := bytes.IndexByte(text, '@')
-	if at < 1 || at > 19 || at+1 == len(text) || len(text)-at-1 > maxScope {
+	at := bytes.IndexByte(text[:min(len(text), maxDigits+1)], '@')
+	if at < 1 || at+1 == len(text) || len(text)-at-1 > maxScope {
 		return k, false
 	}
 	for _, c := range text[:at] {

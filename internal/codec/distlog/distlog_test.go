@@ -173,6 +173,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add([]byte(`{"a":[NaN,Infinity],"context":{"b":-Infinity,"b":1}}`))
 	f.Add([]byte(`{"a":null,  "b":""}`))
+	f.Add([]byte(`{"context":{"a":1},"b":2,"context":{"c":3},"d":4,"context":null}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		all, err := distlog.Parse(nil, text)
 		for _, a := range all {

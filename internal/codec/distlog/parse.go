@@ -3,6 +3,7 @@ package distlog
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/weirlog/weir/internal/codec/jsontext"
@@ -83,6 +84,8 @@ type parser struct {
 	attrs    []Attr
 	most     int
 	contexts bool // there was one
+	from, to int  // its attributes
+	moved    int  // attributes that were, because one before them was taken out
 	reason   Error
 }
 
@@ -123,10 +126,11 @@ func (p *parser) object(context bool) bool {
 			p.forgetContext()
 		}
 		if isContext && p.Next('{') {
-			p.contexts = true
+			p.contexts, p.from = true, len(p.attrs)
 			if !p.object(true) {
 				return false
 			}
+			p.to = len(p.attrs)
 		} else {
 			value, kind, ok := p.value()
 			if !ok || len(p.attrs) >= p.most {
@@ -194,15 +198,14 @@ func plain(t []byte, i int) int {
 	return i
 }
 
-// forgetContext takes out the attributes of a context that another one follows.
+// forgetContext takes out the attributes of a context that another one follows. Those behind
+// them are moved, each once at most, since the next context is behind all of them.
 func (p *parser) forgetContext() {
-	kept := p.attrs[:p.most-maxAttrs]
-	for _, a := range p.attrs[p.most-maxAttrs:] {
-		if !a.Context {
-			kept = append(kept, a)
-		}
+	if p.from < p.to {
+		p.moved += len(p.attrs) - p.to
+		p.attrs = slices.Delete(p.attrs, p.from, p.to)
 	}
-	p.attrs = kept
+	p.contexts = false
 }
 
 // value goes through the value of an attribute.

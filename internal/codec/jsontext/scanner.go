@@ -65,18 +65,20 @@ const (
 
 // plain goes on to the next quote, backslash or control character, eight bytes at a time.
 func (s *Scanner) plain() {
-	for ; s.At+8 <= len(s.Text); s.At += 8 {
-		w := binary.LittleEndian.Uint64(s.Text[s.At:])
+	t, i := s.Text, s.At
+	for ; i+8 <= len(t); i += 8 {
+		w := binary.LittleEndian.Uint64(t[i:])
 		quote, backslash := w^ones*'"', w^ones*'\\'
 		// The lowest mark is always right; those above may be there without reason.
 		if m := ((quote-ones)&^quote | (backslash-ones)&^backslash | (w-ones*' ')&^w) & high; m != 0 {
-			s.At += bits.TrailingZeros64(m) >> 3
+			s.At = i + bits.TrailingZeros64(m)>>3
 			return
 		}
 	}
-	for s.At < len(s.Text) && s.Text[s.At] != '"' && s.Text[s.At] != '\\' && s.Text[s.At] >= ' ' {
-		s.At++
+	for i < len(t) && t[i] != '"' && t[i] != '\\' && t[i] >= ' ' {
+		i++
 	}
+	s.At = i
 }
 
 // Escape goes on over the escape that begins here, if it is one.
@@ -141,11 +143,13 @@ func (s *Scanner) word(w string) bool {
 }
 
 func (s *Scanner) digits() int {
-	from := s.At
-	for s.At < len(s.Text) && s.Text[s.At]-'0' <= 9 {
-		s.At++
+	t, i := s.Text, s.At
+	for i < len(t) && t[i]-'0' <= 9 {
+		i++
 	}
-	return s.At - from
+	n := i - s.At
+	s.At = i
+	return n
 }
 
 // Skip goes through any value, of at most depth levels.

@@ -49,7 +49,7 @@ func (d *Decoder) Flat(dst []Pair, src []byte, inner string) (pairs []Pair, ok b
 	at++
 	for at < len(src) && src[at] != 'u' {
 		if len(r.pairs) >= r.most {
-			return dst, false
+			return r.pairs[:len(dst)], false
 		}
 		var key Place
 		if key, at = r.text(at); r.op(at) == '}' && string(key.Of(src)) == inner {
@@ -58,7 +58,10 @@ func (d *Decoder) Flat(dst []Pair, src []byte, inner string) (pairs []Pair, ok b
 			at = r.value(at, key, false)
 		}
 	}
-	return r.pairs, r.op(at+1) == '.'
+	if r.op(at+1) != '.' {
+		return r.pairs[:len(dst)], false
+	}
+	return r.pairs, true
 }
 
 // flat is one Flat. Its functions take the place of an opcode and return that of the next one,

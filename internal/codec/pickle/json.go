@@ -2,7 +2,6 @@ package pickle
 
 import (
 	"math"
-	"slices"
 	"strconv"
 )
 
@@ -16,30 +15,23 @@ const maxDepth = 100
 //	{"class":"shop.Order","args":[1],"state":{"total":2.5},"list":[],"dict":{}}
 //
 // without the parts that it has not. A collection within itself is "...". It fails with an
-// Error if more than limit bytes were appended, or too deep nested; then dst is as it was.
+// Error if more than limit bytes were to be appended, if it is nested too deep, or if what was
+// written of the pickle takes too much work; then dst is as it was.
 func (v Value) AppendJSON(dst []byte, limit int) ([]byte, error) {
 	if v.d == nil {
 		return append(dst, "null"...), nil
 	}
-	if x := v.node(); !x.kind.hasItems() {
-		out := v.d.appendScalar(dst, v.n)
-		if len(out)-len(dst) > limit {
-			return dst, &Error{Offset: len(v.d.src), Reason: TooLong}
-		}
-		return out, nil
-	}
 	w := writer{d: v.d, dst: dst, most: len(dst) + limit}
 	w.value(v.n, maxDepth)
-	if len(w.dst) > w.most {
-		w.reason = TooLong
-	}
+	w.within()
 	if w.reason != "" {
 		return dst, &Error{Offset: len(v.d.src), Reason: w.reason}
 	}
 	return w.dst, nil
 }
 
-// writer is one AppendJSON. Once there is a reason to fail it writes nothing.
+// writer is one AppendJSON. Once there is a reason to fail it writes nothing but what closes
+// what is open.
 type writer struct {
 	d      *Decoder
 	dst    []byte
@@ -47,13 +39,32 @@ type writer struct {
 	reason string
 }
 
+// within tells whether there is no reason to fail.
+func (w *writer) within() bool {
+	if w.reason == "" && len(w.dst) > w.most {
+		w.reason = TooLong
+	}
+	return w.reason == ""
+}
+
+// may tells whether a text of n bytes can be written, and counts what that takes. Each of its
+// bytes becomes one at least, and six at most.
+func (w *writer) may(n int) bool {
+	switch {
+	case !w.within():
+		return false
+	case n > w.most-len(w.dst):
+		w.reason = TooLong
+	case !w.d.afford(n):
+		w.reason = TooMuch
+	}
+	return w.reason == ""
+}
+
 func (w *writer) value(n uint32, depth int) {
 	x := &w.d.nodes[n]
 	switch {
-	case w.reason != "":
-		return
-	case len(w.dst) > w.most:
-		w.reason = TooLong
+	case !w.may(len(w.d.bytes(n))):
 		return
 	case !x.kind.hasItems():
 		w.dst = w.d.appendScalar(w.dst, n)
@@ -91,7 +102,7 @@ func (d *Decoder) appendScalar(dst []byte, n uint32) []byte {
 	case Float:
 		return AppendFloat(dst, math.Float64frombits(x.value))
 	case Class:
-		return appendString(dst, []byte(simpleName(string(d.bytes(n)))))
+		return appendString(dst, simpleName(d.bytes(n)))
 	}
 	return appendString(dst, d.bytes(n))
 }
@@ -126,7 +137,8 @@ func (w *writer) dict(n uint32, depth int) {
 	w.dst = append(w.dst, '}')
 }
 
-// key writes a key as a text: of what is no text, its JSON.
+// key writes a key as a text: of what is no text, its JSON. Of keys in keys, each level
+// doubles the escapes of those within.
 func (w *writer) key(n uint32, depth int) {
 	if k := w.d.nodes[n].kind; k == Text || k == Bytes || k == Class {
 		w.value(n, depth)
@@ -134,8 +146,16 @@ func (w *writer) key(n uint32, depth int) {
 	}
 	from := len(w.dst)
 	w.value(n, depth)
-	written := slices.Clone(w.dst[from:])
-	w.dst = appendString(w.dst[:from], written)
+	end := len(w.dst)
+	if !w.within() {
+		return
+	}
+	if !w.d.afford(end - from) {
+		w.reason = TooMuch
+		return
+	}
+	w.dst = appendString(w.dst, w.dst[from:end])
+	w.dst = append(w.dst[:from], w.dst[end:]...)
 }
 
 var partNames = [parts]string{classPart: "class", argsPart: "args", statePart: "state", listPart: "list", dictPart: "dict"}

@@ -13,19 +13,23 @@ import (
 
 // simpleName is the name of a class without the modules of what is built in, which Python 2
 // and 3 call differently.
-func simpleName(name string) string {
+func simpleName(name []byte) []byte {
 	for _, module := range [...]string{"builtins.", "__builtin__.", "exceptions."} {
-		if rest, ok := strings.CutPrefix(name, module); ok {
-			return rest
+		if len(name) >= len(module) && string(name[:len(module)]) == module {
+			return name[len(module):]
 		}
 	}
 	return name
 }
 
+// maxKnownName is longer than the names of all classes that are known.
+const maxKnownName = 64
+
 // construct returns the value that a call makes, if the class and the arguments are known.
-func (d *Decoder) construct(class string, args uint32) (n node, ok bool) {
+// Else it leaves the arena as it was.
+func (d *Decoder) construct(class []byte, args uint32) (n node, ok bool) {
 	first := d.item(args, 0)
-	switch class {
+	switch string(class) {
 	case "set", "frozenset":
 		return d.like(Set, args, first)
 	case "list", "collections.deque":
@@ -75,6 +79,9 @@ func (d *Decoder) dict(args, first uint32) (node, bool) {
 	case Dict:
 		return x, true
 	case List:
+		if !d.spend(stepWork * d.count(first)) {
+			return node{}, false
+		}
 		pairs := d.add(node{kind: Dict})
 		d.each(first, func(pair uint32) bool {
 			if d.count(pair) != 2 {
@@ -98,20 +105,29 @@ func (d *Decoder) encoded(args, first uint32) (node, bool) {
 	if x.kind == Bytes {
 		return x, true
 	}
-	name := strings.ReplaceAll(strings.ToLower(string(d.bytes(d.item(args, 1)))), "-", "")
-	if x.kind != Text || name != "latin1" {
+	rest := d.bytes(first)
+	if x.kind != Text || !isLatin1(d.bytes(d.item(args, 1))) || !d.spend(runeWork*len(rest)) || !d.room(len(rest)) {
 		return node{}, false
 	}
 	from := len(d.arena)
-	for rest := d.bytes(first); len(rest) > 0; {
+	for len(rest) > 0 {
 		r, size := utf8.DecodeRune(rest)
 		if r > 0xff {
-			return node{}, false
+			return d.unmade(from)
 		}
 		d.arena = append(d.arena, byte(r))
 		rest = rest[size:]
 	}
 	return d.made(Bytes, from), true
+}
+
+// runeWork is how much longer it takes to look at a letter than to copy it.
+const runeWork = 4
+
+// isLatin1 tells whether a codec is that, in one of the ways to write it.
+func isLatin1(name []byte) bool {
+	const max = len("-latin-1-")
+	return len(name) <= max && strings.ReplaceAll(strings.ToLower(string(name)), "-", "") == "latin1"
 }
 
 func (d *Decoder) complex(re, im uint32) (node, bool) {
@@ -145,13 +161,16 @@ func (d *Decoder) numbers(before string, args uint32) (n node, ok bool) {
 		return ok
 	})
 	d.arena = append(d.arena, ')')
-	return d.made(Text, from), ok
+	if !ok {
+		return d.unmade(from)
+	}
+	return d.made(Text, from), true
 }
 
 // asText returns a text that is the argument.
 func (d *Decoder) asText(first uint32) (node, bool) {
 	x := d.nodes[first]
-	ok := x.kind == Text || x.kind == Bytes && utf8.Valid(d.bytes(first))
+	ok := x.kind == Text || x.kind == Bytes && d.spend(int(x.b)) && utf8.Valid(d.bytes(first))
 	x.kind = Text
 	return x, ok
 }
@@ -166,7 +185,10 @@ func (d *Decoder) path(args uint32, between byte) (n node, ok bool) {
 		return node{}, false
 	}
 	d.each(args, func(part uint32) bool {
-		if _, ok = d.asText(part); !ok || len(d.arena) > minArena+4*len(d.src) {
+		if _, ok = d.asText(part); ok {
+			ok = d.room(len(d.bytes(part))+1) && d.spend(len(d.bytes(part)))
+		}
+		if !ok {
 			return false
 		}
 		if n := len(d.arena); n > from && d.arena[n-1] != between {
@@ -175,10 +197,13 @@ func (d *Decoder) path(args uint32, between byte) (n node, ok bool) {
 		d.arena = append(d.arena, d.bytes(part)...)
 		return true
 	})
+	if !ok {
+		return d.unmade(from)
+	}
 	if len(d.arena) == from {
 		d.arena = append(d.arena, '.')
 	}
-	return d.made(Text, from), ok
+	return d.made(Text, from), true
 }
 
 // fraction returns a fraction of two numbers, or the text of one, as Python 3.10 wrote it.
@@ -188,8 +213,8 @@ func (d *Decoder) fraction(first, second uint32) (node, bool) {
 	}
 	from := len(d.arena)
 	for i, part := range [...]uint32{first, second} {
-		if k := d.nodes[part].kind; k != Int && k != Long {
-			return node{}, false
+		if k := d.nodes[part].kind; k != Int && k != Long || !d.room(len(d.bytes(part))) || !d.spend(len(d.bytes(part))) {
+			return d.unmade(from)
 		}
 		if i > 0 {
 			d.arena = append(d.arena, '/')

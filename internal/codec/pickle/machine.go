@@ -113,10 +113,10 @@ func (d *Decoder) decimal() uint64 {
 	return v
 }
 
-// put remembers the topmost value. Each takes a byte of the pickle at least, and picklers
-// number them from 0 on, so no number need be larger than the pickle.
+// put remembers the topmost value. Picklers number them from 0 on, so no number need be larger
+// than the pickle, or than how many values there may be.
 func (d *Decoder) put(i uint64) {
-	if i > uint64(len(d.src)) || i > 2*maxNodes {
+	if i > uint64(len(d.src)) || i > maxNodes {
 		d.fail(Malformed)
 		return
 	}
@@ -251,8 +251,10 @@ func (d *Decoder) unicodeLine() {
 	for len(line) > 0 {
 		c := line[0]
 		size := 0
-		if c == '\\' && len(line) > 1 {
-			size = map[byte]int{'u': 4, 'U': 8}[line[1]]
+		if c == '\\' && len(line) > 1 && line[1]|0x20 == 'u' {
+			if size = 4; line[1] == 'U' {
+				size = 8
+			}
 		}
 		if size == 0 || len(line) < 2+size {
 			d.arena = utf8.AppendRune(d.arena, rune(c))

@@ -17,6 +17,9 @@ const (
 // class pushes a class or function by its name, which is what all of them are here.
 func (d *Decoder) class(module, name []byte) {
 	from := len(d.arena)
+	if !d.room(len(module) + 1 + len(name)) {
+		return
+	}
 	d.arena = append(d.arena, module...)
 	d.arena = append(d.arena, '.')
 	d.arena = append(d.arena, name...)
@@ -84,13 +87,19 @@ func (d *Decoder) call(class, args uint32) {
 		d.fail(Malformed)
 		return
 	}
-	if d.nodes[class].kind == Class {
-		name := simpleName(string(d.bytes(class)))
-		if name == "copyreg._reconstructor" || name == "copy_reg._reconstructor" {
+	if !d.spend(0) {
+		return
+	}
+	if name := simpleName(d.bytes(class)); d.nodes[class].kind == Class && len(name) <= maxKnownName {
+		if string(name) == "copyreg._reconstructor" || string(name) == "copy_reg._reconstructor" {
 			d.reconstruct(args)
 			return
 		}
-		if n, ok := d.construct(name, args); ok {
+		n, ok := d.construct(name, args)
+		if d.err != nil {
+			return
+		}
+		if ok {
 			d.push(n)
 			return
 		}

@@ -9,10 +9,11 @@
 //		line, err = v.AppendJSON(line[:0], 1<<20)
 //	}
 //
-// The opcodes are those of Python's Lib/pickletools.py. Everything is bounded by the length of
-// the pickle but for what AppendJSON writes, since a pickle may use a value many times: that
-// has a bound of its own. Where pickles come from, and what their keys mean, is not the
-// package's business.
+// The opcodes are those of Python's Lib/pickletools.py. A pickle may use a value many times, so
+// what is done beyond going through its bytes once - values that are made of others, all that
+// AppendJSON writes - is counted in bytes that are touched, and may be so many times as much
+// as the pickle has. Memory is bounded by the length of the pickle. Where pickles come from,
+// and what their keys mean, is not the package's business.
 package pickle
 
 import (
@@ -40,6 +41,7 @@ const (
 	TooMany     = "it has too many values"
 	TooDeep     = "it is nested too deep"
 	TooLong     = "it is too long when written out"
+	TooMuch     = "it takes too much work"
 	Elsewhere   = "a part of it was sent elsewhere" // buffers out of band
 	NotFinished = "it is too long"                  // more than an offset can tell
 )
@@ -50,13 +52,23 @@ const (
 	// maxMarks is how many collections may be begun within each other, far more than can be
 	// written out.
 	maxMarks = 1 << 12
-	// heldNodes is for how many of them memory is kept for the next pickle.
-	heldNodes = 1 << 13
+	// maxHeld is how much memory is kept for the next pickle, in bytes: enough for a thousand
+	// values.
+	maxHeld = 64 << 10
 	// minArena is how long the texts may be that do not stand in a pickle; those of a long
 	// one may be more.
 	minArena = 64 << 10
 	// maxBytes is the longest pickle.
 	maxBytes = 1 << 30
+	// nodeSize and runSize are how many bytes those take.
+	nodeSize, runSize = 24, 12
+	// minWork is how many bytes may be touched because of a pickle beyond those that it has,
+	// and workPerByte how many more for each byte of it. 4 MiB are done with in a fraction of
+	// a second.
+	minWork     = 1 << 20
+	workPerByte = 32
+	// stepWork is what a step costs that touches no byte of a text.
+	stepWork = 16
 )
 
 // Decoder reads pickles, one after the other. The zero value is ready. It belongs to one
@@ -73,6 +85,7 @@ type Decoder struct {
 	marks []uint32 // heights of the stack
 	memo  []uint32 // 1 more than nodes; 0 is nothing
 	arena []byte   // texts that do not stand in the pickle as they are
+	work  int      // bytes that may be touched yet
 
 	places [maxPlaces]Place // for Flat
 }
@@ -132,7 +145,7 @@ const (
 // processor wait.
 func (d *Decoder) frequent() {
 	src, at := d.src, d.at
-	nodes, stack, memo := slices.Grow(d.nodes, ahead), slices.Grow(d.stack, ahead), slices.Grow(d.memo, ahead)
+	nodes, stack, memo := grown(d.nodes, ahead), grown(d.stack, ahead), grown(d.memo, ahead)
 	floor, mostNodes, mostMemo := d.floor(), min(cap(nodes), maxNodes), min(cap(memo), len(src), maxNodes)
 	for len(src)-at >= mostHead && len(nodes) < mostNodes && len(stack) < cap(stack) {
 		kind, value, size := None, uint64(0), 1
@@ -196,11 +209,42 @@ func putSize(b []byte, i int) int {
 	return 0
 }
 
-func (d *Decoder) reset(src []byte) {
-	if cap(d.nodes) > heldNodes || cap(d.items) > heldNodes || cap(d.memo) > heldNodes || cap(d.stack) > heldNodes || cap(d.runs) > heldNodes || cap(d.arena) > 1<<20 {
+// Release forgets the pickle, and the memory that only a large one needs. Values are not valid
+// any more.
+func (d *Decoder) Release() {
+	if d.Held() > maxHeld {
 		*d = Decoder{}
 	}
-	d.src, d.at, d.err = src, 0, nil
+	d.src, d.err = nil, nil
+}
+
+// Held returns how many bytes of memory are kept for the next pickle.
+func (d *Decoder) Held() int {
+	return cap(d.nodes)*nodeSize + cap(d.runs)*runSize + 4*(cap(d.items)+cap(d.stack)+cap(d.marks)+cap(d.memo)) + cap(d.arena)
+}
+
+// spend is afford that ends the reading.
+func (d *Decoder) spend(bytes int) bool {
+	if !d.afford(bytes) {
+		d.fail(TooMuch)
+		return false
+	}
+	return true
+}
+
+// afford counts bytes that are touched, and a step. It returns false if they are too many.
+func (d *Decoder) afford(bytes int) bool {
+	d.work -= bytes + stepWork
+	ok := d.work >= 0
+	d.work = max(d.work, 0)
+	return ok
+}
+
+func (d *Decoder) reset(src []byte) {
+	if d.Held() > maxHeld {
+		*d = Decoder{}
+	}
+	d.src, d.at, d.err, d.work = src, 0, nil, minWork+workPerByte*len(src)
 	d.nodes = append(d.nodes[:0], node{}) // so that 0 is none, as it is for runs
 	d.runs = append(d.runs[:0], run{})
 	d.items, d.stack, d.marks, d.arena = d.items[:0], d.stack[:0], d.marks[:0], d.arena[:0]
@@ -261,7 +305,7 @@ func (d *Decoder) add(n node) uint32 {
 		d.fail(TooMany)
 		return 0
 	}
-	d.nodes = append(d.nodes, n)
+	d.nodes = append(grown(d.nodes, 1), n)
 	return uint32(len(d.nodes) - 1)
 }
 
@@ -315,10 +359,26 @@ func (d *Decoder) text(kind Kind, b []byte) node {
 // made returns the node of the text that the arena has from the place from on. A pickle can
 // have the same text made into another again and again, so there is a bound.
 func (d *Decoder) made(kind Kind, from int) node {
-	if len(d.arena) > minArena+4*len(d.src) {
-		d.fail(TooLong)
+	n := len(d.arena) - from
+	if !d.room(0) || !d.spend(n) {
+		d.arena, n = d.arena[:from], 0
 	}
-	return node{kind: kind, mine: true, a: uint32(from), b: uint32(len(d.arena) - from)}
+	return node{kind: kind, mine: true, a: uint32(from), b: uint32(n)}
+}
+
+// room tells whether the arena may have n bytes more. If not, it ends the reading.
+func (d *Decoder) room(n int) bool {
+	if n > minArena+4*len(d.src)-len(d.arena) {
+		d.fail(TooLong)
+		return false
+	}
+	return true
+}
+
+// unmade takes what was to be a text off the arena again, from the place from on.
+func (d *Decoder) unmade(from int) (node, bool) {
+	d.arena = d.arena[:from]
+	return node{}, false
 }
 
 // bytes returns the text of a node that has one.
@@ -333,6 +393,15 @@ func (d *Decoder) bytes(n uint32) []byte {
 	}
 }
 
+// grown returns s with room for n more. It doubles it, so that all the memory that a table has
+// had is no more than twice what it has.
+func grown[T any](s []T, n int) []T {
+	if n <= cap(s)-len(s) {
+		return s
+	}
+	return slices.Grow(s, max(n, len(s)))
+}
+
 // extend appends to the chain of items of a node.
 func (d *Decoder) extend(n uint32, items []uint32) {
 	x := &d.nodes[n]
@@ -344,13 +413,13 @@ func (d *Decoder) extend(n uint32, items []uint32) {
 		d.fail(TooMany)
 		return
 	}
-	d.items = append(d.items, items...)
+	d.items = append(grown(d.items, len(items)), items...)
 	x.value += uint64(len(items))
 	if last := &d.runs[x.b]; x.b != 0 && last.start+last.n == start {
 		last.n += uint32(len(items))
 		return
 	}
-	d.runs = append(d.runs, run{start: start, n: uint32(len(items))})
+	d.runs = append(grown(d.runs, 1), run{start: start, n: uint32(len(items))})
 	r := uint32(len(d.runs) - 1)
 	if x.a == 0 {
 		x.a = r
@@ -360,10 +429,14 @@ func (d *Decoder) extend(n uint32, items []uint32) {
 	x.b = r
 }
 
-// each calls do with the items of a node until it returns false.
+// each calls do with the items of a node until it returns false. Two nodes may have runs in
+// common, of which one has more than the other.
 func (d *Decoder) each(n uint32, do func(item uint32) bool) {
-	for r := d.nodes[n].a; r != 0; r = d.runs[r].next {
-		for _, item := range d.items[d.runs[r].start:][:d.runs[r].n] {
+	left := d.nodes[n].value
+	for r := d.nodes[n].a; r != 0 && left > 0; r = d.runs[r].next {
+		items := d.items[d.runs[r].start:][:min(uint64(d.runs[r].n), left)]
+		left -= uint64(len(items))
+		for _, item := range items {
 			if !do(item) {
 				return
 			}
@@ -373,7 +446,7 @@ func (d *Decoder) each(n uint32, do func(item uint32) bool) {
 
 // item returns item i of a node, none if it has not so many.
 func (d *Decoder) item(n uint32, i int) uint32 {
-	if !d.nodes[n].kind.hasItems() {
+	if i >= d.count(n) {
 		return 0
 	}
 	for r := d.nodes[n].a; r != 0; r = d.runs[r].next {

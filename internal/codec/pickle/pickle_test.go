@@ -115,7 +115,9 @@ func TestHostile(t *testing.T) {
 		"tuples in tuples":      {")" + strings.Repeat("\x85", 100_000) + ".", pickle.TooDeep},
 		"too many":              {strings.Repeat("N", 1<<19) + ".", pickle.TooMany},
 		"too many appended":     {"]q\x00(" + strings.Repeat("h\x00", 1<<18) + strings.Repeat("2", 1<<20) + "e.", pickle.TooMany},
-		"memo bomb":             {string(bomb(40)), pickle.TooLong},
+		"memo bomb":             {string(bomb(40)), pickle.TooMuch},
+		"long memo bomb":        {"N" + string(bomb(40)) + strings.Repeat("N", mebi), pickle.TooLong},
+		"keys in keys":          {keysInKeys(45), pickle.TooMuch},
 		"memo bomb of 250":      {string(bomb(250)), pickle.TooDeep},
 		"paths of one text":     {string(again("pathlib\nPosixPath\n", "h\x00", 10_000)), pickle.TooLong},
 		"long paths":            {string(again("pathlib\nPosixPath\n", strings.Repeat("h\x00", 256), 100)), pickle.TooLong},
@@ -130,6 +132,9 @@ func TestHostile(t *testing.T) {
 		var e *pickle.Error
 		if !errors.As(err, &e) || e.Reason != c.want || e.Offset > len(c.body) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+		if err := d.Bounds(); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -229,6 +234,9 @@ func FuzzDecode(f *testing.F) {
 		sameFlat(t, body)
 		var d pickle.Decoder
 		v, err := d.Decode(body)
+		if err := d.Bounds(); err != nil {
+			t.Fatal(err)
+		}
 		if err != nil {
 			return
 		}
@@ -261,6 +269,10 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
+		writtenAgain(t, v, len(body))
+		if v, err = d.Decode(body); err != nil {
+			t.Fatal("for the second time:", err)
+		}
 		if len(text) > limit {
 			t.Fatal(len(text))
 		}
@@ -272,6 +284,23 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("at first %q, then %q, %v", text, again, err)
 		}
 	})
+}
+
+// writtenAgain writes the entries of a value three times each, as a source may that has long
+// ones left out, and fails if that is more than the work that is allowed.
+func writtenAgain(t *testing.T, v pickle.Value, size int) {
+	t.Helper()
+	sum := 0
+	var dst []byte
+	for _, value := range v.Pairs() {
+		for range 3 {
+			dst, _ = value.AppendJSON(dst[:0], 1<<16)
+			sum += len(dst)
+		}
+	}
+	if most := 7 * pickle.MaxWork(size); sum > most {
+		t.Fatalf("%d bytes were written of %d, more than %d", sum, size, most)
+	}
 }
 
 func TestNoAllocations(t *testing.T) {

@@ -103,6 +103,7 @@ type Entries struct {
 	d     *Decoder
 	items []uint32 // of the present run, that are to come
 	next  uint32   // run
+	left  uint64   // items, from that on
 }
 
 // Entry is a key or a value.
@@ -122,7 +123,7 @@ func (v Value) Entries() Entries {
 	if v.Kind() != Dict {
 		return Entries{}
 	}
-	return Entries{d: v.d, next: v.d.nodes[v.n].a}
+	return Entries{d: v.d, next: v.d.nodes[v.n].a, left: v.d.nodes[v.n].value}
 }
 
 // Of returns an entry as a Value.
@@ -142,11 +143,12 @@ func (e *Entries) Next() bool {
 // take takes one item, for a pair that may be in two runs.
 func (e *Entries) take(into *Entry) bool {
 	for len(e.items) == 0 {
-		if e.next == 0 {
+		if e.next == 0 || e.left == 0 {
 			return false
 		}
 		r := &e.d.runs[e.next]
-		e.items, e.next = e.d.items[r.start:][:r.n], r.next
+		e.items, e.next = e.d.items[r.start:][:min(uint64(r.n), e.left)], r.next
+		e.left -= uint64(len(e.items))
 	}
 	e.d.entry(into, e.items[0])
 	e.items = e.items[1:]
@@ -173,7 +175,7 @@ func (v Value) Get(key string) (value Value, ok bool) {
 		return Value{}, false
 	}
 	if d, x := v.d, v.node(); x.a == x.b && x.value&1 == 0 { // set all at once, as most are
-		items := d.items[d.runs[x.a].start:][:d.runs[x.a].n]
+		items := d.items[d.runs[x.a].start:][:min(uint64(d.runs[x.a].n), x.value)]
 		for i := len(items) - 2; i >= 0; i -= 2 {
 			if kind := d.nodes[items[i]].kind; (kind == Text || kind == Bytes) && string(d.bytes(items[i])) == key {
 				return Value{d, items[i+1]}, true

@@ -7,10 +7,10 @@ import (
 
 // constructTime returns the value of a class of the module datetime. Texts are as isoformat
 // writes them; the forms of the bytes are those of CPython's Modules/_datetimemodule.c.
-func (d *Decoder) constructTime(class string, args uint32) (node, bool) {
+func (d *Decoder) constructTime(class []byte, args uint32) (node, bool) {
 	first := d.item(args, 0)
 	from := len(d.arena)
-	switch class {
+	switch string(class) {
 	case "datetime.datetime":
 		if b := d.raw(first, 10); b != nil && d.appendDate(b) {
 			d.arena = append(d.arena, 'T')
@@ -35,7 +35,12 @@ func (d *Decoder) constructTime(class string, args uint32) (node, bool) {
 }
 
 // made2 is made for what may have failed.
-func (d *Decoder) made2(from int, ok bool) (node, bool) { return d.made(Text, from), ok }
+func (d *Decoder) made2(from int, ok bool) (node, bool) {
+	if !ok {
+		return d.unmade(from)
+	}
+	return d.made(Text, from), true
+}
 
 // raw returns the n bytes of a node that has so many.
 func (d *Decoder) raw(at uint32, n int) []byte {
@@ -79,13 +84,16 @@ func (d *Decoder) appendZone(args uint32) bool {
 		return true
 	case 2:
 		zone := d.item(args, 1)
-		if b := d.bytes(zone); d.nodes[zone].kind == Text && len(b) > 0 && (b[0] == '+' || b[0] == '-') {
+		if b := d.bytes(zone); d.nodes[zone].kind == Text && len(b) > 0 && len(b) <= maxZone && (b[0] == '+' || b[0] == '-') {
 			d.arena = append(d.arena, b...)
 			return true
 		}
 	}
 	return false
 }
+
+// maxZone is how long an offset is.
+const maxZone = len("+01:02:03.456789")
 
 func (d *Decoder) appendOffset(seconds float64) bool {
 	if math.Abs(seconds) >= 24*3600 || math.IsNaN(seconds) {

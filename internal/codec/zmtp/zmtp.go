@@ -186,6 +186,30 @@ func (s *Session) SetMaxFrame(n int) {
 	}
 }
 
+// Held returns how much memory the session has for what was decrypted: as much as the longest
+// frame that came, and nothing but with Curve.
+func (s *Session) Held() int {
+	if s.curve == nil {
+		return 0
+	}
+	return cap(s.curve.opened)
+}
+
+// Trim gives memory back where that for frames in one direction, what is to be encrypted or
+// was, is more than most. The last Item is not valid any more.
+func (s *Session) Trim(most int) {
+	if v := s.curve; v != nil {
+		v.opened, v.sealed = trimmed(v.opened, most), trimmed(v.sealed, most)
+	}
+}
+
+func trimmed(b []byte, most int) []byte {
+	if cap(b) > most {
+		return nil
+	}
+	return b
+}
+
 const greetingLen = 64
 
 // Greet appends what every connection begins with.

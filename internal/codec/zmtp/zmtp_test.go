@@ -289,6 +289,29 @@ func TestCurveTampered(t *testing.T) {
 	}
 }
 
+// TestTrim: what a session holds for long frames is told, and given back.
+func TestTrim(t *testing.T) {
+	for mechanism, c := range mechanisms(t) {
+		c[0].Socket, c[1].Socket = zmtp.Push, zmtp.Pull
+		client, server := newSide(t, c[0]), newSide(t, c[1])
+		talk(client, server, 1<<20)
+		for _, size := range []int{100, 1 << 20, 100} {
+			b := client.AppendFrame(nil, make([]byte, size), false)
+			if item, n, _, err := server.Receive(b, nil); err != nil || n != len(b) || len(item.Body) != size {
+				t.Fatal(mechanism, n, err)
+			}
+			if curve := mechanism == zmtp.Curve; (server.Held() >= size) != curve || !curve && server.Held() > 0 {
+				t.Errorf("%s: %d bytes are held for %d", mechanism, server.Held(), size)
+			}
+			for _, s := range []side{*client, *server} {
+				if s.Trim(4096); s.Held() > 4096 {
+					t.Errorf("%s: %d bytes are held", mechanism, s.Held())
+				}
+			}
+		}
+	}
+}
+
 func TestNewSession(t *testing.T) {
 	for _, c := range []zmtp.Config{
 		{}, {Socket: "REQ"}, {Socket: zmtp.Pull, Mechanism: "GSSAPI"}, {Socket: zmtp.Pull, Mechanism: zmtp.Curve, Server: true},
@@ -323,6 +346,12 @@ func FuzzReceive(f *testing.F) {
 		parts.take(in, 3)
 		if whole.err != parts.err || kinds(whole) != kinds(parts) {
 			t.Errorf("at once %v %s, in parts %v %s", whole.err, kinds(whole), parts.err, kinds(parts))
+		}
+		if n := whole.Held(); n > 2*len(in)+64 {
+			t.Errorf("%d bytes are held after %d", n, len(in))
+		}
+		if whole.Trim(0); whole.Held() > 0 {
+			t.Errorf("%d bytes are held for ever", whole.Held())
 		}
 	})
 }

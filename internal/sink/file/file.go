@@ -210,7 +210,7 @@ func (s *Sink) append(dst []byte, b *record.Batch, i int) []byte {
 	w := writer{dst}
 	if err := s.template.Execute(&w, &s.entry); err != nil {
 		if s.deps.Ledger != nil {
-			s.deps.Ledger.Bad("template: "+err.Error(), body)
+			s.deps.Ledger.Odd("template: "+err.Error(), body)
 		}
 		w.b = append(dst, body...) // the text is worth more than its form
 	}

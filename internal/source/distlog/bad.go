@@ -40,7 +40,7 @@ func (f fault) String() string {
 func faultOf(err error) fault {
 	if p := (*pickle.Error)(nil); errors.As(err, &p) {
 		switch p.Reason {
-		case pickle.TooMany, pickle.TooDeep, pickle.TooLong, pickle.NotFinished:
+		case pickle.TooMany, pickle.TooDeep, pickle.TooLong, pickle.TooMuch, pickle.NotFinished:
 			return pickleTooLarge
 		}
 		return badPickle
@@ -146,7 +146,6 @@ func (b *bad) write(ctx context.Context, t *taker) error {
 		}
 	}
 	err := b.line.Write(ctx, batch)
-	f.n = [faultKinds]int{}
-	batch.Reset(nil)
+	*f = faults{} // bad messages are rare, so no memory is kept for them
 	return err
 }

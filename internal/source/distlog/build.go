@@ -35,6 +35,8 @@ type builder struct {
 	known   [knownRoles]text
 	first   int // field of the present record
 	left    int // bytes that fields may have yet
+	spare   int // bytes of the values of a pickle that may be looked at yet
+	attrs   int // of the present record, if the machine has read it
 	excess  int // fields that were left out
 	host    []byte
 	scratch []byte
@@ -48,7 +50,7 @@ func (x *builder) begin(b *record.Batch) {
 	x.batch = b
 	x.first, x.shape.at = len(b.Fields), 0
 	clear(x.known[:])
-	x.left = maxFieldBytes
+	x.left, x.spare, x.attrs = maxFieldBytes, maxLooked, 0
 }
 
 // json appends a record of JSON to b. The text of body lies in the arena from then on, and
@@ -71,8 +73,8 @@ func (x *builder) within(base uint32, s record.Span) record.Span {
 	return record.Span{Off: base + s.Off, Len: s.Len}
 }
 
-// attr takes one attribute.
-func (x *builder) attr(s *slot, v text) {
+// attr takes one attribute. It returns false if the record has no room for it.
+func (x *builder) attr(s *slot, v text) bool {
 	switch {
 	case s.role < pathnameRole:
 		x.known[s.role] = v
@@ -81,42 +83,49 @@ func (x *builder) attr(s *slot, v text) {
 		x.known[s.role] = v
 		x.field(s, v)
 	case s.role == keyRole && v.isText():
-		x.key(s, v)
+		return x.key(s, v)
 	case s.role != leftOutRole:
-		x.field(s, v)
+		return x.field(s, v)
 	}
+	return true
 }
 
 // key takes the attribute key of a context, which is no more than that if it is no key.
-func (x *builder) key(s *slot, v text) {
+func (x *builder) key(s *slot, v text) bool {
 	plain := x.plainSpan(v)
 	if _, ok := wire.ParseKey(x.batch.Bytes(plain)); ok {
 		s, v = x.shape.keySlot(s), text{plain, wire.Text}
 	}
-	x.field(s, v)
+	return x.field(s, v)
 }
 
 // field adds a field to the present record, unless its value is none. The last of one name
-// counts.
-func (x *builder) field(s *slot, v text) {
+// counts. It returns false if there is no room for it.
+func (x *builder) field(s *slot, v text) bool {
 	if v.kind == wire.Null || v.span.Len == 0 {
-		return
+		return true
 	}
 	b := x.batch
 	value := x.plainSpan(v)
-	if x.left -= s.long + int(value.Len); x.left < 0 || len(b.Fields)-x.first >= maxFields || s.role == tooLongRole {
+	if x.left -= s.long + int(value.Len); x.left < 0 || !x.hasRoom(s) {
 		x.excess++
-		return
+		return false
 	}
 	if s.turn != x.shape.turn {
 		s.turn, s.span = x.shape.turn, b.Append(s.field)
 	}
 	if !s.first && x.again(s.field, value) {
-		return
+		return true
 	}
 	b.Fields = append(b.Fields, record.Field{})
 	f := &b.Fields[len(b.Fields)-1] // to copy what was just written would make the processor wait
 	f.Record, f.Name, f.Value = len(b.Records), s.span, value
+	return true
+}
+
+// hasRoom tells whether the present record may have one field more.
+func (x *builder) hasRoom(s *slot) bool {
+	return len(x.batch.Fields)-x.first < maxFields && s.role != tooLongRole
 }
 
 // The fields of a message as it came.
@@ -160,7 +169,7 @@ func (x *builder) unescape(s record.Span) record.Span {
 	b := x.batch
 	x.scratch = jsontext.Unescape(x.scratch[:0], b.Bytes(s))
 	s = b.Append(x.scratch)
-	x.tidy()
+	x.tidy(maxScratch)
 	return s
 }
 
@@ -173,11 +182,15 @@ func (x *builder) plain(value []byte, k wire.Kind) []byte {
 	return x.scratch
 }
 
-// maxScratch is how much memory a connection keeps for the next long text.
-const maxScratch = 64 << 10
+// maxScratch is how much memory a connection keeps for the next long text, and maxIdleScratch
+// how much of that while it waits.
+const (
+	maxScratch     = 64 << 10
+	maxIdleScratch = 4 << 10
+)
 
-func (x *builder) tidy() {
-	if cap(x.scratch) > maxScratch {
+func (x *builder) tidy(most int) {
+	if cap(x.scratch) > most {
 		x.scratch = nil
 	}
 }
@@ -244,11 +257,14 @@ func (x *builder) same(a, b text) bool {
 // below returns a text with another one below it. distlog writes the line feeds of a
 // traceback as \n.
 func (x *builder) below(above record.Span, v text) record.Span {
-	if !v.isText() || v.span.Len == 0 {
+	if !v.isText() || v.span.Len == 0 || above.Len > maxLineBytes {
 		return above
 	}
 	b := x.batch
 	lines := b.Bytes(x.plainSpan(v))
+	if len(lines) > 2*maxLineBytes+utf8.UTFMax { // each line feed may be two letters
+		lines = lines[:2*maxLineBytes+utf8.UTFMax]
+	}
 	if bytes.IndexByte(lines, '\n') < 0 {
 		lines = bytes.ReplaceAll(lines, []byte(`\n`), []byte("\n"))
 	}

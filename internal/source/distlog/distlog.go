@@ -37,6 +37,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weirlog/weir/internal/codec/pickle"
 	"github.com/weirlog/weir/internal/codec/zmtp"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/record"
@@ -59,6 +60,8 @@ type Source struct {
 	counts  *counts
 	bad     *bad
 	parts   []part
+	// machines read long pickles.
+	machines chan *pickle.Decoder
 
 	lines flow.Lines // set before the first connection
 
@@ -78,7 +81,7 @@ func New(cfg Config, deps flow.Deps) (*Source, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Source{cfg: cfg, deps: deps, problems: map[string]string{}}
+	s := &Source{cfg: cfg, deps: deps, machines: newMachines(), problems: map[string]string{}}
 	var err error
 	if s.counts, err = newCounts(deps); err != nil {
 		return nil, err

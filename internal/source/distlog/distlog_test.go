@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/source/distlog/hostiletest"
 	"github.com/weirlog/weir/internal/zmq"
 )
 
@@ -342,6 +343,11 @@ func FuzzMessage(f *testing.F) {
 		}
 	}
 	f.Add([]byte("PLJ"), []byte(`{"message":"a","context":{"key":"1@x"},"é-":1}`))
+	for _, m := range hostiletest.Messages() {
+		if p := m.Parts; len(p) == 2 && len(p[1]) < 1000 {
+			f.Add(p[0], p[1])
+		}
+	}
 	w := newWorld(f, func(c *Config) { c.KeepWire = true; c.MaxStreams = 5 })
 	taker := w.discard(f)
 	f.Fuzz(func(t *testing.T, topic, body []byte) {
@@ -363,8 +369,12 @@ func FuzzMessage(f *testing.F) {
 				seen[at] = true
 			}
 		}
+		inBounds(t, taker, len(body))
 		if err := taker.Flush(context.Background()); err != nil {
 			t.Fatal(err)
+		}
+		if n := taker.held(); n > mostIdle {
+			t.Errorf("%d bytes are held", n)
 		}
 		w.got = map[string][]string{}
 	})

@@ -17,7 +17,7 @@ const most = 48 << 20
 // and the next good one is taken.
 func TestHostile(t *testing.T) {
 	all := hostiletest.Messages()
-	if len(all) < 45 {
+	if len(all) < 90 {
 		t.Fatalf("%d hostile messages", len(all))
 	}
 	w := newWorld(t, nil)
@@ -37,8 +37,12 @@ func TestHostile(t *testing.T) {
 			if err := taker.Message(ctx, m.Parts); err != nil {
 				t.Fatal(err)
 			}
+			inBounds(t, taker, len(m.Parts[len(m.Parts)-1]))
 			if err := taker.Flush(ctx); err != nil {
 				t.Fatal(err)
+			}
+			if n := taker.held(); n > mostIdle {
+				t.Errorf("%d bytes are held", n)
 			}
 			runtime.ReadMemStats(&after)
 			if n := after.TotalAlloc - before.TotalAlloc; n > most {

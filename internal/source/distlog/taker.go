@@ -26,7 +26,7 @@ type taker struct {
 	source *Source
 	peer   zmq.Peer
 
-	decoder pickle.Decoder
+	decoder pickle.Decoder // for short pickles
 	attrs   []wire.Attr
 	pairs   []pickle.Pair
 	topic   wire.Topic // of the message before
@@ -59,13 +59,7 @@ func (t *taker) Message(ctx context.Context, parts [][]byte) error {
 		t.faults.add(t, faultOf(err), body)
 		return nil
 	}
-	if cap(attrs) > maxKeptAttrs {
-		t.attrs = nil
-	}
-	if err := t.turnTo(ctx, topic, t.hostOf(attrs, body)); err != nil {
-		return err
-	}
-	b, err := t.room(ctx, len(body))
+	b, err := t.batchOf(ctx, topic, t.hostOf(attrs, body), len(body))
 	if err != nil {
 		return err
 	}
@@ -75,8 +69,21 @@ func (t *taker) Message(ctx context.Context, parts [][]byte) error {
 	return nil
 }
 
-// maxKeptAttrs is for how many attributes a connection keeps memory.
-const maxKeptAttrs = 512
+// maxKept is for how many attributes a connection keeps memory while it waits.
+const maxKept = 128
+
+// rest gives memory back that only large messages need. What is told apart by names stays, so
+// that what becomes of them is known.
+func (t *taker) rest() {
+	t.decoder.Release()
+	if cap(t.attrs) > maxKept {
+		t.attrs = nil
+	}
+	if cap(t.pairs) > maxKept {
+		t.pairs = nil
+	}
+	t.build.tidy(maxIdleScratch)
+}
 
 // read reads a topic. Most are as the one before.
 func (t *taker) read(letters []byte) wire.Topic {
@@ -109,16 +116,24 @@ func (t *taker) room(ctx context.Context, size int) (*record.Batch, error) {
 		}
 	}
 	if t.batch == nil {
-		b, err := t.source.deps.Batches.Get(ctx, &t.stream.input.Stream)
+		b, err := t.source.deps.Batches.Get(ctx, nil)
 		if err != nil {
 			return nil, err
 		}
 		t.batch = b
+		t.ofStream()
 	}
 	return t.batch, nil
 }
 
-// turnTo makes the stream of a host the present one.
+// ofStream makes the batch, which is empty, one of the present stream, if there are both.
+func (t *taker) ofStream() {
+	if t.batch != nil && t.stream != nil {
+		t.batch.Reset(&t.stream.input.Stream)
+	}
+}
+
+// turnTo makes the stream of a host the present one. The batch stays, if there is one.
 func (t *taker) turnTo(ctx context.Context, topic wire.Topic, host []byte) error {
 	if len(host) > maxHost {
 		host = bytes.ToValidUTF8(host[:maxHost], nil)
@@ -136,11 +151,12 @@ func (t *taker) turnTo(ctx context.Context, topic wire.Topic, host []byte) error
 		t.source.streams.put(next)
 		return nil
 	}
-	err := t.flush(ctx)
+	err := t.write(ctx)
 	if st != nil {
 		t.source.streams.put(st)
 	}
 	t.stream = next
+	t.ofStream()
 	return err
 }
 
@@ -172,15 +188,25 @@ func (t *taker) added(topic, body []byte, wired string) {
 	t.tally.levels[t.batch.Records[len(t.batch.Records)-1].Level]++
 }
 
-// flush writes the batch, unless it is empty.
+// flush writes the batch, unless it is empty, and gives it back.
 func (t *taker) flush(ctx context.Context) error {
-	b := t.batch
-	if b == nil {
+	if t.batch == nil {
 		return nil
 	}
+	err := t.write(ctx)
+	t.source.deps.Batches.Put(t.batch)
 	t.batch = nil
+	return err
+}
+
+// write writes the batch, unless it is empty. It is for nothing but to be given back or to be
+// emptied then.
+func (t *taker) write(ctx context.Context) error {
 	t.build.reset()
-	defer t.source.deps.Batches.Put(b)
+	b := t.batch
+	if b == nil || len(b.Records) == 0 {
+		return nil
+	}
 	n := len(b.Records)
 	err := t.source.write(ctx, t.stream, b, &t.tally)
 	t.tally = tally{}
@@ -195,6 +221,7 @@ func (t *taker) flush(ctx context.Context) error {
 
 // Flush implements zmq.Taker.
 func (t *taker) Flush(ctx context.Context) error {
+	t.rest()
 	err := t.flush(ctx)
 	if t.faults.some() {
 		err = errors.Join(err, t.source.bad.write(ctx, t))

@@ -73,7 +73,6 @@ type job struct {
 	decoder wire.Decoder
 	survey  survey
 	writer  writer
-	json    []byte // of which Text was made
 }
 
 // New returns a source for a valid configuration.

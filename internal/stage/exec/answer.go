@@ -53,7 +53,7 @@ func (s *stage) answer(b *record.Batch, k int, line []byte) error {
 
 // nonsense counts an answer that is no record, and shows it now and then.
 func (s *stage) nonsense(b *record.Batch, i int, line []byte) {
-	s.plugin.deps.Ledger.Bad("the answer is no record", line)
+	s.plugin.deps.Ledger.Odd("the answer is no record", line)
 	s.unanswered(b, i)
 }
 

@@ -211,7 +211,11 @@ func TestNonsense(t *testing.T) {
 	w := newWorld(t, nil)
 	w.has(batch("a", "nonsense b", "loud c", "d"), "info a", "info nonsense b", "info loud c", "info d")
 	w.counted("record unchanged without an answer", 2)
+	w.counted("the answer is no record", 2)
 	w.counted("program started", 1)
+	if text := string(w.registry.AppendText(nil, metric.Text)); strings.Contains(text, "weir_component_dropped_total{") {
+		t.Errorf("records that go on count as dropped:\n%s", text)
+	}
 }
 
 // TestFailures: records without an answer go on, are dropped, or wait.

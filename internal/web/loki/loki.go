@@ -171,7 +171,7 @@ func New(d Deps) (*API, error) {
 	a.none("alerts", "alerts")
 	a.mux.HandleFunc("GET "+root+"tail", a.tail)
 	a.mux.HandleFunc("GET /weir/v1/logs", a.lines)
-	a.Tasks.Turn, a.Tasks.Sync = a.turn, d.Sync
+	a.Tasks.Turn, a.Tasks.Sync, a.Tasks.Trees = a.turn, d.Sync, make(chan struct{}, maxTrees)
 	a.mux.HandleFunc("GET /weir/v1/tasks", a.taskList)
 	a.mux.HandleFunc("GET /weir/v1/tasks/{id...}", a.taskTree)
 	return a, nil

@@ -42,7 +42,7 @@ func newNumbers(reg *metric.Registry) (n numbers, err error) {
 	tails := family(metric.Desc{Name: "weir_tails", Help: "Connections that follow streams live.", Kind: metric.Gauge})
 	lost := family(metric.Desc{Name: "weir_tail_lost_records_total", Help: "Records that those connections missed because they were too slow."})
 	forgotten := family(metric.Desc{Name: "weir_tasks_forgotten_total", Help: "Tasks that had no room in a list that was asked for."})
-	omitted := family(metric.Desc{Name: "weir_task_omitted_records_total", Help: "Records whose scopes had no room in a tree that was asked for."})
+	omitted := family(metric.Desc{Name: "weir_task_omitted_records_total", Help: "Records that had no room in a tree, or a list of tasks, that was asked for."})
 	if err == nil {
 		n.tails, n.lost, n.forgotten, n.omitted = tails.Series(), lost.Series(), forgotten.Series(), omitted.Series()
 	}

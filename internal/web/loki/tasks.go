@@ -1,6 +1,7 @@
 package loki
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,8 @@ const (
 	tasksLimit = 100
 	// maxTasks is how many a list has at most.
 	maxTasks = 10_000
+	// maxTrees is how many trees are made at one time, for pages too.
+	maxTrees = 2
 )
 
 // taskList answers /weir/v1/tasks: tasks that were heard of.
@@ -31,6 +34,7 @@ func (a *API) taskList(w http.ResponseWriter, r *http.Request) {
 	write := func(o *lineWriter) func(*task.List) error {
 		return func(l *task.List) error {
 			a.numbers.forgotten.Add(float64(l.Forgotten))
+			a.numbers.omitted.Add(float64(l.Omitted))
 			return o.object(l)
 		}
 	}
@@ -56,7 +60,12 @@ func (a *API) taskTree(w http.ResponseWriter, r *http.Request) {
 	write := func(o *lineWriter) func(*task.Tree) error {
 		return func(t *task.Tree) error {
 			a.numbers.omitted.Add(float64(t.Omitted))
-			return o.object(t)
+			size := int64(t.Bytes())
+			if !a.gate.hold(size) {
+				return errBusy
+			}
+			defer a.gate.letGo(size)
+			return o.tree(t)
 		}
 	}
 	a.tasks(w, r, func(ctx context.Context, o *lineWriter, follow bool) error {
@@ -115,6 +124,39 @@ func (o *lineWriter) object(v any) error {
 		return err
 	}
 	o.buf = append(lines.AppendHarmlessJSON(o.buf[:0], text), '\n')
+	return o.flush()
+}
+
+// noNodes is how a tree without nodes has them. No text within it can look so.
+var noNodes = []byte(`"nodes":[]`)
+
+// tree sends a tree as object does, in pieces.
+func (o *lineWriter) tree(t *task.Tree) error {
+	rest := *t
+	rest.Nodes = []task.Node{}
+	text, err := json.Marshal(&rest)
+	if err != nil {
+		return err
+	}
+	text = lines.AppendHarmlessJSON(nil, text)
+	before := bytes.Index(text, noNodes) + len(noNodes) - 1
+	o.buf = append(o.buf[:0], text[:before]...)
+	for i := range t.Nodes {
+		if i > 0 {
+			o.buf = append(o.buf, ',')
+		}
+		node, err := json.Marshal(&t.Nodes[i])
+		if err != nil {
+			return err
+		}
+		if o.buf = lines.AppendHarmlessJSON(o.buf, node); len(o.buf) >= messageBytes {
+			if err := o.flush(); err != nil {
+				return err
+			}
+			o.buf = o.buf[:0]
+		}
+	}
+	o.buf = append(append(o.buf, text[before:]...), '\n')
 	return o.flush()
 }
 

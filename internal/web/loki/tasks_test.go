@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -77,6 +78,26 @@ func TestTasks(t *testing.T) {
 	}
 	if text := w.metrics(); !strings.Contains(text, `weir_queries_total{endpoint="tasks",outcome="ok"} 8`) || !strings.Contains(text, "weir_tasks_forgotten_total 0") {
 		t.Error(text)
+	}
+}
+
+// TestLargeTree is sent in pieces.
+func TestLargeTree(t *testing.T) {
+	w := newTasks(t, loki.Limits{})
+	const many = 3000
+	w.task(t, "0@"+taskID, record.LevelInfo, `"nodes":[]`)
+	for i := range many {
+		w.task(t, fmt.Sprintf("0@%s/%d", taskID, i+1), record.LevelInfo, fmt.Sprintf(`"nodes":[] %d`, i))
+	}
+	var tree task.Tree
+	rec := w.get("/" + taskID)
+	if err := json.Unmarshal(rec.Body.Bytes(), &tree); err != nil || len(tree.Nodes) != many+1 || tree.Records != many+1 || !rec.Flushed {
+		t.Fatal(err, len(tree.Nodes), tree.Records, rec.Body.String()[:200])
+	}
+	for i, n := range tree.Nodes {
+		if i > 0 && n.ID != fmt.Sprintf("%s/%d", taskID, i) {
+			t.Errorf("node %d is %s", i, n.ID)
+		}
 	}
 }
 

@@ -26,7 +26,8 @@ const mebi = 1 << 20
 // Messages returns all of them. None is longer than 4 MiB, which is what a source takes.
 func Messages() []Message {
 	all := append(frames(), texts()...)
-	return append(append(all, machines()...), classes()...)
+	all = append(append(all, machines()...), classes()...)
+	return append(append(all, again()...), deep()...)
 }
 
 func message(name string, parts ...string) Message {
