@@ -188,10 +188,14 @@ func (p *process) printTrial(t agent.Trial, most int) error {
 		if len(s.Records) == 0 {
 			b.WriteString("  no records\n")
 		}
-		for _, left := range []map[string]int{s.Skipped, s.Bad} {
-			for _, why := range slices.Sorted(maps.Keys(left)) {
-				fmt.Fprintf(&b, "  %d more: %s\n", left[why], strings.ReplaceAll(why, "_", " "))
-			}
+		for _, why := range slices.Sorted(maps.Keys(s.Skipped)) {
+			fmt.Fprintf(&b, "  %s left out: %s\n", counted(s.Skipped[why], "record"), strings.ReplaceAll(why, "_", " "))
+		}
+		for _, why := range slices.Sorted(maps.Keys(s.Bad)) {
+			fmt.Fprintf(&b, "  %s bad: %s\n", counted(s.Bad[why], "record"), why)
+		}
+		for _, what := range s.Missing {
+			b.WriteString("missing " + what + "\n")
 		}
 		fmt.Fprintf(&b, "cursor  %s\n", s.Cursor)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// tutorial runs a document: it writes the files that stand in its blocks, and runs the commands of
+// tutorial runs the part of a document that is marked so: it writes the files that stand in its blocks, and runs the commands of
 // its consoles, each of which has to print what stands there. In that, … stands for any text in a
 // line; alone in a line for any lines. What its JSON blocks hold is what the API answers from there on.
 type tutorial struct {
@@ -42,6 +42,11 @@ func runTutorial(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	text, err := os.ReadFile(filepath.Join(root, args[0]))
 	ts.Check(err)
+	_, part, begins := strings.Cut(string(text), "<!-- tutorial: begin -->")
+	part, _, ends := strings.Cut(part, "<!-- tutorial: end -->")
+	if !begins || !ends {
+		ts.Fatalf("%s has no tutorial", args[0])
+	}
 	t := &tutorial{ts: ts, root: root, dir: ts.MkAbs("."), answers: map[string]string{}}
 	server := httptest.NewServer(t)
 	defer server.Close()
@@ -55,7 +60,7 @@ func runTutorial(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Setenv(name, value)
 	}
 	ran := 0
-	for _, block := range fence.FindAllStringSubmatch(string(text), -1) {
+	for _, block := range fence.FindAllStringSubmatch(part, -1) {
 		switch language, name, text := block[1], block[2], block[3]; {
 		case language == "console":
 			ran += t.console(text)

@@ -53,6 +53,8 @@ type TrialStream struct {
 	Skipped map[string]int `json:"skipped,omitempty"`
 	// Bad is how many were none, or had no time, by reason.
 	Bad map[string]int `json:"bad,omitempty"`
+	// Missing is what no record had of that which the stream looks for.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // TrialRecord is one record.
@@ -88,7 +90,7 @@ func Try(ctx context.Context, cfg Config, o TrialOptions) (Trial, error) {
 		if err != nil {
 			return nil, err
 		}
-		made.Impatient() // somebody waits
+		made.Try()
 		return &watched{Source: made, trial: t}, nil
 	}
 	for name := range settings.Streams {
@@ -161,15 +163,23 @@ type trial struct {
 	written int
 }
 
-// watched is a source whose positions are looked at.
+// watched is a source whose batches are counted, and that is asked at its end how far it is.
 type watched struct {
-	flow.Source
+	*crawl.Source
 	trial *trial
 }
 
 // Run implements flow.Source.
 func (w *watched) Run(ctx context.Context, lines flow.Lines) error {
-	return w.Source.Run(ctx, &watchedLines{Lines: lines, trial: w.trial})
+	err := w.Source.Run(ctx, &watchedLines{Lines: lines, trial: w.trial})
+	w.trial.mu.Lock()
+	defer w.trial.mu.Unlock()
+	missing := w.Missing()
+	for name, cursor := range w.Cursors() {
+		s := w.trial.streams[w.trial.options.Source+"/"+name]
+		s.Cursor, s.Missing = cursor, missing[name]
+	}
+	return err
 }
 
 type watchedLines struct {
@@ -180,29 +190,23 @@ type watchedLines struct {
 // Open implements flow.Lines.
 func (l *watchedLines) Open(in flow.Input) (flow.Line, error) {
 	line, err := l.Lines.Open(in)
-	return &watchedLine{Line: line, trial: l.trial, stream: in.Stream.ID}, err
+	return &watchedLine{Line: line, trial: l.trial}, err
 }
 
 type watchedLine struct {
 	flow.Line
-	trial  *trial
-	stream string
+	trial *trial
 }
 
 // Write implements flow.Sink.
 func (l *watchedLine) Write(ctx context.Context, b *record.Batch) error {
-	position, n := slices.Clone(b.Position.Source), len(b.Records)
+	n := len(b.Records)
 	if err := l.Line.Write(ctx, b); err != nil {
-		return err
-	}
-	cursor, err := crawl.Describe(position)
-	if err != nil {
 		return err
 	}
 	t := l.trial
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.streams[l.stream].Cursor = cursor
 	if t.written += n; t.options.Most > 0 && t.written > t.options.Most {
 		t.enough()
 	}
@@ -298,11 +302,7 @@ func (t *trial) result(a *Agent) (out Trial) {
 		return true
 	})
 	for _, id := range slices.Sorted(maps.Keys(t.streams)) {
-		s := *t.streams[id]
-		if s.Cursor == "" {
-			s.Cursor, _ = crawl.Describe(nil)
-		}
-		out.Streams = append(out.Streams, s)
+		out.Streams = append(out.Streams, *t.streams[id])
 	}
 	for _, s := range t.sinks {
 		out.Sinks = append(out.Sinks, *s)

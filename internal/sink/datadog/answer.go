@@ -262,7 +262,8 @@ func (s *Sink) pack(text []byte) []byte {
 	case Gzip:
 		s.packed.Reset()
 		if s.gzip == nil {
-			s.gzip = gzip.NewWriter(&s.packed)
+			// Half the time of the default, for a twentieth more bytes.
+			s.gzip, _ = gzip.NewWriterLevel(&s.packed, 3)
 		} else {
 			s.gzip.Reset(&s.packed)
 		}

@@ -40,7 +40,7 @@ type Config struct {
 	// https://logs.example.com/api/v2/logs. Default: https://http-intake.logs.SITE/api/v2/logs.
 	URL string `yaml:"url"`
 	// Proxy is an HTTP proxy that requests go through, as http://squid:3128. It may
-	// have a name and password. Default none.
+	// have a name and password. Default: what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.
 	Proxy config.Secret `yaml:"proxy"`
 
 	deliver.Selection `yaml:",inline"`
@@ -171,7 +171,7 @@ func (c Config) client() (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{TLSClientConfig: secured, ForceAttemptHTTP2: true, MaxIdleConns: 1, IdleConnTimeout: 3 * time.Minute}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: secured, ForceAttemptHTTP2: true, MaxIdleConns: 1, IdleConnTimeout: 3 * time.Minute}
 	if proxy != nil {
 		transport.Proxy = http.ProxyURL(proxy)
 	}

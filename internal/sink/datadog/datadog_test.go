@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/deliver"
 	"github.com/weirlog/weir/internal/ledger"
 	"github.com/weirlog/weir/internal/metric"
@@ -473,5 +474,18 @@ func TestNoKeyAnywhere(t *testing.T) {
 		if shown := fmt.Sprintf("%v %+v %#v %s", err, w.config, w.config, w.log.String()); strings.Contains(shown, apiKey[:5]) {
 			t.Fatalf("the key is in %s", shown)
 		}
+	}
+}
+
+// TestProxy sends through a proxy, whose password is not shown.
+func TestProxy(t *testing.T) {
+	w := newWorld(t, func(c *Config) {
+		c.Proxy = config.Secret(strings.Replace(strings.TrimSuffix(c.URL, "/api/v2/logs"), "://", "://me:hunter@", 1)) // the intake takes requests for any host
+		c.URL = "http://intake.example.com/api/v2/logs"
+	})
+	w.write(w.batch("a", 1, 3))
+	w.has(texts("a", 1, 3)...)
+	if shown := fmt.Sprintf("%v %+v %#v", w.config, w.config, w.config); strings.Contains(shown, "hunter") {
+		t.Errorf("the password is in %s", shown)
 	}
 }

@@ -43,11 +43,15 @@ type decoder struct {
 	notes    []value // of the response, copied
 
 	buf   []byte
-	ended bool  // all of src is in buf
-	fault error // of src, behind what is in buf
-	off   int64 // of buf in the response
-	found bool  // there was something at records
+	ended bool   // all of src is in buf
+	fault error  // of src, behind what is in buf
+	off   int64  // of buf in the response
+	found bool   // there was something at records
+	there []byte // what the response has beside what is wanted: keys, for an error
 }
+
+// maxThere is how much of that is told.
+const maxThere = 80
 
 // syntaxError is where a response is no JSON.
 type syntaxError struct{ at int64 }
@@ -58,7 +62,7 @@ func (e *syntaxError) Error() string {
 
 // decode reads a response to its end. An error of src, or of to, ends it.
 func (d *decoder) decode(src io.Reader, format Format) error {
-	d.src, d.ended, d.fault, d.off, d.found = src, false, nil, 0, false
+	d.src, d.ended, d.fault, d.off, d.found, d.there = src, false, nil, 0, false, d.there[:0]
 	if cap(d.buf) < chunkBytes || cap(d.buf) > maxKeptBuffer {
 		d.buf = make([]byte, 0, chunkBytes+8<<10)
 	}
@@ -198,6 +202,9 @@ func (d *decoder) walk(n *node, depth int) error {
 	case c == '{' && len(n.edges) > 0:
 		return d.object(n, depth)
 	case c == '[' && len(n.edges) > 0:
+		if depth == maxDepth {
+			d.there = append(d.there, ", a list"...)
+		}
 		return d.array(n, depth)
 	}
 	return d.skip()
@@ -238,6 +245,9 @@ func (d *decoder) key(n *node) (*node, error) {
 		if d.x.Take('"') {
 			if key, escaped, ok := d.x.Inside(); ok {
 				to := n.member(key, escaped, &d.x.scratch)
+				if to == nil && len(d.there)+len(key)+2 < maxThere {
+					d.there = append(append(d.there, ", "...), key...)
+				}
 				c, err := d.next()
 				if err == nil && c != ':' {
 					err = d.wrong()

@@ -237,7 +237,11 @@ func (st *stream) page(ctx context.Context, v *variables, next *url.URL) (token 
 		return "", fmt.Errorf("%s: the response says: %s", shownURL(response.Request.URL.String()), st.asks.shown([]byte(d.plain(errorNote))))
 	}
 	if !d.found && !st.cfg.Optional {
-		return "", fmt.Errorf("%s: the response has nothing at %q (records)", shownURL(response.Request.URL.String()), st.cfg.Records)
+		there := ""
+		if len(d.there) > 0 {
+			there = "; it has " + st.asks.shown(d.there[2:])
+		}
+		return "", fmt.Errorf("%s: the response has nothing at %q (records)%s", shownURL(response.Request.URL.String()), st.cfg.Records, there)
 	}
 	if err := st.flush(); err != nil {
 		return "", err

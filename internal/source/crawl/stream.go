@@ -76,7 +76,8 @@ type stream struct {
 	series  [reasons]uint32
 	scratch []byte
 
-	run runState
+	run  runState
+	look *look // unless nil, is told what records have
 }
 
 // runState is what is known while a run lasts.
@@ -204,6 +205,9 @@ func (st *stream) begin(ctx context.Context) error {
 // take implements taker.
 func (st *stream) take(raw []byte, values []value) error {
 	st.run.records++
+	if st.look != nil {
+		st.look.at(raw, values)
+	}
 	t, known := st.clock.parse(values[timeSlot].plain(&st.scratch))
 	if !known {
 		t = 0
