@@ -43,7 +43,7 @@ func TestShape(t *testing.T) {
 	var experienced builder
 	b := new(record.Batch)
 	var attrs []string
-	for i := range 20_000 {
+	for i := range 5_000 {
 		switch rnd.IntN(4) { // another record, or one that differs little from the one before
 		case 0:
 			attrs = attrs[:0]
