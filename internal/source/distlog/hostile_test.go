@@ -1,6 +1,7 @@
 package distlog
 
 import (
+	"bytes"
 	"context"
 	"runtime"
 	"strings"
@@ -31,6 +32,9 @@ func TestHostile(t *testing.T) {
 				t.Error("there are two of that name")
 			}
 			names[m.Name] = true
+			if n := len(bytes.Join(m.Parts, nil)); n > 4<<20 {
+				t.Errorf("it has %d bytes, which no connection takes", n)
+			}
 			records, bad := w.sum("weir_distlog_records_total"), w.sum("weir_distlog_bad_messages_total")
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)

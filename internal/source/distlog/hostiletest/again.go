@@ -34,7 +34,7 @@ func again() []Message {
 			fmt.Fprintf(&b, `,"a%d":1`, i)
 		}
 		b.WriteString(`,"context":` + first)
-		b.WriteString(strings.Repeat(`,"context":`+other, (4*mebi-b.Len()-1)/len(`,"context":`+other)))
+		b.WriteString(strings.Repeat(`,"context":`+other, (4*mebi-b.Len()-100)/len(`,"context":`+other)))
 		return b.String() + "}"
 	}
 	return []Message{
