@@ -26,7 +26,7 @@ class Zmq:
     def __init__(self, endpoint, user, password, handler):
         self.whole = 0
         self._handler, self._context, self._monitor = handler, None, None
-        self._connected, self._broken = True, False
+        self._connected, self._told, self._fell = True, True, False
         if not isinstance(endpoint, str):
             self._socket = endpoint
             return
@@ -46,6 +46,7 @@ class Zmq:
             if time.monotonic() > deadline or handler._stopped():
                 self.close(0)
                 raise ConnectionError("no connection to %s" % endpoint)
+        self._fell = False
 
     @staticmethod
     def check(endpoint):
@@ -57,18 +58,30 @@ class Zmq:
         while self._monitor is not None and self._monitor.poll(wait):
             event = struct.unpack("=HI", self._monitor.recv_multipart()[0])[0]
             was, self._connected, wait = self._connected, event == zmq.EVENT_HANDSHAKE_SUCCEEDED, 0
-            if was and not self._connected:
-                self._broken = True
-                self._handler._is_down(ConnectionResetError("the connection is broken"))
-            elif self._connected and self._broken:  # of the first one the handler knows
-                self._handler._is_up()
+            self._fell = self._fell or was and not self._connected
         return self._connected
+
+    def _tell(self):
+        """Tell the handler what has become of the connection; of the first one it knows. It has
+        to know before what that was given, or it would not take that for uncertain."""
+        if self._fell:
+            self._fell = self._told = False
+            self._handler._is_down(ConnectionResetError("the connection is broken"))
+        if self._connected and not self._told:
+            self._told = True
+            self._handler._is_up()
 
     def send(self, messages):
         """Give messages to libzmq as it has room for them, while there is a connection."""
         self.whole = 0
         for message in messages:
-            while not self._notice(0) or not self._socket.poll(100, zmq.POLLOUT):
+            while True:
+                self._notice(0)
+                if self._fell and self.whole:
+                    return self.whole
+                self._tell()
+                if self._connected and self._socket.poll(100, zmq.POLLOUT):
+                    break
                 if not self._connected:
                     self._notice(100)
                 if self._handler._stopped():
@@ -81,6 +94,7 @@ class Zmq:
         """Notice what has become of the connection; libzmq has threads of its own for the rest."""
         self.whole = 0
         self._notice(0)
+        self._tell()
 
     def close(self, linger):
         """Give libzmq some seconds for what it has, and say whether that was enough."""
