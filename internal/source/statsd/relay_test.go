@@ -113,10 +113,13 @@ func TestRelayOutage(t *testing.T) {
 // TestRelayStops: what cannot be sent when weir stops is counted.
 func TestRelayStops(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Relay = []string{"tcp://127.0.0.1:1"} })
-	w.source.relays[0].dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
+	w.stop()
+	w.start(func(s *Source) {
+		s.relays[0].dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+	})
 	w.send(0, "a:1|c\nb:1|c")
 	w.lines(2)
 	w.stop()
