@@ -212,6 +212,36 @@ func TestNextElsewhere(t *testing.T) {
 	w.expect("one", "two")
 }
 
+// TestNextStaysAtHome: no next page leads where a redirect may not, to what only a proxy knows and
+// elsewhere with a body.
+func TestNextStaysAtHome(t *testing.T) {
+	for want, change := range map[string]func(c *Config, s *Stream, proxy string){
+		"only the proxy knows": func(c *Config, _ *Stream, proxy string) { c.Proxy = config.Secret(proxy) },
+		"with a body": func(c *Config, s *Stream, proxy string) {
+			c.Proxy, c.AllowPrivate = config.Secret(proxy), true
+			s.Method, s.Body = "POST", `{"key":"secret"}`
+		},
+	} {
+		server, c := realServer(t, func(rw http.ResponseWriter, r *http.Request) {
+			if r.Host != "api.acme.test" {
+				t.Errorf("%s: %s is asked", want, r.Host)
+			}
+			rw.Header().Set("Link", `<http://169.254.169.254/>; rel="next"`)
+			fmt.Fprint(rw, one)
+		})
+		s := c.Streams["events"]
+		s.URL, s.Pages.By = "http://api.acme.test/events", "link"
+		change(&c, &s, server.URL)
+		c.Streams["events"] = s
+		w := newWorld(t)
+		w.once(c)
+		w.expect("one")
+		if !strings.Contains(w.problem(), want) {
+			t.Errorf("%s: %s", want, w.problem())
+		}
+	}
+}
+
 func TestIsPublic(t *testing.T) {
 	for _, text := range []string{
 		"127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "198.18.0.1",

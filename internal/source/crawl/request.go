@@ -178,6 +178,11 @@ func (a *asking) follow(ctx context.Context, v *variables, next *url.URL) (got *
 	if err != nil {
 		return nil, "", finalError{err}
 	}
+	if next != nil {
+		if err := a.allowed(next, body); err != nil {
+			return nil, "", err
+		}
+	}
 	method := a.method
 	for range maxRedirects + 1 {
 		if to.Scheme != "http" && to.Scheme != "https" || to.Host == "" {
@@ -216,19 +221,26 @@ func (a *asking) follow(ctx context.Context, v *variables, next *url.URL) (got *
 
 // redirect returns what is sent to where a redirect leads.
 func (a *asking) redirect(status int, to *url.URL, method, body string) (string, string, error) {
-	elsewhere := !a.atHome(to)
-	switch {
-	case elsewhere && a.cfg.Proxy != "" && !a.cfg.AllowPrivate:
-		return "", "", final("it redirects to %s, and where that is only the proxy knows; permit that with allow_private", shownURL(to.String()))
-	case status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect:
-		if elsewhere && body != "" {
-			return "", "", final("it redirects a request with a body to %s, which is another host", shownURL(to.String()))
+	if status != http.StatusTemporaryRedirect && status != http.StatusPermanentRedirect {
+		body = ""
+		if method != http.MethodHead {
+			method = http.MethodGet
 		}
-		return method, body, nil
-	case method == http.MethodHead:
-		return method, "", nil
 	}
-	return http.MethodGet, "", nil
+	return method, body, a.allowed(to, body)
+}
+
+// allowed returns an error unless a server may lead to a URL, with a redirect or a next page.
+func (a *asking) allowed(to *url.URL, body string) error {
+	switch {
+	case a.atHome(to):
+		return nil
+	case a.cfg.Proxy != "" && !a.cfg.AllowPrivate:
+		return final("it leads to %s, and where that is only the proxy knows; permit that with allow_private", shownURL(to.String()))
+	case body != "":
+		return final("it leads a request with a body to %s, which is another host", shownURL(to.String()))
+	}
+	return nil
 }
 
 // atHome tells whether a URL leads to the host that the configuration names.
