@@ -26,6 +26,10 @@ const (
 	gcShare = 0.03
 	gcSaved = 3.0
 	gcOwed  = -1.0
+	// releaseEvery is how long it is at least until free memory is given back again, and releaseGrowth what share
+	// more must be in use than when it was: what grows leaves holes, which Go keeps as room for more.
+	releaseEvery  = 10 * time.Second
+	releaseGrowth = 8
 )
 
 // pacer has garbage collected earlier where much memory is in use. A weir with hundreds of thousands
@@ -39,6 +43,9 @@ type pacer struct {
 	saved   float64   // processor seconds that may be spent
 	spent   float64   // all that collections have taken so far
 	last    time.Time // when that was asked
+	// released is when free memory was given back, and settled the least in use since then.
+	released time.Time
+	settled  uint64
 }
 
 // round is garbage whose finalizer runs after each collection.
@@ -47,7 +54,8 @@ type round struct{ pacer *pacer }
 // pace starts a pacer, unless somebody has chosen a pace already with GOGC, and returns what ends it.
 func pace() (end func()) {
 	_, spent, percent := heapNumbers()
-	p := &pacer{percent: usualPercent, saved: gcSaved, spent: spent, last: time.Now()}
+	now := time.Now()
+	p := &pacer{percent: usualPercent, saved: gcSaved, spent: spent, last: now, released: now}
 	if percent != usualPercent {
 		return func() {}
 	}
@@ -78,15 +86,28 @@ func (r *round) collected() {
 		p.arm()
 		return
 	}
-	next := usualPercent
-	if !p.ended.Load() {
-		next = p.next(live, spent, time.Now())
+	next, release := usualPercent, false
+	if now := time.Now(); !p.ended.Load() {
+		next, release = p.next(live, spent, now), p.release(live, now)
 		p.arm()
 	}
 	if next != percent {
 		debug.SetGCPercent(next)
 		p.percent = next
 	}
+	if release {
+		debug.FreeOSMemory() // a collection of its own, which this is called after as well
+	}
+}
+
+// release tells whether to give free memory back, now that so many bytes are in use.
+func (p *pacer) release(live uint64, now time.Time) bool {
+	p.settled = min(p.settled, live)
+	if live < leanAbove || live-p.settled < p.settled/releaseGrowth || now.Sub(p.released) < releaseEvery {
+		return false
+	}
+	p.released, p.settled = now, live
+	return true
 }
 
 // next returns the pace for so many bytes in use, when collections have taken so many processor seconds.

@@ -33,3 +33,24 @@ func TestPace(t *testing.T) {
 	want(8<<20, 10*time.Second, 10, 100)
 	want(64<<20, time.Minute, 0.01, 6)
 }
+
+// TestRelease: free memory is given back when much more has come to be in use, and not time and again.
+func TestRelease(t *testing.T) {
+	now := time.Unix(0, 0)
+	p := pacer{released: now}
+	want := func(live uint64, after time.Duration, release bool) {
+		t.Helper()
+		now = now.Add(after)
+		if got := p.release(live, now); got != release {
+			t.Errorf("with %d bytes in use: %v, want %v", live, got, release)
+		}
+	}
+	want(8<<20, time.Hour, false)
+	want(60<<20, time.Second, true)
+	want(64<<20, time.Hour, false)
+	want(70<<20, time.Second, true)
+	want(90<<20, time.Second, false) // too soon
+	want(90<<20, time.Minute, true)
+	want(40<<20, time.Minute, false)
+	want(90<<20, time.Minute, true)
+}

@@ -188,7 +188,7 @@ func (s *Series) AppendKey(dst []byte) []byte {
 	if s.family == nil {
 		return append(dst, s.key()...)
 	}
-	dst = append(append(dst, s.family.Name()...), s.family.shape.tail...)
+	dst = append(s.family.AppendName(dst), s.family.shape.tail...)
 	if s.IsOverflow() {
 		return dst
 	}
@@ -218,9 +218,8 @@ func (r *Registry) DropUnclaimed() int {
 	return n
 }
 
-// claimLocked gives a new family the restored series that were its own.
-func (r *Registry) claimLocked(f *Family) {
-	name := f.Name()
+// claimLocked gives a new family of that name the restored series that were its own.
+func (r *Registry) claimLocked(f *Family, name string) {
 	waiting := r.waiting[name]
 	if !f.shape.desc.Durable || len(waiting) == 0 {
 		return
@@ -247,7 +246,7 @@ func (r *Registry) claimLocked(f *Family) {
 // adoptLocked gives f a series that is what s was, whose key starts with f's. s stays as it is:
 // whoever stores it may be reading it.
 func (r *Registry) adoptLocked(f *Family, s *Series) error {
-	rest := s.key()[int(f.nameLen)+len(f.shape.tail):]
+	rest := s.key()[f.nameLen()+len(f.shape.tail):]
 	if f.shape.desc.Native != nil {
 		if err := f.checkPairs(s); err != nil {
 			return fmt.Errorf("restore series %q: %w", s.key(), err)

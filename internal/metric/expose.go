@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"strconv"
@@ -54,6 +55,7 @@ type shot struct {
 	next, value, passed int // passed: of untyped
 	native, exemplar    int
 	family              *Family
+	name                []byte // its
 }
 
 // exemplified is a series with its exemplars, which stay as they are.
@@ -65,6 +67,7 @@ type exemplified struct {
 // shown is a series with what it has at the moment.
 type shown struct {
 	series    *Series
+	name      []byte // of its family
 	cells     []float64
 	native    *native.Histogram // nil: it is none
 	exemplars []Exemplar
@@ -88,7 +91,7 @@ func (r *Registry) shoot() *shot {
 	defer r.unlockOrdered(writing)
 	t.series, t.values = slices.Grow(t.series, len(r.order)), slices.Grow(t.values, len(r.order))
 	for _, f := range r.order {
-		if f.untyped {
+		if f.fate&untyped != 0 {
 			t.untyped = append(t.untyped, f)
 		}
 		if f.many == nil {
@@ -145,7 +148,7 @@ func (r *Registry) free(t *shot) {
 	clear(t.natives) // they may have memory of before there was more
 	*t = shot{
 		series: t.series[:0], values: t.values[:0], untyped: t.untyped[:0],
-		natives: t.natives[:0], counts: t.counts[:0], spans: t.spans[:0], exemplified: t.exemplified[:0],
+		natives: t.natives[:0], counts: t.counts[:0], spans: t.spans[:0], exemplified: t.exemplified[:0], name: t.name[:0],
 	}
 	r.spare.Store(t)
 }
@@ -198,7 +201,7 @@ func (t *shot) appendNext(dst []byte, format Format) []byte {
 	last := t.family
 	s := t.take()
 	if t.family != last {
-		dst = t.family.appendHead(dst, format, s.untyped)
+		dst = s.appendHead(dst, format)
 	}
 	return s.append(dst, format)
 }
@@ -209,11 +212,12 @@ func (t *shot) take() (s shown) {
 	t.next++
 	f := s.series.family
 	if f != t.family {
-		t.family = f
-		for t.passed < len(t.untyped) && t.untyped[t.passed].Name() < f.Name() {
+		t.family, t.name = f, f.AppendName(t.name[:0])
+		for t.passed < len(t.untyped) && compareNames(t.untyped[t.passed], f) < 0 {
 			t.passed++
 		}
 	}
+	s.name = t.name
 	s.untyped = t.passed < len(t.untyped) && t.untyped[t.passed] == f
 	n := s.series.Cells()
 	s.cells = t.values[t.value : t.value+n]
@@ -229,14 +233,16 @@ func (t *shot) take() (s shown) {
 	return s
 }
 
-func (f *Family) appendHead(dst []byte, format Format, untyped bool) []byte {
+// appendHead appends what tells of the family.
+func (t *shown) appendHead(dst []byte, format Format) []byte {
+	f, name := t.series.family, t.name
 	d := &f.shape.desc
-	name, kind := f.Name(), d.Kind.String()
+	kind := d.Kind.String()
 	if format == OpenMetrics && d.Kind == Counter {
-		if untyped {
+		if t.untyped {
 			kind = "unknown"
 		} else {
-			name = strings.TrimSuffix(name, counterSuffix)
+			name = bytes.TrimSuffix(name, []byte(counterSuffix))
 		}
 	}
 	if subject := f.Subject(); d.Help != "" || subject != "" {
@@ -255,7 +261,7 @@ func (f *Family) appendHead(dst []byte, format Format, untyped bool) []byte {
 func (t *shown) append(dst []byte, format Format) []byte {
 	s, f := t.series, t.series.family
 	if f.shape.desc.Kind != Histogram {
-		dst = s.appendLabels(append(dst, f.Name()...), "")
+		dst = s.appendLabels(append(dst, t.name...), "")
 		dst = AppendValue(append(dst, ' '), t.cells[0])
 		if f.shape.desc.Kind == Counter && !t.untyped {
 			dst = t.appendExemplar(dst, 0, format)
@@ -269,12 +275,12 @@ func (t *shown) append(dst []byte, format Format) []byte {
 		} else {
 			count += t.cells[i]
 		}
-		dst = s.appendLabels(append(append(dst, f.Name()...), "_bucket"...), le)
+		dst = s.appendLabels(append(append(dst, t.name...), "_bucket"...), le)
 		dst = append(t.appendExemplar(AppendValue(append(dst, ' '), count), i, format), '\n')
 	}
-	dst = s.appendLabels(append(append(dst, f.Name()...), "_sum"...), "")
+	dst = s.appendLabels(append(append(dst, t.name...), "_sum"...), "")
 	dst = append(AppendValue(append(dst, ' '), t.cells[len(t.cells)-1]), '\n')
-	dst = s.appendLabels(append(append(dst, f.Name()...), "_count"...), "")
+	dst = s.appendLabels(append(append(dst, t.name...), "_count"...), "")
 	return append(AppendValue(append(dst, ' '), count), '\n')
 }
 

@@ -24,15 +24,23 @@ type shape struct {
 
 // Family is the series of one name. Most have one series, which is a part of it.
 type Family struct {
-	shape   *shape
-	text    string       // the name, and the subject behind it
-	many    *many        // nil: there is no series but first; guarded by reg.mu
-	max     atomic.Int32 // bound on series
-	nameLen uint16
-	untyped bool // a counter whose OpenMetrics name another family has; guarded by reg.mu
-	gone    bool // it was forgotten; guarded by reg.mu
-	first   Series
+	shape  *shape
+	text   string       // name and subject, see name.go
+	many   *many        // nil: there is no series but first; guarded by reg.mu
+	max    atomic.Int32 // bound on series
+	border uint16       // of the first of them in text
+	joint  bool         // the name is made of the subject
+	fate   fate         // guarded by reg.mu
+	first  Series
 }
+
+// fate is what became of a family, in bits: it has room for no two words.
+type fate uint8
+
+const (
+	untyped fate = 1 << iota // a counter whose OpenMetrics name another family has
+	gone                     // it was forgotten
+)
 
 // many is what a family with several series has; guarded by reg.mu.
 type many struct {
@@ -48,16 +56,11 @@ type many struct {
 // maxFamilyName is the longest name of a family.
 const maxFamilyName = math.MaxUint16
 
-// Name returns the family's name.
-func (f *Family) Name() string { return f.text[:f.nameLen] }
-
-// Subject returns the Subject that the family was made with.
-func (f *Family) Subject() string { return f.text[f.nameLen:] }
-
 // Owner returns whose the family is.
 func (f *Family) Owner() string { return f.shape.desc.Owner }
 
-func (f *Family) key() string { return f.Name() }
+// Kind returns what the family's values mean.
+func (f *Family) Kind() Kind { return f.shape.desc.Kind }
 
 // Desc returns what the family was made with.
 func (f *Family) Desc() Desc {
@@ -237,7 +240,7 @@ func (f *Family) newLocked(s *Series, joined string) *Series {
 	s.fill(f, joined, f.cells())
 	s.created = now.UnixMicro()
 	s.changed.Store(uint32(now.Unix()))
-	if r := f.shape.reg; f.shape.desc.Durable && !f.gone { // a forgotten family is not stored
+	if r := f.shape.reg; f.shape.desc.Durable && f.fate&gone == 0 { // a forgotten family is not stored
 		s.id = uint32(len(r.durable))
 		r.durable = append(r.durable, s)
 		if f.shape.desc.Kind == Gauge && f.shape.desc.Free {

@@ -1,9 +1,6 @@
 package metric
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // Families and series are put in order when somebody wants to see them, and not when they come:
 // n of them then cost n log n, and not n insertions. What comes goes to the end of its list, what
@@ -35,14 +32,14 @@ func (r *Registry) tidyLocked() {
 	if r.dead > 0 {
 		ordered := r.ordered
 		for _, f := range r.order[:r.ordered] {
-			if f.gone {
+			if f.fate&gone != 0 {
 				ordered--
 			}
 		}
-		r.order = fitting(slices.DeleteFunc(r.order, func(f *Family) bool { return f.gone }))
+		r.order = fitting(slices.DeleteFunc(r.order, func(f *Family) bool { return f.fate&gone != 0 }))
 		r.ordered, r.dead = ordered, 0
 	}
-	putInOrder(r.order, r.ordered, func(a, b *Family) int { return strings.Compare(a.Name(), b.Name()) })
+	putInOrder(r.order, r.ordered, compareNames)
 	r.ordered = len(r.order)
 	for i, f := range r.untidy {
 		f.many.tidy()

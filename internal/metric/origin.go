@@ -26,7 +26,7 @@ func (f *Family) SetOrigin(name string) {
 	r := f.shape.reg
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.origins != nil && r.origins[f] == "" && !f.gone {
+	if r.origins != nil && r.origins[f] == "" && f.fate&gone == 0 {
 		r.origins[f] = name
 	}
 }

@@ -40,7 +40,8 @@ func (k Kind) protoType() uint64 { return [...]uint64{protoCounter, protoGauge, 
 func (t *shot) appendProto(dst []byte) []byte {
 	f := t.series[t.next].family
 	dst, at := protobuf.Begin(dst)
-	dst = protobuf.AppendText(dst, familyName, f.Name())
+	dst, name := protobuf.Open(dst, familyName)
+	dst = protobuf.Close(f.AppendName(dst), name)
 	d := &f.shape.desc
 	if subject := f.Subject(); d.Help != "" || subject != "" {
 		var help int

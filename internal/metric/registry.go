@@ -155,12 +155,13 @@ func (r *Registry) Family(d Desc) (*Family, error) {
 	if other := r.clashLocked(&d); other != "" {
 		return nil, fmt.Errorf("metric %s: the histogram and %s would share a name on the wire", d.Name, other)
 	}
-	f := &Family{text: d.Name + d.Subject, nameLen: uint16(len(d.Name)), shape: r.shapeLocked(&d)}
+	f := &Family{shape: r.shapeLocked(&d)}
+	f.setText(d.Name, d.Subject)
 	f.max.Store(bound)
 	r.families.put(f)
 	r.order = append(r.order, f)
 	r.retypeLocked(d.Name)
-	r.claimLocked(f)
+	r.claimLocked(f, d.Name)
 	return f, nil
 }
 
@@ -263,8 +264,14 @@ func (r *Registry) clashLocked(d *Desc) string {
 func (r *Registry) retypeLocked(name string) {
 	for _, suffix := range [...]string{"", counterSuffix} {
 		if f := r.families.get(name, suffix); f != nil {
-			stem, ok := strings.CutSuffix(f.Name(), counterSuffix)
-			f.untyped = f.shape.desc.Kind == Counter && (!ok || r.families.get(stem, "") != nil)
+			stem, ok := name, true
+			if suffix == "" {
+				stem, ok = strings.CutSuffix(name, counterSuffix)
+			}
+			f.fate &^= untyped
+			if f.shape.desc.Kind == Counter && (!ok || r.families.get(stem, "") != nil) {
+				f.fate |= untyped
+			}
 		}
 	}
 }
@@ -280,7 +287,7 @@ func (r *Registry) Forget(name string) {
 	r.families.remove(f)
 	delete(r.origins, f)
 	delete(r.maxBuckets, f)
-	f.gone = true
+	f.fate |= gone
 	if r.dead++; crowded(r.dead, len(r.order)) {
 		r.tidyLocked()
 	}
@@ -360,11 +367,11 @@ func (r *Registry) Collect() {
 func (r *Registry) Expire(now time.Time) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	gone := 0
+	n := 0
 	for _, f := range r.order {
-		if d := &f.shape.desc; d.Idle > 0 && !d.Durable && !f.gone {
-			gone += f.expireLocked(now.Add(-d.Idle))
+		if d := &f.shape.desc; d.Idle > 0 && !d.Durable && f.fate&gone == 0 {
+			n += f.expireLocked(now.Add(-d.Idle))
 		}
 	}
-	return gone
+	return n
 }

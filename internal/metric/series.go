@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"hash/maphash"
 	"math"
 	"slices"
 	"strings"
@@ -53,6 +54,15 @@ func (s *Series) key() string {
 		return ""
 	}
 	return s.detail.joined
+}
+
+// hash is of the key.
+func (s *Series) hash(seed maphash.Seed) uint64 { return maphash.String(seed, s.key()) }
+
+// is tells whether the key is one given in two parts.
+func (s *Series) is(key, more string) bool {
+	k := s.key()
+	return len(k) == len(key)+len(more) && k[:len(key)] == key && k[len(key):] == more
 }
 
 // cell returns cell i, which there must be.

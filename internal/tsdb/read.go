@@ -230,7 +230,7 @@ func (b *begun) of(set labels.Labels) int64 {
 }
 
 func (b *begun) add(s *metric.Series, sets []labels.Labels) {
-	if s.Family().Desc().Kind == metric.Gauge {
+	if s.Family().Kind() == metric.Gauge {
 		return
 	}
 	b.mu.Lock()

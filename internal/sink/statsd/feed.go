@@ -35,6 +35,7 @@ type feed struct {
 	Feed
 	made    time.Time // series from after it were never sent
 	origins map[string]*origin
+	name    []byte // scratch
 }
 
 // origin is what a family is called in lines.
@@ -78,7 +79,7 @@ func (e *export) gatherFeed() {
 	}
 	for _, family := range f.Registry.Owned(f.Owner) {
 		parts := []part{value}
-		switch family.Desc().Kind {
+		switch family.Kind() {
 		case metric.Gauge:
 			parts = []part{level}
 		case metric.Histogram:
@@ -114,20 +115,21 @@ func (e *export) wantsStat(s *metric.Series) bool {
 
 // origin returns what a family is called, now that this is asked, or was when weir stopped.
 func (e *export) origin(family *metric.Family, parts []part) *origin {
-	name := family.Name()
-	o := e.feed.origins[name]
+	name := family.AppendName(e.feed.name[:0])
+	e.feed.name = name
+	o := e.feed.origins[string(name)]
 	if o == nil || o.family != family {
 		h := fnv.New32a()
-		_, _ = h.Write([]byte(name))
+		_, _ = h.Write(name)
 		o = &origin{family: family, parts: parts, scale: 1, shard: uint8(h.Sum32() % feedShards)}
-		e.feed.origins[name] = o
+		e.feed.origins[string(name)] = o
 	}
 	o.round = e.round
 	if o.text != "" {
 		return o
 	}
 	if o.text = family.Origin(); o.text == "" {
-		o.text = e.old.origins[name]
+		o.text = e.old.origins[string(name)]
 	}
 	if i := strings.LastIndexByte(o.text, '|'); i >= 0 {
 		o.name = o.text[:i]

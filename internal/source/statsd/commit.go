@@ -2,7 +2,6 @@ package statsd
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/weirlog/weir/internal/flow"
@@ -144,11 +143,23 @@ func (s *Source) writeEvents(ctx context.Context, w *worker, line flow.Line) err
 	return err
 }
 
+// tallyDeltas is how many deltas there are beside those of the series, or somewhat more.
+const tallyDeltas = 64
+
+// withRoom returns dst with room for n more. Where there are hundreds of thousands, the half again
+// that append leaves room for would be megabytes.
+func withRoom(dst []record.Delta, n int) []record.Delta {
+	if cap(dst)-len(dst) >= n {
+		return dst
+	}
+	return append(make([]record.Delta, 0, len(dst)+n), dst...)
+}
+
 // take appends what w has added up since it was last asked.
 func (w *worker) take(dst []record.Delta) []record.Delta {
 	w.mu.Lock()
 	w.tick++
-	dst = slices.Grow(dst, len(w.table.touched))
+	dst = withRoom(dst, len(w.table.touched)+tallyDeltas)
 	for _, n := range w.table.touched {
 		dst = w.table.take(w.table.at(int(n)), dst)
 	}

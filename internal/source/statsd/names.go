@@ -54,7 +54,8 @@ type names struct {
 	known     int                         // those that are
 	summaries map[*metric.Series]*summary // of timers
 	retired   uint64                      // series that went for want of lines
-	text      []byte                      // scratch
+	text      []byte                      // scratch for what stands for a name in a line
+	name      []byte                      // scratch for a family's name
 }
 
 // Owners returns who owns the families of a source of that name, so that they can be forgotten
@@ -219,8 +220,9 @@ func (n *names) find(p *wire.Parser) (none found) {
 	n.use(s).users++
 	to := found{series: s, scale: x.scale}
 	if x.desc.Kind == metric.Histogram {
-		to.native = family.Desc().Native
-		if to.limits = family.Desc().Buckets; to.limits == nil {
+		has := family.Desc()
+		to.native = has.Native
+		if to.limits = has.Buckets; to.limits == nil {
 			to.limits = []float64{}
 		}
 		if to.summary = n.summaries[s]; to.summary == nil && len(n.stats) > 0 && !s.IsOverflow() {
@@ -275,8 +277,9 @@ func (n *names) wants(p *wire.Parser) (x wanted, f fate) {
 	if n.reg.KeepsOrigins() {
 		x.origin = string(raw) + "|" + p.Type.Letters()
 	}
-	x.base = metricName(raw)
-	x.desc = n.desc(x.base, p.Type, natural)
+	n.name = appendMetricName(n.name[:0], raw)
+	x.desc = n.desc(p.Type, natural)
+	x.base = x.desc.Name[:len(n.name)]
 	if x.desc.Kind == metric.Histogram {
 		has := n.buckets(mapping)
 		x.desc.Buckets, x.desc.Native = has.Buckets, has.Native
@@ -309,7 +312,7 @@ func (n *names) family(d metric.Desc) (*metric.Family, error) {
 		return f, nil
 	}
 	old := n.ours(&d)
-	if old == nil || old.Desc().Kind != d.Kind {
+	if old == nil || old.Kind() != d.Kind {
 		return nil, err
 	}
 	var all []*metric.Series
@@ -337,10 +340,10 @@ func (n *names) ours(d *metric.Desc) *metric.Family {
 	return nil
 }
 
-// desc returns the family of a name and type. A natural name gets the suffix of its type, so
+// desc returns the family of the name in n.name and a type. A natural name gets the suffix of its type, so
 // that each type has a name of its own: StatsD's servers take one name for several.
-func (n *names) desc(name string, typ wire.Type, natural bool) metric.Desc {
-	d := metric.Desc{Name: name, Free: true, Durable: true, Owner: n.owner, MaxSeries: n.cfg.MaxSeriesPerName}
+func (n *names) desc(typ wire.Type, natural bool) metric.Desc {
+	d := metric.Desc{Free: true, Durable: true, Owner: n.owner, MaxSeries: n.cfg.MaxSeriesPerName}
 	suffix := ""
 	switch typ {
 	case wire.Counter:
@@ -354,9 +357,10 @@ func (n *names) desc(name string, typ wire.Type, natural bool) metric.Desc {
 	default:
 		d.Kind = metric.Histogram
 	}
-	if natural && !strings.HasSuffix(name, suffix) {
-		d.Name += suffix
+	if !natural || bytes.HasSuffix(n.name, []byte(suffix)) {
+		suffix = ""
 	}
+	d.Name = string(append(n.name, suffix...))
 	return d
 }
 
@@ -394,12 +398,13 @@ func withLabel(labels []string, name, value string) []string {
 // maxName is where names are cut.
 const maxName = 512
 
-// metricName returns a name as Prometheus has them: what is neither letter nor digit is _.
-func metricName(raw []byte) string {
-	var b strings.Builder
-	b.Grow(min(len(raw), maxName) + 1)
+// metricName returns a name as Prometheus has them.
+func metricName(raw []byte) string { return string(appendMetricName(nil, raw)) }
+
+// appendMetricName appends a name as Prometheus has them: what is neither letter nor digit is _.
+func appendMetricName(dst, raw []byte) []byte {
 	if c := raw[0]; c >= '0' && c <= '9' {
-		b.WriteByte('_')
+		dst = append(dst, '_')
 	}
 	for _, c := range raw[:min(len(raw), maxName)] {
 		if c|0x20 < 'a' || c|0x20 > 'z' {
@@ -407,9 +412,9 @@ func metricName(raw []byte) string {
 				c = '_'
 			}
 		}
-		b.WriteByte(c)
+		dst = append(dst, c)
 	}
-	return b.String()
+	return dst
 }
 
 // labelsOf returns labels and tags as names and values of labels, in order; of tags with the same name the last
