@@ -28,9 +28,6 @@ const (
 	maxFieldBytes = 64 << 10
 	// recentIDs is how many ids are remembered where a cursor is no time.
 	recentIDs = 1000
-	// maxAhead is how far in the future a record's time may be and still move the cursor. More
-	// is a clock that is wrong, and what the others write until then would be before the cursor.
-	maxAhead = 24 * time.Hour
 )
 
 // The values that are wanted of a record; those of fields follow.
@@ -279,6 +276,7 @@ func (st *stream) judge(raw []byte, values []value, t int64) (skip int, err erro
 		}
 	}
 	if known {
+		st.reach(at)
 		return duplicate, nil
 	}
 	if p.seen.len() >= st.most {
@@ -287,10 +285,8 @@ func (st *stream) judge(raw []byte, values []value, t int64) (skip int, err erro
 		}
 	}
 	p.seen.add(at, id)
-	switch {
-	case st.kind == timeKind && at <= r.now+int64(maxAhead):
-		p.high = max(p.high, at)
-	case st.kind == idKind && st.order == "ascending":
+	st.reach(at)
+	if st.kind == idKind && st.order == "ascending" {
 		p.cursor = append(p.cursor[:0], what[:min(len(what), maxCursor)]...)
 		p.seen.newest(recentIDs)
 	}
@@ -298,6 +294,15 @@ func (st *stream) judge(raw []byte, values []value, t int64) (skip int, err erro
 		return tooOld, nil
 	}
 	return taking, nil
+}
+
+// reach takes note of the time of the latest record. One that is ahead of the server's clock
+// does not count until that time has come: what others write before then would be before the
+// cursor.
+func (st *stream) reach(at int64) {
+	if p := &st.at; st.kind == timeKind && at > p.high && at <= time.Now().Add(st.skew).UnixNano() {
+		p.high = at
+	}
 }
 
 var errCrowded = errors.New("a run brings more new records than can be told apart: let the API give the oldest first and set order: ascending, or set window")
