@@ -1,6 +1,7 @@
 package crawl
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,6 +54,83 @@ func TestSkewUntold(t *testing.T) {
 			if err != nil || p.seen.len() > 15 {
 				t.Errorf("the cursor is %s, %v", p.describe(), err)
 			}
+		})
+	}
+}
+
+// TestStartHolds has a first run that needs several: what was before start is left out in all of
+// them, and not for ever.
+func TestStartHolds(t *testing.T) {
+	for _, cursor := range []Cursor{"id", "token"} {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Hour)
+			a := &api{events: at(append(numbers(1, 25), 3500, 3550, 3560)...), size: 5, paging: "token"}
+			w := newWorld(t)
+			w.api = a.serve
+			c := standard(func(s *Stream) {
+				s.Cursor, s.Start, s.Query = cursor, "10m", nil
+				s.Pages = Pages{By: "token", Token: "meta.next", Param: "token", First: 1, Max: 2}
+				if cursor == "id" {
+					s.Query = map[string]string{"after": "{{.Cursor}}"}
+				}
+			})
+			for range 5 {
+				w.once(c)
+				time.Sleep(10 * time.Minute)
+			}
+			w.expect(texts(3500, 3550, 3560)...)
+			a.events = append(a.events, event{7200, day, "late"}) // start is of the first run alone
+			w.once(c)
+			w.expect("3500", "3550", "3560", "late")
+		})
+	}
+}
+
+// TestStartEnd takes nothing of the past where records have no times.
+func TestStartEnd(t *testing.T) {
+	a := &api{events: at(numbers(1, 25)...), size: 5, paging: "token"}
+	w := newWorld(t)
+	w.api = a.serve
+	c := standard(func(s *Stream) {
+		s.Cursor, s.Start, s.Query, s.Time = "token", "end", nil, ""
+		s.Pages = Pages{By: "token", Token: "meta.next", Param: "token", First: 1, Max: 2}
+	})
+	for range 3 {
+		w.once(c)
+	}
+	a.events = append(a.events, at(26)...)
+	w.once(c)
+	w.expect("26")
+}
+
+// TestDescendingStart ends a first run where what follows is from before start.
+func TestDescendingStart(t *testing.T) {
+	for _, cursor := range []Cursor{"id", "time"} {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Hour)
+			a := &api{events: at(numbers(1, 3500)...), size: 10, paging: "link", newest: true}
+			if cursor == "id" { // a clock that was not set is no end
+				a.events = slices.Insert(a.events, 3490, event{7000, day, "old"})
+			}
+			w := newWorld(t)
+			w.api = a.serve
+			c := standard(func(s *Stream) {
+				s.Cursor, s.Order, s.Start, s.Query = cursor, "descending", "2m", nil
+				s.Pages.By, s.Pages.Max = "link", 6
+				if cursor == "time" {
+					s.Start, s.MaxAge = "30m", 2*time.Minute
+				}
+			})
+			w.once(c)
+			want := texts(numbers(3480, 3500)...)
+			slices.Reverse(want)
+			w.expect(want...)
+			if w.problem() != "" || len(a.asked) > 4 || w.skipped("too_old") == "0" {
+				t.Errorf("%s: asked %d times; %s", cursor, len(a.asked), w.problem())
+			}
+			a.events = slices.Delete(append(a.events, at(3590)...), 3495, 3500)
+			w.once(c)
+			w.expect(append(want, "3590")...)
 		})
 	}
 }

@@ -25,7 +25,8 @@ type position struct {
 	// count is how many records were taken, the stream's logical position.
 	count int64
 	// since is the time that records are taken from, and high that of the latest one that was
-	// taken; both in Unix nanoseconds, and of the kind time.
+	// taken; both in Unix nanoseconds, and of the kind time. Of the kinds id and token, since is
+	// where the first run begins until that is through, then 0; high counts the runs.
 	since, high int64
 	// cursor is the id, token, or JSON of a program, of the other kinds.
 	cursor []byte

@@ -53,7 +53,7 @@ func (st *stream) runOnce(ctx context.Context) error {
 // configuration says nothing else.
 func (st *stream) crawl(ctx context.Context) error {
 	st.settle()
-	for from := st.at.since; ; {
+	for from := st.from(); ; {
 		end := st.run.now - int64(st.cfg.Delay)
 		until := end
 		if w := int64(st.cfg.Window); w > 0 && from != 0 && until-from > w {
@@ -71,7 +71,7 @@ func (st *stream) crawl(ctx context.Context) error {
 		switch {
 		case errors.Is(err, errSkewed):
 			st.settle()
-			from = st.at.since
+			from = st.from()
 			continue
 		case err != nil:
 			return err
@@ -90,21 +90,28 @@ func (st *stream) crawl(ctx context.Context) error {
 // settle says what time it is, and so what is too old, and where the first run begins.
 func (st *stream) settle() {
 	now := time.Now()
-	st.run.now = now.Add(st.skew).UnixNano()
+	st.run.now, st.run.oldest = now.Add(st.skew).UnixNano(), 0
 	if st.maxAge > 0 {
 		st.run.oldest = now.Add(-st.maxAge).UnixNano()
 	}
-	before, all := startOf(st.cfg.Start, st.source.deps.Once)
-	if !st.first || all || st.kind == execKind {
+	if st.kind == execKind {
 		return
 	}
-	start := st.run.now - int64(before)
-	if st.kind == timeKind {
-		st.at.since, st.moved = start, true
-		return
+	if before, all := startOf(st.cfg.Start, st.source.deps.Once); st.first && !all {
+		st.at.since, st.moved = st.run.now-int64(before), true
 	}
-	st.run.oldest = max(st.run.oldest, start)
-	st.run.nothing = st.cfg.Start == "end"
+	if st.kind != timeKind && st.at.since != 0 {
+		st.run.oldest = max(st.run.oldest, st.at.since)
+		st.run.nothing = st.cfg.Start == "end"
+	}
+}
+
+// from returns the time that records are asked from, 0 if there is none.
+func (st *stream) from() int64 {
+	if st.kind != timeKind {
+		return 0
+	}
+	return st.at.since
 }
 
 // noticeSkew takes note of how far the server's clock is ahead.
@@ -140,11 +147,14 @@ func (st *stream) through(until int64, last bool) {
 		if st.order == "descending" && st.run.head != nil {
 			st.at.cursor = append(st.at.cursor[:0], st.run.head...)
 		}
-		if st.run.taken > 0 {
+		if st.run.taken+st.run.old > 0 {
 			st.at.high++ // the ids of later runs are told from these by that
 			st.moved = true
 		}
 		st.at.seen.newest(recentIDs)
+	}
+	if last && st.at.since != 0 && (st.run.records > 0 || st.run.nothing) {
+		st.at.since, st.moved = 0, true // start was of the first run
 	}
 }
 
@@ -162,7 +172,7 @@ func (st *stream) pages(ctx context.Context, v variables) error {
 	}
 	before := map[string]bool{v.Token: true}
 	for n, empty := 1, 0; ; n++ {
-		records := st.run.records
+		records, old := st.run.records, st.run.old
 		token, err := st.page(ctx, &v, next)
 		if err != nil {
 			return err
@@ -194,8 +204,8 @@ func (st *stream) pages(ctx context.Context, v variables) error {
 		if st.kind == tokenKind {
 			st.turn(v.Token, got)
 		}
-		if st.order == "descending" && st.run.met {
-			return nil
+		if st.order == "descending" && (st.run.met || got > 0 && st.run.old-old == got) {
+			return nil // what follows is older still
 		}
 		if n >= st.cfg.Pages.Max {
 			return fmt.Errorf("there are more than %d pages (pages.max)", n)

@@ -86,9 +86,10 @@ type runState struct {
 	head    []byte // the id of the run's first record
 	records int    // that came
 	taken   int    // of them
+	old     int    // of them, before oldest
 	met     bool   // one came that is from before the run
 	again   bool   // it was begun again, by the server's clock
-	nothing bool   // it takes no records, but their cursor
+	nothing bool   // records without a time are before oldest
 }
 
 // newStream makes what a stream needs. Its settings were checked.
@@ -222,6 +223,9 @@ func (st *stream) take(raw []byte, values []value) error {
 	st.moved = true
 	if skip >= 0 {
 		st.skipped[skip]++
+		if skip == tooOld {
+			st.run.old++
+		}
 		return nil
 	}
 	st.run.taken++
@@ -290,7 +294,7 @@ func (st *stream) judge(raw []byte, values []value, t int64) (skip int, err erro
 		p.cursor = append(p.cursor[:0], what[:min(len(what), maxCursor)]...)
 		p.seen.newest(recentIDs)
 	}
-	if r.nothing || t != 0 && t < r.oldest {
+	if r.nothing && t == 0 || t != 0 && t < r.oldest {
 		return tooOld, nil
 	}
 	return taking, nil
