@@ -85,7 +85,9 @@ func TestDecode(t *testing.T) {
 	bad(`{data:[1]}`)
 	bad(`{"skip":[1}],"data":[1]}`)
 	bad(`<html>`)
-	bad(`{"data":[` + strings.Repeat(`[`, 1000) + strings.Repeat(`]`, 1000) + `]}`)
+	bad(`{"data":[`+strings.Repeat(`[`, 1000)+strings.Repeat(`]`, 1000), "bad: too deep")
+	good(`{"data":[1,`+strings.Repeat(`[{"a":`, 1000)+strings.Repeat(`}]`, 1000)+`,2]}`, "data", "", "", "1", "bad: too deep", "2")
+	good(`{"data":[`+strings.Repeat(`[`, maxDepth-1)+strings.Repeat(`]`, maxDepth-1)+`]}`, "data", "", "", strings.Repeat(`[`, maxDepth-1)+strings.Repeat(`]`, maxDepth-1))
 }
 
 // TestDecodeChunks has records at every place of the border between two chunks.
@@ -146,10 +148,10 @@ func FuzzDecode(f *testing.F) {
 		if json.Unmarshal([]byte(body), &all) != nil {
 			return // what is skipped is not looked at closely
 		}
+		if deep(all, 0) {
+			return
+		}
 		if err != nil {
-			if deep(all, 0) {
-				return
-			}
 			t.Fatalf("%q: %v", body, err)
 		}
 		m, ok := all.(map[string]any)

@@ -80,7 +80,8 @@ func (p *printed) take(line []byte) error {
 		return nil
 	}
 	if !p.parse(line) {
-		p.st.bad("no JSON", line)
+		wrong := syntaxError{deep: isDeep(line[:p.x.At])}
+		p.st.bad(wrong.reason(), line)
 		return nil
 	}
 	cursor := p.values[p.last+cursorValue]

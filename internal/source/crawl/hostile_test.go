@@ -1,7 +1,10 @@
 package crawl
 
 import (
+	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,5 +135,33 @@ func TestDescendingStart(t *testing.T) {
 			w.once(c)
 			w.expect(append(want, "3590")...)
 		})
+	}
+}
+
+// TestDeep has a record that is nested too deep to be looked at: it is left out, the others are not.
+func TestDeep(t *testing.T) {
+	deep := `{"id":2,"at":2,"text":"2","x":` + strings.Repeat(`[{"a":`, 300) + `"]"` + strings.Repeat(`}]`, 300) + `}`
+	for format, body := range map[Format]string{
+		"json":   `{"data":[{"id":1,"at":1,"text":"1"},` + deep + `,{"id":3,"at":3,"text":"3"}]}`,
+		"ndjson": `{"id":1,"at":1,"text":"1"}` + "\n" + deep + "\n" + strings.Repeat("[", 300) + "\n" + `{"id":3,"at":3,"text":"3"}`,
+	} {
+		w := newWorld(t)
+		w.api = func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, body) }
+		w.once(standard(func(s *Stream) {
+			if s.Format = format; format == "ndjson" {
+				s.Records = ""
+			}
+		}))
+		w.expect("1", "3")
+		n := w.number(`weir_crawl_bad_records_total{source="acme",stream="events",reason="too deep"}`)
+		if want := map[Format]string{"json": "1", "ndjson": "2"}[format]; n != want || w.problem() != "" {
+			t.Errorf("%s: %s are too deep; %s", format, n, w.problem())
+		}
+	}
+	w := newWorld(t)
+	w.once(program(t, `printf '{"data":"1","cursor":1}\n{"data":'; printf '%0200d' 0 | tr 0 '['; printf '\n{"data":"3","cursor":3}\n'`, nil))
+	w.expect("1", "3")
+	if n := w.number(`weir_crawl_bad_records_total{source="acme",stream="events",reason="too deep"}`); n != "1" || w.problem() != "" {
+		t.Errorf("%s lines are too deep; %s", n, w.problem())
 	}
 }
