@@ -165,3 +165,32 @@ func TestDeep(t *testing.T) {
 		t.Errorf("%s lines are too deep; %s", n, w.problem())
 	}
 }
+
+// TestNoTimeAgain has records without a time that come again while others move the cursor.
+func TestNoTimeAgain(t *testing.T) {
+	for _, order := range []Order{"any", "ascending"} {
+		w := newWorld(t)
+		var body string
+		w.api = func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprintf(rw, `{"data":[%s]}`, body) }
+		c := standard(func(s *Stream) { s.Order = order })
+		const timeless = `{"id":"a","text":"a"},{"id":"b","at":"soon","text":"b"}`
+		body = timed(1) + "," + timeless + "," + timed(5)
+		w.once(c)
+		w.once(c)
+		for n := 6; n < 9; n++ {
+			body = timed(n) + "," + timeless + "," + timed(n+10)
+			w.once(c)
+		}
+		w.expect("1", "a", "b", "5", "6", "16", "17", "18")
+		body = timed(30)
+		w.once(c)
+		if p, err := decodePosition(w.positions["acme/events"].Source, w.Load); err != nil || p.seen.len() != 1 {
+			t.Errorf("the cursor is %s: what does not come any more is remembered; %v", p.describe(), err)
+		}
+	}
+}
+
+// timed returns the JSON of a record of that second.
+func timed(n int) string {
+	return fmt.Sprintf(`{"id":%d,"at":%q,"text":"%d"}`, n, day.Add(time.Duration(n)*time.Second).Format(time.RFC3339), n)
+}

@@ -141,6 +141,9 @@ func (st *stream) through(until int64, last bool) {
 			to = max(to, until)
 		}
 		st.advance(to)
+		if last && st.at.seen.keepTimeless(st.run.timeless) { // what came may come again
+			st.moved = true
+		}
 		return
 	}
 	if st.kind == idKind && last {

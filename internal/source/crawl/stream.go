@@ -79,17 +79,26 @@ type stream struct {
 
 // runState is what is known while a run lasts.
 type runState struct {
-	get     func() (*record.Batch, error)
-	put     func(*record.Batch) error
-	now     int64  // the server's time
-	oldest  int64  // what is before that is too old; 0: nothing is
-	head    []byte // the id of the run's first record
-	records int    // that came
-	taken   int    // of them
-	old     int    // of them, before oldest
-	met     bool   // one came that is from before the run
-	again   bool   // it was begun again, by the server's clock
-	nothing bool   // records without a time are before oldest
+	get      func() (*record.Batch, error)
+	put      func(*record.Batch) error
+	now      int64           // the server's time
+	oldest   int64           // what is before that is too old; 0: nothing is
+	head     []byte          // the id of the run's first record
+	records  int             // that came
+	taken    int             // of them
+	old      int             // of them, before oldest
+	met      bool            // one came that is from before the run
+	again    bool            // it was begun again, by the server's clock
+	timeless map[idHash]bool // ids of records without a time that came
+	nothing  bool            // records without a time are before oldest
+}
+
+// noteTimeless notes that a record without a time came.
+func (r *runState) noteTimeless(id idHash) {
+	if r.timeless == nil {
+		r.timeless = map[idHash]bool{}
+	}
+	r.timeless[id] = true
 }
 
 // newStream makes what a stream needs. Its settings were checked.
@@ -272,6 +281,10 @@ func (st *stream) judge(raw []byte, values []value, t int64) (skip int, err erro
 	id := hashID(what)
 	if st.kind == idKind && r.head == nil {
 		r.head = append([]byte{}, what[:min(len(what), maxCursor)]...)
+	}
+	if st.kind == timeKind && t == 0 {
+		at = timeless
+		r.noteTimeless(id)
 	}
 	from, known := p.seen.has(id)
 	if st.kind == idKind && st.order == "descending" {
