@@ -194,3 +194,22 @@ func TestNoTimeAgain(t *testing.T) {
 func timed(n int) string {
 	return fmt.Sprintf(`{"id":%d,"at":%q,"text":"%d"}`, n, day.Add(time.Duration(n)*time.Second).Format(time.RFC3339), n)
 }
+
+// TestChanged has a record that comes again with another time and text: under its id it is the same
+// for as long as that is known, without an id each change is a record.
+func TestChanged(t *testing.T) {
+	for id, want := range map[string][]string{"id": {"one", "two", "later"}, "": {"one", "two", "changed", "later"}} {
+		a := &api{events: []event{{1, day, "one"}, {2, day, "two"}}}
+		w := newWorld(t)
+		w.api = a.serve
+		c := standard(func(s *Stream) { s.ID = id })
+		w.once(c)
+		a.events[0] = event{1, day.Add(time.Second), "changed"}
+		w.once(c)
+		a.events = append(a.events, event{3, day.Add(time.Minute), "two again"})
+		w.once(c) // and now both ids are forgotten
+		a.events = append(a.events, event{1, day.Add(time.Hour), "later"})
+		w.once(c)
+		w.expect(slices.Insert(want, len(want)-1, "two again")...)
+	}
+}

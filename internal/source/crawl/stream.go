@@ -293,7 +293,7 @@ func (st *stream) judge(raw []byte, values []value, t int64) (skip int, err erro
 		}
 	}
 	if known {
-		st.reach(at)
+		st.reach(from)
 		return duplicate, nil
 	}
 	if p.seen.len() >= st.most {
