@@ -92,7 +92,7 @@ func (c *clock) loose(v []byte) (int64, bool) {
 	if last := len(b) - 1; b[last] == 'z' {
 		b[last] = 'Z'
 	}
-	if n := len(b); b[n-5] == '+' || b[n-5] == '-' && n > 24 { // +0100
+	if n := len(b); b[n-5] == '+' || b[n-5] == '-' && n >= 24 { // +0100
 		b = append(b, b[n-1])
 		b[n-2], b[n-1] = ':', b[n-2]
 	}
