@@ -213,3 +213,49 @@ func TestChanged(t *testing.T) {
 		w.expect(slices.Insert(want, len(want)-1, "two again")...)
 	}
 }
+
+// TestHourTwice has times without a zone in the night when an hour comes twice.
+func TestHourTwice(t *testing.T) {
+	for _, order := range []Order{"any", "ascending"} {
+		for zone, date := range map[string]string{"Europe/Berlin": "2000-10-29 02:", "America/New_York": "2000-10-29 01:"} {
+			var all, want []string
+			w := newWorld(t)
+			w.api = func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprintf(rw, `{"data":[%s]}`, strings.Join(all, ",")) }
+			c := standard(func(s *Stream) { s.Order, s.TimeZone = order, zone })
+			add := func(at string) {
+				all = append(all, fmt.Sprintf(`{"id":%d,"at":%q,"text":"%d"}`, len(all), at, len(all)))
+				want = append(want, fmt.Sprint(len(want)))
+			}
+			for _, minute := range []string{"10:00", "50:00", "05:00", "50:00", "55:00"} {
+				add(date + minute)
+				w.once(c)
+			}
+			add("2000-10-29 03:00:00")
+			w.once(c)
+			w.once(c)
+			w.expect(want...)
+			if p, err := decodePosition(w.positions["acme/events"].Source, w.Load); err != nil || p.seen.len() != 1 {
+				t.Errorf("the cursor is %s, %v", p.describe(), err)
+			}
+		}
+	}
+}
+
+// TestHourTwiceCrowded has more records in such an hour than can be remembered.
+func TestHourTwiceCrowded(t *testing.T) {
+	const records = 5 * chunkIDs
+	w := newWorld(t)
+	w.api = func(rw http.ResponseWriter, _ *http.Request) {
+		for i := range records {
+			fmt.Fprintf(rw, "{\"id\":%d,\"at\":\"2000-10-29 02:%02d:%02d\",\"text\":\"x\"}\n", i, i/600, i/10%60)
+		}
+	}
+	s := w.source(standard(func(s *Stream) { s.Records, s.Format, s.Order, s.TimeZone = "", "ndjson", "ascending", "Europe/Berlin" }), true)
+	s.streams[0].most = 4 * chunkIDs
+	if err := s.Run(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(w.got["acme/events"]); n != records || w.problem() != "" {
+		t.Errorf("%d records: %s", n, w.problem())
+	}
+}

@@ -456,7 +456,11 @@ func (st *stream) flush() error {
 
 // advance moves the cursor up to a time, less the overlap.
 func (st *stream) advance(to int64) {
-	if to -= int64(st.cfg.Overlap); to > st.at.since {
+	to -= int64(st.cfg.Overlap)
+	if 2*st.at.seen.len() < st.most { // else there are too many to remember
+		to = st.clock.hold(to)
+	}
+	if to > st.at.since {
 		st.at.since = to
 		st.at.seen.prune(to)
 		st.moved = true

@@ -107,6 +107,28 @@ func (c *clock) loose(v []byte) (int64, bool) {
 	return time.Date(u.Year(), u.Month(), u.Day(), u.Hour(), u.Minute(), u.Second(), u.Nanosecond(), c.zone).UnixNano(), true
 }
 
+// hold returns a time as the cursor may have it: in an hour that comes twice in the zone of the
+// records, that is its beginning, since times which name no zone may be of either.
+func (c *clock) hold(ns int64) int64 {
+	if c.zone == time.UTC {
+		return ns
+	}
+	t := time.Unix(0, ns).In(c.zone)
+	start, end := t.ZoneBounds()
+	for _, turn := range [...]time.Time{start, end} {
+		if turn.IsZero() {
+			continue
+		}
+		_, before := turn.Add(-1).Zone()
+		_, after := turn.Zone()
+		twice := time.Duration(before-after) * time.Second // less than nothing: an hour is left out
+		if from := turn.Add(-twice); !t.Before(from) && t.Before(turn.Add(twice)) {
+			return from.UnixNano()
+		}
+	}
+	return ns
+}
+
 // decimal reads a number with or without a fraction as so many units. It is read exactly: a
 // float would lose the nanoseconds of today's seconds.
 func decimal(v []byte, unit int64) (int64, bool) {
