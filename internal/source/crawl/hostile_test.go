@@ -220,7 +220,9 @@ func TestHourTwice(t *testing.T) {
 		for zone, date := range map[string]string{"Europe/Berlin": "2000-10-29 02:", "America/New_York": "2000-10-29 01:"} {
 			var all, want []string
 			w := newWorld(t)
-			w.api = func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprintf(rw, `{"data":[%s]}`, strings.Join(all, ",")) }
+			w.api = func(rw http.ResponseWriter, _ *http.Request) {
+				fmt.Fprintf(rw, `{"data":[%s]}`, strings.Join(all, ","))
+			}
 			c := standard(func(s *Stream) { s.Order, s.TimeZone = order, zone })
 			add := func(at string) {
 				all = append(all, fmt.Sprintf(`{"id":%d,"at":%q,"text":"%d"}`, len(all), at, len(all)))
@@ -257,5 +259,87 @@ func TestHourTwiceCrowded(t *testing.T) {
 	}
 	if n := len(w.got["acme/events"]); n != records || w.problem() != "" {
 		t.Errorf("%d records: %s", n, w.problem())
+	}
+}
+
+// TestLongNext has a next page whose name is longer than a cursor may be, but for how it is written.
+func TestLongNext(t *testing.T) {
+	n := 0
+	w := newWorld(t)
+	w.api = func(rw http.ResponseWriter, _ *http.Request) {
+		if n++; n == 1 {
+			rw.Header().Set("Link", "</"+strings.Repeat(" ", maxCursor/2)+`x>; rel="next"`)
+		}
+		fmt.Fprint(rw, `{"data":[`+timed(n)+`]}`)
+	}
+	c := standard(func(s *Stream) { s.Cursor, s.Pages.By = "token", "link" })
+	w.once(c)
+	if want := "the next page's name has more than"; !strings.Contains(w.problem(), want) {
+		t.Errorf("%s, want %s", w.problem(), want)
+	}
+	w.once(c)
+	w.expect("1", "2")
+	if w.problem() != "" {
+		t.Error(w.problem())
+	}
+}
+
+// TestWrongDate has a server whose clock cannot be meant.
+func TestWrongDate(t *testing.T) {
+	for _, year := range []int{1, 1970, 2100, 9999} {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Hour)
+			a := &api{events: at(3590), server: func() time.Time { return time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC) }}
+			w := newWorld(t)
+			w.api = a.serve
+			c := standard(func(s *Stream) {
+				s.Start, s.Window = "1m", time.Hour
+				s.Query["until"] = "{{.Until | rfc3339}}"
+			})
+			w.once(c)
+			w.expect("3590")
+			time.Sleep(time.Minute)
+			a.events = append(a.events, at(3650)...)
+			w.once(c)
+			w.expect("3590", "3650")
+			if len(a.asked) != 2 || w.problem() != "" {
+				t.Errorf("%d: asked %d times; %s", year, len(a.asked), w.problem())
+			}
+		})
+	}
+}
+
+// TestSameNext has a server that names the page that was asked for as the next one, at the end; and
+// one that gives its first page for ever.
+func TestSameNext(t *testing.T) {
+	for _, cursor := range []Cursor{"time", "id", "token"} {
+		for name, last := range map[string]string{"empty": "", "records": timed(3) + "," + timed(4)} {
+			w := newWorld(t)
+			w.api = func(rw http.ResponseWriter, r *http.Request) {
+				page := timed(1) + "," + timed(2)
+				if r.URL.Query().Get("token") == "end" {
+					page = last
+				}
+				fmt.Fprintf(rw, `{"data":[%s],"next":"end"}`, page)
+			}
+			c := standard(func(s *Stream) {
+				s.Cursor, s.Query, s.Pages = cursor, map[string]string{"after": "{{.Cursor}}"}, Pages{By: "token", Token: "next", Param: "token", Max: 10}
+			})
+			w.once(c)
+			w.once(c)
+			w.expect(map[string][]string{"empty": {"1", "2"}, "records": {"1", "2", "3", "4"}}[name]...)
+			if w.problem() != "" {
+				t.Errorf("%s, %s: %s", cursor, name, w.problem())
+			}
+			c.Streams["events"] = streamConfig(func(s *Stream) { *s = c.Streams["events"]; s.Pages.Param = "tokn" })
+			w = newWorld(t)
+			w.api = func(rw http.ResponseWriter, _ *http.Request) {
+				fmt.Fprintf(rw, `{"data":[%s,%s],"next":"end"}`, timed(1), timed(2))
+			}
+			w.once(c)
+			if want := "the server gives the same page again"; !strings.Contains(w.problem(), want) {
+				t.Errorf("%s: %s, want %s", cursor, w.problem(), want)
+			}
+		}
 	}
 }

@@ -347,6 +347,10 @@ func (a *asking) send(r *http.Request) (*answer, error) {
 	return &answer{response, &capped{src: plain, left: most, most: most}, func() { free(); _ = p.Close() }}, nil
 }
 
+// longestSkew is how far off a server's clock may be. Zones are at most 26 hours apart; what says
+// more is no clock.
+const longestSkew = 26 * time.Hour
+
 // notice tells how far the server's clock is ahead of this one, by the header Date.
 func (a *asking) notice(h http.Header) {
 	at, err := http.ParseTime(h.Get("Date"))
@@ -356,7 +360,9 @@ func (a *asking) notice(h http.Header) {
 	if age, err := strconv.Atoi(h.Get("Age")); err == nil && age > 0 && age < 1e6 { // it comes out of a cache
 		at = at.Add(time.Duration(age) * time.Second)
 	}
-	a.skew(time.Until(at))
+	if ahead := time.Until(at); ahead.Abs() <= longestSkew {
+		a.skew(ahead)
+	}
 }
 
 // shownURL returns what may be shown of a URL: not its path and query, which may hold secrets.

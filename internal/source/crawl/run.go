@@ -173,9 +173,10 @@ func (st *stream) pages(ctx context.Context, v variables) error {
 			}
 		}
 	}
-	before := map[string]bool{v.Token: true}
+	before := map[idHash]bool{hashID([]byte(v.Token)): true}
 	for n, empty := 1, 0; ; n++ {
 		records, old := st.run.records, st.run.old
+		st.run.turn()
 		token, err := st.page(ctx, &v, next)
 		if err != nil {
 			return err
@@ -191,12 +192,16 @@ func (st *stream) pages(ctx context.Context, v variables) error {
 			if got == 0 && n == 1 || empty == 2 {
 				return nil
 			}
-		case p.By == "none" || token == "" || st.kind == tokenKind && token == v.Token:
+		case p.By == "none" || token == "":
 			return nil
-		case before[token]:
+		case token == v.Token && n > 1 && st.run.samePage():
+			return errors.New("the server gives the same page again, with the same next one: does it take what is asked (pages)?")
+		case token == v.Token: // it names the last page as the next one
+			return nil
+		case before[hashID([]byte(token))]:
 			return errors.New("the server gives the same next page again")
 		default:
-			before[token] = true
+			before[hashID([]byte(token))] = true
 			v.Token = token
 			if p.By != "token" {
 				if next, err = url.Parse(token); err != nil {
@@ -289,17 +294,17 @@ func (st *stream) nextOf(response *answer) (string, error) {
 			token = st.decoder.plain(tokenNote)
 		}
 	}
+	if token != "" && p.By != "token" && len(token) <= maxCursor {
+		u, err := response.Request.URL.Parse(token)
+		if err != nil {
+			return "", errors.New("the next page is no url")
+		}
+		token = u.String()
+	}
 	if len(token) > maxCursor {
 		return "", fmt.Errorf("the next page's name has more than %d bytes", maxCursor)
 	}
-	if token == "" || p.By == "token" {
-		return token, nil
-	}
-	u, err := response.Request.URL.Parse(token)
-	if err != nil {
-		return "", errors.New("the next page is no url")
-	}
-	return u.String(), nil
+	return token, nil
 }
 
 // headerPrefix begins the name of a header in the place of a path.

@@ -79,18 +79,36 @@ type stream struct {
 
 // runState is what is known while a run lasts.
 type runState struct {
-	get      func() (*record.Batch, error)
-	put      func(*record.Batch) error
-	now      int64           // the server's time
-	oldest   int64           // what is before that is too old; 0: nothing is
-	head     []byte          // the id of the run's first record
-	records  int             // that came
-	taken    int             // of them
-	old      int             // of them, before oldest
-	met      bool            // one came that is from before the run
-	again    bool            // it was begun again, by the server's clock
-	timeless map[idHash]bool // ids of records without a time that came
-	nothing  bool            // records without a time are before oldest
+	get          func() (*record.Batch, error)
+	put          func(*record.Batch) error
+	now          int64           // the server's time
+	oldest       int64           // what is before that is too old; 0: nothing is
+	head         []byte          // the id of the run's first record
+	records      int             // that came
+	taken        int             // of them
+	old          int             // of them, before oldest
+	met          bool            // one came that is from before the run
+	again        bool            // it was begun again, by the server's clock
+	first, prior []byte          // records, that this page and the one before begin with
+	begins       bool            // the page has had no record yet
+	timeless     map[idHash]bool // ids of records without a time that came
+	nothing      bool            // records without a time are before oldest
+}
+
+// maxFirst is how much of a page's first record is kept, to know the page again.
+const maxFirst = 4 << 10
+
+// turn begins a page.
+func (r *runState) turn() { r.first, r.prior, r.begins = r.prior[:0], r.first, true }
+
+// samePage tells whether the page is the one before.
+func (r *runState) samePage() bool { return len(r.first) > 0 && bytes.Equal(r.first, r.prior) }
+
+// came counts a record.
+func (r *runState) came(raw []byte) {
+	if r.records++; r.begins {
+		r.begins, r.first = false, append(r.first, raw[:min(len(raw), maxFirst)]...)
+	}
 }
 
 // noteTimeless notes that a record without a time came.
@@ -211,7 +229,7 @@ func (st *stream) begin(ctx context.Context) error {
 
 // take implements taker.
 func (st *stream) take(raw []byte, values []value) error {
-	st.run.records++
+	st.run.came(raw)
 	if st.look != nil {
 		st.look.at(raw, values)
 	}
