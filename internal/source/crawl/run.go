@@ -249,17 +249,17 @@ func (st *stream) page(ctx context.Context, v *variables, next *url.URL) (token 
 	err = d.decode(response.body, st.cfg.Format)
 	st.source.counts.bytes.Series(st.source.deps.Name, st.name).Add(float64(d.off) + float64(len(d.buf)))
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", shownURL(response.Request.URL.String()), err)
+		return "", fmt.Errorf("%s: %w", st.asks.where(response.Request.URL), err)
 	}
 	if said := d.notes[errorNote]; !said.absent() && !isNothing(said) {
-		return "", fmt.Errorf("%s: the response says: %s", shownURL(response.Request.URL.String()), st.asks.shown([]byte(d.plain(errorNote))))
+		return "", fmt.Errorf("%s: the response says: %s", st.asks.where(response.Request.URL), st.asks.shown([]byte(d.plain(errorNote))))
 	}
 	if !d.found && !st.cfg.Optional {
 		there := ""
 		if len(d.there) > 0 {
 			there = "; it has " + st.asks.shown(d.there[2:])
 		}
-		return "", fmt.Errorf("%s: the response has nothing at %q (records)%s", shownURL(response.Request.URL.String()), st.cfg.Records, there)
+		return "", fmt.Errorf("%s: the response has nothing at %q (records)%s", st.asks.where(response.Request.URL), st.cfg.Records, there)
 	}
 	if err := st.flush(); err != nil {
 		return "", err
