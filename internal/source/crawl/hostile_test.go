@@ -343,3 +343,14 @@ func TestSameNext(t *testing.T) {
 		}
 	}
 }
+
+// TestExecBatches has a program that prints very many records which are very small.
+func TestExecBatches(t *testing.T) {
+	for line, most := range map[string]int{`{"data":"","cursor":1}`: maxBatchRecords, `{"data":""}`: maxGroupRecords} {
+		w := newWorld(t)
+		w.once(program(t, "yes '"+line+"' | head -n 150000", nil))
+		if n := len(w.got["acme/events"]); n != 150000 || w.largest > most || w.problem() != "" {
+			t.Errorf("%s: %d records, %d in one batch; %s", line, n, w.largest, w.problem())
+		}
+	}
+}

@@ -30,6 +30,7 @@ type world struct {
 	got       map[string][]string // records, by stream
 	all       []string            // in the order of all streams
 	writes    int
+	largest   int              // batch, in records
 	api       http.HandlerFunc // answers instead of a network
 	fail      error            // of Write
 	wrote     func(stream string)
@@ -175,6 +176,7 @@ func (l *worldLine) Write(_ context.Context, b *record.Batch) error {
 		return l.fail
 	}
 	l.writes++
+	l.largest = max(l.largest, len(b.Records))
 	fields := b.Fields
 	for i := range b.Records {
 		r := &b.Records[i]
