@@ -28,7 +28,7 @@ type position struct {
 	// taken; both in Unix nanoseconds, and of the kind time. Of the kinds id and token, since is
 	// where the first run begins until that is through, then 0; high counts the runs.
 	since, high int64
-	// cursor is the id, token, or JSON of a program, of the other kinds.
+	// cursor is the id, token, or JSON of a program, of the other kinds; see asked for this one.
 	cursor []byte
 	// seen are the ids of records that a server may send again.
 	seen seen
@@ -44,6 +44,14 @@ var (
 	errPosition = errors.New("the cursor is damaged")
 	errNewer    = errors.New("the cursor was written by a newer weir")
 )
+
+// named returns the cursor that a server gave, "" if that is none.
+func (p *position) named() string {
+	if p.kind == timeKind {
+		return ""
+	}
+	return string(p.cursor)
+}
 
 // appendTo appends the encoded position.
 func (p *position) appendTo(dst []byte) []byte {

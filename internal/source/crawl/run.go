@@ -53,6 +53,7 @@ func (st *stream) runOnce(ctx context.Context) error {
 // configuration says nothing else.
 func (st *stream) crawl(ctx context.Context) error {
 	st.settle()
+	st.outage()
 	for from := st.from(); ; {
 		end := st.run.now - int64(st.cfg.Delay)
 		until := end
@@ -66,7 +67,7 @@ func (st *stream) crawl(ctx context.Context) error {
 			until = from + int64(time.Second) // by the server's clock there may be
 			end = until
 		}
-		v := variables{Cursor: string(st.at.cursor), Since: momentOf(from), Until: momentOf(until), Now: momentOf(st.run.now), Page: st.cfg.Pages.First}
+		v := variables{Cursor: st.at.named(), Since: momentOf(from), Until: momentOf(until), Now: momentOf(st.run.now), Page: st.cfg.Pages.First}
 		err := st.pages(ctx, v)
 		switch {
 		case errors.Is(err, errSkewed):
@@ -108,10 +109,10 @@ func (st *stream) settle() {
 
 // from returns the time that records are asked from, 0 if there is none.
 func (st *stream) from() int64 {
-	if st.kind != timeKind {
+	if st.kind != timeKind || st.at.since == 0 {
 		return 0
 	}
-	return st.at.since
+	return max(st.at.since, st.run.oldest)
 }
 
 // noticeSkew takes note of how far the server's clock is ahead.
@@ -143,6 +144,9 @@ func (st *stream) through(until int64, last bool) {
 		st.advance(to)
 		if last && st.at.seen.keepTimeless(st.run.timeless) { // what came may come again
 			st.moved = true
+		}
+		if last {
+			st.answered()
 		}
 		return
 	}

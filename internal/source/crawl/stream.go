@@ -88,6 +88,7 @@ type runState struct {
 	taken        int             // of them
 	old          int             // of them, before oldest
 	met          bool            // one came that is from before the run
+	outage       bool            // there is a time that nobody has asked for, and nobody will
 	again        bool            // it was begun again, by the server's clock
 	first, prior []byte          // records, that this page and the one before begin with
 	begins       bool            // the page has had no record yet
@@ -455,6 +456,7 @@ func (st *stream) flush() error {
 	st.batch = nil
 	defer st.source.deps.Batches.Put(b)
 	st.aside.before(&st.at.seen)
+	st.gap(b)
 	b.Position.Source = st.at.appendTo(b.Position.Source[:0])
 	b.Position.Resume = [2]int64{st.at.count, st.at.count}
 	for reason, n := range st.skipped {
