@@ -354,3 +354,41 @@ func TestExecBatches(t *testing.T) {
 		}
 	}
 }
+
+// TestProblems tells what is wrong with each stream that fails, and with no other.
+func TestProblems(t *testing.T) {
+	fails := map[string]bool{}
+	w := newWorld(t)
+	w.api = func(rw http.ResponseWriter, r *http.Request) {
+		if fails[r.URL.Path[1:]] {
+			rw.WriteHeader(http.StatusNotFound)
+		}
+		fmt.Fprint(rw, `[]`)
+	}
+	c := Default()
+	c.Streams = map[string]Stream{}
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		c.Streams[name] = streamConfig(func(s *Stream) { s.URL, s.Time = "https://acme.test/"+name, "at" })
+	}
+	s := w.source(c, true)
+	for failing, want := range map[string]string{"a": "a", "a b": "a b", "b": "b", "": "", "a b c d e": "a b c"} {
+		clear(fails)
+		for _, name := range strings.Fields(failing) {
+			fails[name] = true
+		}
+		if err := s.Run(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		for _, name := range strings.Fields(want) {
+			told = append(told, name+": https://acme.test: the answer is 404 Not Found: []")
+		}
+		text := strings.Join(told, "; ")
+		if failing == "a b c d e" {
+			text += "; and 2 more"
+		}
+		if got := w.problem(); got != text {
+			t.Errorf("%s: %s, want %s", failing, got, text)
+		}
+	}
+}
