@@ -238,6 +238,9 @@ func (r *runner) write(stream string, record Record) (Cursor, error) {
 		}
 	}
 	text, err := encode(l)
+	if err == nil && len(text) >= r.out.Available() { // a part of a line is of no use to who reads it
+		err = r.out.Flush()
+	}
 	if err == nil {
 		_, err = r.out.Write(append(text, '\n'))
 	}

@@ -161,6 +161,38 @@ func TestPause(t *testing.T) {
 	})
 }
 
+// wholeLines sees that each write ends with a line.
+type wholeLines struct {
+	t     *testing.T
+	bytes int
+}
+
+func (w *wholeLines) Write(b []byte) (int, error) {
+	if len(b) == 0 || b[len(b)-1] != '\n' {
+		w.t.Error("a write ends within a line")
+	}
+	w.bytes += len(b)
+	return len(b), nil
+}
+
+// TestWholeLines passes on whole lines alone: who reads them would wait for the rest of one.
+func TestWholeLines(t *testing.T) {
+	out := &wholeLines{t: t}
+	o := crawl.Options{Output: out, Getenv: func(name string) string { return map[string]string{"WEIR_STREAM": "s"}[name] }}
+	err := crawl.Run(t.Context(), o, stream{"s", func(context.Context, crawl.Cursor) iter.Seq2[crawl.Record, error] {
+		return func(yield func(crawl.Record, error) bool) {
+			for i := range 300 {
+				if !yield(crawl.Record{Data: strings.Repeat("x", 331*(i%250)), Cursor: i}, nil) {
+					return
+				}
+			}
+		}
+	}})
+	if err != nil || out.bytes < 1<<20 {
+		t.Errorf("%d bytes: %v", out.bytes, err)
+	}
+}
+
 type closedPipe struct{}
 
 func (closedPipe) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }

@@ -2,6 +2,7 @@ package child
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -70,7 +71,8 @@ func Run(ctx context.Context, o Options, j Job) error {
 func (r *running) drain(j Job) (rest []byte, err error) {
 	left := j.MaxBytes
 	for {
-		if r.lines.Buffered() == 0 {
+		// The next line may take a while where there is none, and where there is a part of one.
+		if there, _ := r.lines.Peek(r.lines.Buffered()); bytes.IndexByte(there, '\n') < 0 {
 			if err := j.Idle(); err != nil {
 				return nil, err
 			}

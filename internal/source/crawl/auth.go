@@ -10,13 +10,12 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/weirlog/weir/internal/config"
 )
 
 // signer adds to a request what says who weir is.
 type signer struct {
 	auth   *Auth
+	masks  masks
 	client *http.Client  // of tokens
 	turn   chan struct{} // has an element while someone uses what is below
 	token  string
@@ -30,7 +29,7 @@ const maxToken = 1 << 20
 const tokenReserve = 30 * time.Second
 
 func newSigner(c *Config) (*signer, error) {
-	s := &signer{auth: &c.Auth, turn: make(chan struct{}, 1)}
+	s := &signer{auth: &c.Auth, masks: c.masks(), turn: make(chan struct{}, 1)}
 	if c.Auth.OAuth2.TokenURL == "" {
 		return s, nil
 	}
@@ -73,13 +72,22 @@ func (s *signer) get(ctx context.Context) (string, error) {
 	}
 	token, lasts, err := s.buy(ctx)
 	if err != nil {
-		return "", fmt.Errorf("token of %s: %w", shownURL(s.auth.OAuth2.TokenURL), withoutURL(err))
+		return "", fmt.Errorf("token of %s: %w", shownURL(s.auth.OAuth2.TokenURL), s.masks.reason(err))
 	}
 	s.token, s.until = token, time.Time{}
 	if lasts > 0 {
 		s.until = time.Now().Add(max(lasts-tokenReserve, lasts/2))
 	}
 	return token, nil
+}
+
+// refusal returns the error that an answer is which has no token.
+func (s *signer) refusal(answer *http.Response, said string) error {
+	text := s.masks.shown(answer.Status)
+	if said != "" {
+		text += ": " + s.masks.shown(said)
+	}
+	return &refusedError{status: answer.StatusCode, text: text, after: retryAfter(answer.StatusCode, answer.Header, time.Now())}
 }
 
 // refused says that a token was not taken.
@@ -131,37 +139,11 @@ func (s *signer) buy(ctx context.Context) (token string, lasts time.Duration, er
 	}
 	err = json.Unmarshal(text, &got)
 	switch {
-	case answer.StatusCode/100 != 2 && got.Error != "":
-		return "", 0, fmt.Errorf("the answer is %s: %.100s", answer.Status, got.Error)
 	case answer.StatusCode/100 != 2:
-		return "", 0, fmt.Errorf("the answer is %s", answer.Status)
+		return "", 0, s.refusal(answer, got.Error)
 	case err != nil || got.Token == "":
 		return "", 0, errors.New("the answer has no access_token")
 	}
 	seconds, _ := got.ExpiresIn.Float64()
 	return got.Token, time.Duration(seconds * float64(time.Second)), nil
-}
-
-// secrets returns what must not be shown of what a server says.
-func (c *Config) secrets() (all []string) {
-	add := func(texts ...config.Secret) {
-		for _, s := range texts {
-			if len(s) >= 4 {
-				all = append(all, string(s))
-			}
-		}
-	}
-	add(c.Auth.Basic.Password, c.Auth.Bearer, c.Auth.OAuth2.ClientSecret)
-	for _, v := range c.Auth.OAuth2.Params {
-		add(v)
-	}
-	for _, v := range c.Headers {
-		add(v)
-	}
-	for _, s := range c.Streams {
-		for _, v := range s.Headers {
-			add(v)
-		}
-	}
-	return all
 }

@@ -85,7 +85,9 @@ func TestDecode(t *testing.T) {
 	bad(`{data:[1]}`)
 	bad(`{"skip":[1}],"data":[1]}`)
 	bad(`<html>`)
-	bad(`{"data":[` + strings.Repeat(`[`, 1000) + strings.Repeat(`]`, 1000) + `]}`)
+	bad(`{"data":[`+strings.Repeat(`[`, 1000)+strings.Repeat(`]`, 1000), "bad: too deep")
+	good(`{"data":[1,`+strings.Repeat(`[{"a":`, 1000)+strings.Repeat(`}]`, 1000)+`,2]}`, "data", "", "", "1", "bad: too deep", "2")
+	good(`{"data":[`+strings.Repeat(`[`, maxDepth-1)+strings.Repeat(`]`, maxDepth-1)+`]}`, "data", "", "", strings.Repeat(`[`, maxDepth-1)+strings.Repeat(`]`, maxDepth-1))
 }
 
 // TestDecodeChunks has records at every place of the border between two chunks.
@@ -146,10 +148,10 @@ func FuzzDecode(f *testing.F) {
 		if json.Unmarshal([]byte(body), &all) != nil {
 			return // what is skipped is not looked at closely
 		}
+		if deep(all, 0) {
+			return
+		}
 		if err != nil {
-			if deep(all, 0) {
-				return
-			}
 			t.Fatalf("%q: %v", body, err)
 		}
 		m, ok := all.(map[string]any)
@@ -257,6 +259,9 @@ func TestClock(t *testing.T) {
 	for _, text := range []string{"2026-11-21T10:00:00.123456789Z", "2026-11-21T11:00:00.123456789+01:00", "2026-11-21 10:00:00.123456789Z", "2026-11-21 10:00:00.123456789", "2026-11-21T12:30:00.123456789+0230", "2026-11-21t10:00:00.123456789z", "1795255200.123456789", "1795255200123456789"} {
 		check("auto", "", text, want)
 	}
+	check("auto", "", "2026-11-21T05:00:00-0500", "2026-11-21T10:00:00Z")
+	check("auto", "", "2026-11-21 05:00:00-0500", "2026-11-21T10:00:00Z")
+	check("auto", "", "2026-11-21T10:00:00+0000", "2026-11-21T10:00:00Z")
 	check("auto", "", "1795255200", "2026-11-21T10:00:00Z")
 	check("auto", "", "1795255200123", "2026-11-21T10:00:00.123Z")
 	check("auto", "", "1795255200123.5", "2026-11-21T10:00:00.1235Z")

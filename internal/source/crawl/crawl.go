@@ -19,9 +19,11 @@ package crawl
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,8 +41,8 @@ type Source struct {
 	limit   *limiter
 	streams []*stream
 
-	mu       sync.Mutex        // guards problems
-	problems map[string]string // of streams that do not work
+	mu       sync.Mutex           // guards problems
+	problems map[string][2]string // of streams that do not work, with remedies
 }
 
 // New returns a source for a valid configuration.
@@ -48,7 +50,7 @@ func New(cfg Config, deps flow.Deps) (*Source, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s := &Source{cfg: cfg, deps: deps, limit: newLimiter(cfg.Rate), problems: map[string]string{}}
+	s := &Source{cfg: cfg, deps: deps, limit: newLimiter(cfg.Rate), problems: map[string][2]string{}}
 	var err error
 	if s.counts, err = newCounts(deps); err != nil {
 		return nil, err
@@ -141,18 +143,32 @@ func (s *Source) ended(st *stream, err error) {
 	s.problem(st.name, err, "weir asks again by itself, from where it was")
 }
 
-// problem notes that a stream does not work, or works again.
+// mostProblems is how many streams are named that do not work.
+const mostProblems = 3
+
+// problem notes that a stream does not work, or works again. What is told is of all that do not.
 func (s *Source) problem(stream string, err error, remedy string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil {
-		s.problems[stream] = err.Error()
-		s.deps.Ledger.Degraded(stream+": "+err.Error(), remedy)
+	if delete(s.problems, stream); err != nil {
+		s.problems[stream] = [2]string{err.Error(), remedy}
+	}
+	var told []string
+	for i, name := range slices.Sorted(maps.Keys(s.problems)) {
+		if i == mostProblems {
+			told = append(told, fmt.Sprintf("and %d more", len(s.problems)-i))
+			break
+		}
+		if i == 0 {
+			remedy = s.problems[name][1]
+		}
+		told = append(told, name+": "+s.problems[name][0])
+	}
+	if len(told) == 0 {
+		s.deps.Ledger.Healthy()
 		return
 	}
-	if delete(s.problems, stream); len(s.problems) == 0 {
-		s.deps.Ledger.Healthy()
-	}
+	s.deps.Ledger.Degraded(strings.Join(told, "; "), remedy)
 }
 
 // newInput returns the input of a stream.

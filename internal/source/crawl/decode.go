@@ -54,7 +54,10 @@ type decoder struct {
 const maxThere = 80
 
 // syntaxError is where a response is no JSON.
-type syntaxError struct{ at int64 }
+type syntaxError struct {
+	at   int64
+	deep bool // or is nested too deep to be looked at, in a record
+}
 
 func (e *syntaxError) Error() string {
 	return fmt.Sprintf("the response is no valid JSON at byte %d", e.at)
@@ -95,7 +98,7 @@ func (d *decoder) release() { d.buf, d.x.Text = nil, nil }
 // set gives the extractor the buffer, with the place where it is.
 func (d *decoder) set(at int) { d.x.Text, d.x.At = d.buf, at }
 
-func (d *decoder) wrong() error { return &syntaxError{d.off + int64(d.x.At)} }
+func (d *decoder) wrong() error { return &syntaxError{at: d.off + int64(d.x.At)} }
 
 // fill reads more. What comes before from is not needed any more; from moves to the start.
 func (d *decoder) fill(from int) error {
@@ -329,14 +332,35 @@ func (d *decoder) records(c byte) error {
 			if _, err := d.next(); err != nil {
 				return err
 			}
-			return d.one(true)
+			return d.shallow(d.one(true))
 		})
 	}
 	if c == 'n' { // null, as some write an empty list
 		return d.skip()
 	}
-	return d.one(false)
+	return d.shallow(d.one(false))
 }
+
+// shallow goes over a record that is nested too deep.
+func (d *decoder) shallow(err error) error {
+	wrong, ok := err.(*syntaxError)
+	if !ok || !wrong.deep {
+		return err
+	}
+	d.to.bad(wrong.reason(), d.shown())
+	return d.skip()
+}
+
+// reason says why a line is no record.
+func (e *syntaxError) reason() string {
+	if e.deep {
+		return "too deep"
+	}
+	return "no JSON"
+}
+
+// shown returns the start of what is left out.
+func (d *decoder) shown() []byte { return d.x.Text[d.x.At:min(len(d.x.Text), d.x.At+1000)] }
 
 // one goes through one record. In a list, something must follow it: a number at the end of
 // what came may be a part of one. Where it is none, the decoder stands at its start.
@@ -352,9 +376,12 @@ func (d *decoder) one(listed bool) error {
 		case nil:
 			from = 0
 		case errLong:
-			d.to.bad("too long", d.x.Text[d.x.At:d.x.At+1000])
+			d.to.bad("too long", d.shown())
 			return d.skip()
 		default:
+			if wrong, ok := err.(*syntaxError); ok && from <= d.x.At {
+				wrong.deep = isDeep(d.x.Text[from:d.x.At])
+			}
 			d.x.At = min(from, len(d.x.Text))
 			return err
 		}
@@ -375,7 +402,7 @@ func (d *decoder) lines() error {
 			}
 			continue
 		}
-		d.to.bad("no JSON", d.x.Text[d.x.At:min(len(d.x.Text), d.x.At+1000)])
+		d.to.bad(wrong.reason(), d.shown())
 		if err := d.line(); err != nil {
 			return err
 		}

@@ -11,9 +11,13 @@ import (
 	"github.com/weirlog/weir/internal/config"
 )
 
-// maxGroup is how many bytes of records may come before a cursor and still be in one commit
-// with it.
-const maxGroup = 4 << 20
+const (
+	// maxGroup is how many bytes of records may come before a cursor and still be in one commit
+	// with it.
+	maxGroup = 4 << 20
+	// maxGroupRecords is how many records that may be.
+	maxGroupRecords = 50_000
+)
 
 // printed are the lines of a program, as they are read.
 type printed struct {
@@ -22,6 +26,7 @@ type printed struct {
 	frame  *node
 	values []value // of a record, and then those of the line
 	group  []byte  // lines that wait for a cursor, each with a newline
+	lines  int     // in group
 	last   int     // where the line's own values are
 }
 
@@ -49,7 +54,7 @@ func newPrinted(st *stream, record *node, slots int) *printed {
 func (st *stream) execute(ctx context.Context) error {
 	st.settle()
 	p, d := st.printed, &st.source.deps
-	p.group = p.group[:0]
+	p.group, p.lines = p.group[:0], 0
 	env := maps.Clone(st.cfg.Env)
 	if env == nil {
 		env = map[string]config.Secret{}
@@ -80,24 +85,31 @@ func (p *printed) take(line []byte) error {
 		return nil
 	}
 	if !p.parse(line) {
-		p.st.bad("no JSON", line)
+		wrong := syntaxError{deep: isDeep(line[:p.x.At])}
+		p.st.bad(wrong.reason(), line)
 		return nil
 	}
 	cursor := p.values[p.last+cursorValue]
 	if cursor.absent() {
-		if len(p.group)+len(line) >= maxGroup {
+		if len(p.group)+len(line) >= maxGroup || p.lines == maxGroupRecords {
 			if err := p.release(nil); err != nil {
 				return err
 			}
 		}
-		p.group = append(append(p.group, line...), '\n')
+		p.keep(line)
 		return nil
 	}
 	if len(cursor.raw) > maxCursor {
 		return fmt.Errorf("the program gave a cursor of more than %s", config.Bytes(maxCursor))
 	}
-	p.group = append(append(p.group, line...), '\n')
+	p.keep(line)
 	return p.release(cursor.raw)
+}
+
+// keep has a line wait for a cursor.
+func (p *printed) keep(line []byte) {
+	p.group = append(append(p.group, line...), '\n')
+	p.lines++
 }
 
 // parse finds the values of a line.
@@ -117,7 +129,7 @@ func (p *printed) parse(line []byte) bool {
 // where it is nil, the one before.
 func (p *printed) release(cursor []byte) error {
 	st := p.st
-	if b := st.batch; b != nil && len(b.Arena)+len(p.group) > maxBatchBytes {
+	if b := st.batch; b != nil && (len(b.Arena)+len(p.group) > maxBatchBytes || len(b.Records)+p.lines > maxBatchRecords) {
 		if err := st.flush(); err != nil {
 			return err
 		}
@@ -132,7 +144,7 @@ func (p *printed) release(cursor []byte) error {
 			return err
 		}
 	}
-	p.group = p.group[:0]
+	p.group, p.lines = p.group[:0], 0
 	if cursor != nil {
 		st.at.cursor = append(st.at.cursor[:0], cursor...)
 		st.moved = true

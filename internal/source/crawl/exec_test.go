@@ -119,6 +119,23 @@ func TestExecIsOneCommit(t *testing.T) {
 	w.expect("11", "12", "21", "22", "31", "32", "41", "42", "51", "52")
 }
 
+// TestExecWaitsInALine has a program that waits in the middle of a line: what came before it is
+// written meanwhile.
+func TestExecWaitsInALine(t *testing.T) {
+	c := program(t, `printf '{"data":"1","cursor":1}\n{"da'; while ! [ -e go ]; do sleep 0.01; done; printf 'ta":"2","cursor":2}\n'`, func(s *Stream) { s.Deadline = 20 * time.Second })
+	w := newWorld(t)
+	w.wrote = func(string) {
+		if err := os.WriteFile(filepath.Join(c.Streams["events"].Dir, "go"), nil, 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+	w.once(c)
+	w.expect("1", "2")
+	if w.problem() != "" {
+		t.Error(w.problem())
+	}
+}
+
 // TestExecStops ends a program, and what it started, when weir stops.
 func TestExecStops(t *testing.T) {
 	c := program(t, `sleep 1000 & echo $! > pid; echo '{"data":"1","cursor":1}'; wait`, nil)

@@ -168,6 +168,25 @@ func (v value) plain(scratch *[]byte) []byte {
 // maxDepth is how many levels JSON may have.
 const maxDepth = 100
 
+// isDeep tells whether JSON ends where it has all the levels that it may have.
+func isDeep(text []byte) bool {
+	level, inside := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inside && c == '\\':
+			i++
+		case c == '"':
+			inside = !inside
+		case inside:
+		case c == '{' || c == '[':
+			level++
+		case c == '}' || c == ']':
+			level--
+		}
+	}
+	return level >= maxDepth
+}
+
 // extractor goes through values and keeps what is wanted of them.
 type extractor struct {
 	jsontext.Scanner

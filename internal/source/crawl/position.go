@@ -25,9 +25,10 @@ type position struct {
 	// count is how many records were taken, the stream's logical position.
 	count int64
 	// since is the time that records are taken from, and high that of the latest one that was
-	// taken; both in Unix nanoseconds, and of the kind time.
+	// taken; both in Unix nanoseconds, and of the kind time. Of the kinds id and token, since is
+	// where the first run begins until that is through, then 0; high counts the runs.
 	since, high int64
-	// cursor is the id, token, or JSON of a program, of the other kinds.
+	// cursor is the id, token, or JSON of a program, of the other kinds; see asked for this one.
 	cursor []byte
 	// seen are the ids of records that a server may send again.
 	seen seen
@@ -43,6 +44,14 @@ var (
 	errPosition = errors.New("the cursor is damaged")
 	errNewer    = errors.New("the cursor was written by a newer weir")
 )
+
+// named returns the cursor that a server gave, "" if that is none.
+func (p *position) named() string {
+	if p.kind == timeKind {
+		return ""
+	}
+	return string(p.cursor)
+}
 
 // appendTo appends the encoded position.
 func (p *position) appendTo(dst []byte) []byte {

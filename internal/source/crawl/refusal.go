@@ -5,12 +5,10 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/weirlog/weir/internal/child"
-	"github.com/weirlog/weir/internal/ledger"
 )
 
 // refusedError is an answer that is an error.
@@ -41,7 +39,7 @@ func (a *asking) refusal(got *answer) error {
 	if got.StatusCode/100 == 2 {
 		return nil
 	}
-	text := got.Status
+	text := a.shown([]byte(got.Status))
 	said := make([]byte, shownBody)
 	n, _ := io.ReadFull(got.body, said)
 	if more := a.shown(bytes.TrimSpace(said[:n])); more != "" {
@@ -51,13 +49,10 @@ func (a *asking) refusal(got *answer) error {
 }
 
 // shown returns the start of what a server says, without the secrets that weir has sent.
-func (a *asking) shown(said []byte) string {
-	text := string(said)
-	for _, s := range a.secrets {
-		text = strings.ReplaceAll(text, s, "***")
-	}
-	return child.Harmless(ledger.Shorten([]byte(text)))
-}
+func (a *asking) shown(said []byte) string { return a.masks.shown(string(said), a.token) }
+
+// where returns what may be shown of a URL that a server may have given.
+func (a *asking) where(u *url.URL) string { return a.shown([]byte(shownURL(u.String()))) }
 
 // retryAfter returns for how long a server wants not to be asked: Retry-After in seconds or as
 // a date, which is by the server's own clock, or the reset of a limit that is used up.

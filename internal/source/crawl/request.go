@@ -41,21 +41,22 @@ type asking struct {
 	until   bool // a template says .Until
 	tries   int  // how often a request is made that fails
 
-	cfg     *Config
-	pages   *Pages
-	client  *http.Client
-	signer  *signer
-	limit   *limiter
-	secrets []string
-	status  func(status string) // counts a request
-	again   func(reason string) // counts one that is made again
-	skew    func(time.Duration) // is told how far the server's clock is ahead
+	cfg    *Config
+	pages  *Pages
+	client *http.Client
+	signer *signer
+	limit  *limiter
+	masks  masks
+	token  string              // that was used last, and may be told by the server
+	status func(status string) // counts a request
+	again  func(reason string) // counts one that is made again
+	skew   func(time.Duration) // is told how far the server's clock is ahead
 }
 
 // newAsking compiles the requests of a stream. Its settings were checked.
 func (s *Source) newAsking(name string, c *Stream) (*asking, error) {
 	a := &asking{
-		method: c.Method, cfg: &s.cfg, pages: &c.Pages, signer: s.signer, limit: s.limit, secrets: s.cfg.secrets(), tries: maxTries,
+		method: c.Method, cfg: &s.cfg, pages: &c.Pages, signer: s.signer, limit: s.limit, masks: s.signer.masks, tries: maxTries,
 		query: map[string]text{}, headers: map[string]text{},
 		status: func(status string) { s.counts.requests.Series(s.deps.Name, name, status).Add(1) },
 		again:  func(reason string) { s.counts.waited.Series(s.deps.Name, name, reason).Add(1) },
@@ -195,14 +196,17 @@ func (a *asking) follow(ctx context.Context, v *variables, next *url.URL) (got *
 		if token, err = a.dress(ctx, r, v); err != nil {
 			return nil, "", err
 		}
+		if token != "" {
+			a.token = token
+		}
 		if got, err = a.send(r); err != nil {
-			return nil, token, fmt.Errorf("%s: %w", shownURL(to.String()), err)
+			return nil, token, fmt.Errorf("%s: %w", a.where(to), err)
 		}
 		location := got.Header.Get("Location")
 		if got.StatusCode/100 != 3 || location == "" {
 			if err := a.refusal(got); err != nil {
 				got.close()
-				return nil, token, fmt.Errorf("%s: %w", shownURL(to.String()), err)
+				return nil, token, fmt.Errorf("%s: %w", a.where(to), err)
 			}
 			return got, token, nil
 		}
@@ -210,13 +214,13 @@ func (a *asking) follow(ctx context.Context, v *variables, next *url.URL) (got *
 		got.close()
 		from := to
 		if to, err = from.Parse(location); err != nil {
-			return nil, token, final("%s redirects to what is no URL", shownURL(from.String()))
+			return nil, token, final("%s redirects to what is no URL", a.where(from))
 		}
 		if method, body, err = a.redirect(status, to, method, body); err != nil {
-			return nil, token, fmt.Errorf("%s: %w", shownURL(from.String()), err)
+			return nil, token, fmt.Errorf("%s: %w", a.where(from), err)
 		}
 	}
-	return nil, token, final("%s: more than %d redirects", shownURL(to.String()), maxRedirects)
+	return nil, token, final("%s: more than %d redirects", a.where(to), maxRedirects)
 }
 
 // redirect returns what is sent to where a redirect leads.
@@ -236,9 +240,9 @@ func (a *asking) allowed(to *url.URL, body string) error {
 	case a.atHome(to):
 		return nil
 	case a.cfg.Proxy != "" && !a.cfg.AllowPrivate:
-		return final("it leads to %s, and where that is only the proxy knows; permit that with allow_private", shownURL(to.String()))
+		return final("it leads to %s, and where that is only the proxy knows; permit that with allow_private", a.where(to))
 	case body != "":
-		return final("it leads a request with a body to %s, which is another host", shownURL(to.String()))
+		return final("it leads a request with a body to %s, which is another host", a.where(to))
 	}
 	return nil
 }
@@ -331,7 +335,7 @@ func (a *asking) send(r *http.Request) (*answer, error) {
 		}
 		end(nil)
 		a.status("error")
-		return nil, withoutURL(err)
+		return nil, a.masks.reason(err, a.token)
 	}
 	a.status(strconv.Itoa(response.StatusCode))
 	if a.atHome(r.URL) {
@@ -347,6 +351,10 @@ func (a *asking) send(r *http.Request) (*answer, error) {
 	return &answer{response, &capped{src: plain, left: most, most: most}, func() { free(); _ = p.Close() }}, nil
 }
 
+// longestSkew is how far off a server's clock may be. Zones are at most 26 hours apart; what says
+// more is no clock.
+const longestSkew = 26 * time.Hour
+
 // notice tells how far the server's clock is ahead of this one, by the header Date.
 func (a *asking) notice(h http.Header) {
 	at, err := http.ParseTime(h.Get("Date"))
@@ -356,7 +364,9 @@ func (a *asking) notice(h http.Header) {
 	if age, err := strconv.Atoi(h.Get("Age")); err == nil && age > 0 && age < 1e6 { // it comes out of a cache
 		at = at.Add(time.Duration(age) * time.Second)
 	}
-	a.skew(time.Until(at))
+	if ahead := time.Until(at); ahead.Abs() <= longestSkew {
+		a.skew(ahead)
+	}
 }
 
 // shownURL returns what may be shown of a URL: not its path and query, which may hold secrets.

@@ -53,7 +53,8 @@ func (st *stream) runOnce(ctx context.Context) error {
 // configuration says nothing else.
 func (st *stream) crawl(ctx context.Context) error {
 	st.settle()
-	for from := st.at.since; ; {
+	st.outage()
+	for from := st.from(); ; {
 		end := st.run.now - int64(st.cfg.Delay)
 		until := end
 		if w := int64(st.cfg.Window); w > 0 && from != 0 && until-from > w {
@@ -66,12 +67,12 @@ func (st *stream) crawl(ctx context.Context) error {
 			until = from + int64(time.Second) // by the server's clock there may be
 			end = until
 		}
-		v := variables{Cursor: string(st.at.cursor), Since: momentOf(from), Until: momentOf(until), Now: momentOf(st.run.now), Page: st.cfg.Pages.First}
+		v := variables{Cursor: st.at.named(), Since: momentOf(from), Until: momentOf(until), Now: momentOf(st.run.now), Page: st.cfg.Pages.First}
 		err := st.pages(ctx, v)
 		switch {
 		case errors.Is(err, errSkewed):
 			st.settle()
-			from = st.at.since
+			from = st.from()
 			continue
 		case err != nil:
 			return err
@@ -90,21 +91,28 @@ func (st *stream) crawl(ctx context.Context) error {
 // settle says what time it is, and so what is too old, and where the first run begins.
 func (st *stream) settle() {
 	now := time.Now()
-	st.run.now = now.Add(st.skew).UnixNano()
+	st.run.now, st.run.oldest = now.Add(st.skew).UnixNano(), 0
 	if st.maxAge > 0 {
 		st.run.oldest = now.Add(-st.maxAge).UnixNano()
 	}
-	before, all := startOf(st.cfg.Start, st.source.deps.Once)
-	if !st.first || all || st.kind == execKind {
+	if st.kind == execKind {
 		return
 	}
-	start := st.run.now - int64(before)
-	if st.kind == timeKind {
-		st.at.since, st.moved = start, true
-		return
+	if before, all := startOf(st.cfg.Start, st.source.deps.Once); st.first && !all {
+		st.at.since, st.moved = st.run.now-int64(before), true
 	}
-	st.run.oldest = max(st.run.oldest, start)
-	st.run.nothing = st.cfg.Start == "end"
+	if st.kind != timeKind && st.at.since != 0 {
+		st.run.oldest = max(st.run.oldest, st.at.since)
+		st.run.nothing = st.cfg.Start == "end"
+	}
+}
+
+// from returns the time that records are asked from, 0 if there is none.
+func (st *stream) from() int64 {
+	if st.kind != timeKind || st.at.since == 0 {
+		return 0
+	}
+	return max(st.at.since, st.run.oldest)
 }
 
 // noticeSkew takes note of how far the server's clock is ahead.
@@ -134,17 +142,26 @@ func (st *stream) through(until int64, last bool) {
 			to = max(to, until)
 		}
 		st.advance(to)
+		if last && st.at.seen.keepTimeless(st.run.timeless) { // what came may come again
+			st.moved = true
+		}
+		if last {
+			st.answered()
+		}
 		return
 	}
 	if st.kind == idKind && last {
 		if st.order == "descending" && st.run.head != nil {
 			st.at.cursor = append(st.at.cursor[:0], st.run.head...)
 		}
-		if st.run.taken > 0 {
+		if st.run.taken+st.run.old > 0 {
 			st.at.high++ // the ids of later runs are told from these by that
 			st.moved = true
 		}
 		st.at.seen.newest(recentIDs)
+	}
+	if last && st.at.since != 0 && (st.run.records > 0 || st.run.nothing) {
+		st.at.since, st.moved = 0, true // start was of the first run
 	}
 }
 
@@ -160,9 +177,10 @@ func (st *stream) pages(ctx context.Context, v variables) error {
 			}
 		}
 	}
-	before := map[string]bool{v.Token: true}
+	before := map[idHash]bool{hashID([]byte(v.Token)): true}
 	for n, empty := 1, 0; ; n++ {
-		records := st.run.records
+		records, old := st.run.records, st.run.old
+		st.run.turn()
 		token, err := st.page(ctx, &v, next)
 		if err != nil {
 			return err
@@ -178,12 +196,16 @@ func (st *stream) pages(ctx context.Context, v variables) error {
 			if got == 0 && n == 1 || empty == 2 {
 				return nil
 			}
-		case p.By == "none" || token == "" || st.kind == tokenKind && token == v.Token:
+		case p.By == "none" || token == "":
 			return nil
-		case before[token]:
+		case token == v.Token && n > 1 && st.run.samePage():
+			return errors.New("the server gives the same page again, with the same next one: does it take what is asked (pages)?")
+		case token == v.Token: // it names the last page as the next one
+			return nil
+		case before[hashID([]byte(token))]:
 			return errors.New("the server gives the same next page again")
 		default:
-			before[token] = true
+			before[hashID([]byte(token))] = true
 			v.Token = token
 			if p.By != "token" {
 				if next, err = url.Parse(token); err != nil {
@@ -194,8 +216,8 @@ func (st *stream) pages(ctx context.Context, v variables) error {
 		if st.kind == tokenKind {
 			st.turn(v.Token, got)
 		}
-		if st.order == "descending" && st.run.met {
-			return nil
+		if st.order == "descending" && (st.run.met || got > 0 && st.run.old-old == got) {
+			return nil // what follows is older still
 		}
 		if n >= st.cfg.Pages.Max {
 			return fmt.Errorf("there are more than %d pages (pages.max)", n)
@@ -231,17 +253,17 @@ func (st *stream) page(ctx context.Context, v *variables, next *url.URL) (token 
 	err = d.decode(response.body, st.cfg.Format)
 	st.source.counts.bytes.Series(st.source.deps.Name, st.name).Add(float64(d.off) + float64(len(d.buf)))
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", shownURL(response.Request.URL.String()), err)
+		return "", fmt.Errorf("%s: %w", st.asks.where(response.Request.URL), err)
 	}
 	if said := d.notes[errorNote]; !said.absent() && !isNothing(said) {
-		return "", fmt.Errorf("%s: the response says: %s", shownURL(response.Request.URL.String()), st.asks.shown([]byte(d.plain(errorNote))))
+		return "", fmt.Errorf("%s: the response says: %s", st.asks.where(response.Request.URL), st.asks.shown([]byte(d.plain(errorNote))))
 	}
 	if !d.found && !st.cfg.Optional {
 		there := ""
 		if len(d.there) > 0 {
 			there = "; it has " + st.asks.shown(d.there[2:])
 		}
-		return "", fmt.Errorf("%s: the response has nothing at %q (records)%s", shownURL(response.Request.URL.String()), st.cfg.Records, there)
+		return "", fmt.Errorf("%s: the response has nothing at %q (records)%s", st.asks.where(response.Request.URL), st.cfg.Records, there)
 	}
 	if err := st.flush(); err != nil {
 		return "", err
@@ -276,17 +298,17 @@ func (st *stream) nextOf(response *answer) (string, error) {
 			token = st.decoder.plain(tokenNote)
 		}
 	}
+	if token != "" && p.By != "token" && len(token) <= maxCursor {
+		u, err := response.Request.URL.Parse(token)
+		if err != nil {
+			return "", errors.New("the next page is no url")
+		}
+		token = u.String()
+	}
 	if len(token) > maxCursor {
 		return "", fmt.Errorf("the next page's name has more than %d bytes", maxCursor)
 	}
-	if token == "" || p.By == "token" {
-		return token, nil
-	}
-	u, err := response.Request.URL.Parse(token)
-	if err != nil {
-		return "", errors.New("the next page is no url")
-	}
-	return u.String(), nil
+	return token, nil
 }
 
 // headerPrefix begins the name of a header in the place of a path.

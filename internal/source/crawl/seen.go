@@ -3,6 +3,7 @@ package crawl
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 
 	"github.com/weirlog/weir/internal/codec/packed"
 )
@@ -16,6 +17,9 @@ const (
 	// chunkIDs is how many ids are laid aside at once: all others are in every commit.
 	chunkIDs = 4096
 )
+
+// timeless is the time of records that have none: their ids are not forgotten with a time.
+const timeless = math.MaxInt64
 
 type idHash [idBytes]byte
 
@@ -78,6 +82,19 @@ func (s *seen) newest(n int) {
 		from := len(s.list) - n
 		s.keep(func(i int) bool { return i >= from })
 	}
+}
+
+// keepTimeless forgets the ids of records without a time that are not among these. It tells
+// whether there were any.
+func (s *seen) keepTimeless(came map[idHash]bool) bool {
+	gone := func(i int) bool { return s.list[i].time == timeless && !came[s.list[i].id] }
+	for i := range s.list {
+		if gone(i) {
+			s.keep(func(i int) bool { return !gone(i) })
+			return true
+		}
+	}
+	return false
 }
 
 func (s *seen) clear() { s.keep(func(int) bool { return false }) }

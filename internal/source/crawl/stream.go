@@ -28,9 +28,6 @@ const (
 	maxFieldBytes = 64 << 10
 	// recentIDs is how many ids are remembered where a cursor is no time.
 	recentIDs = 1000
-	// maxAhead is how far in the future a record's time may be and still move the cursor. More
-	// is a clock that is wrong, and what the others write until then would be before the cursor.
-	maxAhead = 24 * time.Hour
 )
 
 // The values that are wanted of a record; those of fields follow.
@@ -82,16 +79,45 @@ type stream struct {
 
 // runState is what is known while a run lasts.
 type runState struct {
-	get     func() (*record.Batch, error)
-	put     func(*record.Batch) error
-	now     int64  // the server's time
-	oldest  int64  // what is before that is too old; 0: nothing is
-	head    []byte // the id of the run's first record
-	records int    // that came
-	taken   int    // of them
-	met     bool   // one came that is from before the run
-	again   bool   // it was begun again, by the server's clock
-	nothing bool   // it takes no records, but their cursor
+	get          func() (*record.Batch, error)
+	put          func(*record.Batch) error
+	now          int64           // the server's time
+	oldest       int64           // what is before that is too old; 0: nothing is
+	head         []byte          // the id of the run's first record
+	records      int             // that came
+	taken        int             // of them
+	old          int             // of them, before oldest
+	met          bool            // one came that is from before the run
+	outage       bool            // there is a time that nobody has asked for, and nobody will
+	again        bool            // it was begun again, by the server's clock
+	first, prior []byte          // records, that this page and the one before begin with
+	begins       bool            // the page has had no record yet
+	timeless     map[idHash]bool // ids of records without a time that came
+	nothing      bool            // records without a time are before oldest
+}
+
+// maxFirst is how much of a page's first record is kept, to know the page again.
+const maxFirst = 4 << 10
+
+// turn begins a page.
+func (r *runState) turn() { r.first, r.prior, r.begins = r.prior[:0], r.first, true }
+
+// samePage tells whether the page is the one before.
+func (r *runState) samePage() bool { return len(r.first) > 0 && bytes.Equal(r.first, r.prior) }
+
+// came counts a record.
+func (r *runState) came(raw []byte) {
+	if r.records++; r.begins {
+		r.begins, r.first = false, append(r.first, raw[:min(len(raw), maxFirst)]...)
+	}
+}
+
+// noteTimeless notes that a record without a time came.
+func (r *runState) noteTimeless(id idHash) {
+	if r.timeless == nil {
+		r.timeless = map[idHash]bool{}
+	}
+	r.timeless[id] = true
 }
 
 // newStream makes what a stream needs. Its settings were checked.
@@ -204,7 +230,7 @@ func (st *stream) begin(ctx context.Context) error {
 
 // take implements taker.
 func (st *stream) take(raw []byte, values []value) error {
-	st.run.records++
+	st.run.came(raw)
 	if st.look != nil {
 		st.look.at(raw, values)
 	}
@@ -225,6 +251,9 @@ func (st *stream) take(raw []byte, values []value) error {
 	st.moved = true
 	if skip >= 0 {
 		st.skipped[skip]++
+		if skip == tooOld {
+			st.run.old++
+		}
 		return nil
 	}
 	st.run.taken++
@@ -272,6 +301,10 @@ func (st *stream) judge(raw []byte, values []value, t int64) (skip int, err erro
 	if st.kind == idKind && r.head == nil {
 		r.head = append([]byte{}, what[:min(len(what), maxCursor)]...)
 	}
+	if st.kind == timeKind && t == 0 {
+		at = timeless
+		r.noteTimeless(id)
+	}
 	from, known := p.seen.has(id)
 	if st.kind == idKind && st.order == "descending" {
 		if r.met = r.met || known && from < p.high || string(what) == string(p.cursor); r.met {
@@ -279,6 +312,7 @@ func (st *stream) judge(raw []byte, values []value, t int64) (skip int, err erro
 		}
 	}
 	if known {
+		st.reach(from)
 		return duplicate, nil
 	}
 	if p.seen.len() >= st.most {
@@ -287,17 +321,24 @@ func (st *stream) judge(raw []byte, values []value, t int64) (skip int, err erro
 		}
 	}
 	p.seen.add(at, id)
-	switch {
-	case st.kind == timeKind && at <= r.now+int64(maxAhead):
-		p.high = max(p.high, at)
-	case st.kind == idKind && st.order == "ascending":
+	st.reach(at)
+	if st.kind == idKind && st.order == "ascending" {
 		p.cursor = append(p.cursor[:0], what[:min(len(what), maxCursor)]...)
 		p.seen.newest(recentIDs)
 	}
-	if r.nothing || t != 0 && t < r.oldest {
+	if r.nothing && t == 0 || t != 0 && t < r.oldest {
 		return tooOld, nil
 	}
 	return taking, nil
+}
+
+// reach takes note of the time of the latest record. One that is ahead of the server's clock
+// does not count until that time has come: what others write before then would be before the
+// cursor.
+func (st *stream) reach(at int64) {
+	if p := &st.at; st.kind == timeKind && at > p.high && at <= time.Now().Add(st.skew).UnixNano() {
+		p.high = at
+	}
 }
 
 var errCrowded = errors.New("a run brings more new records than can be told apart: let the API give the oldest first and set order: ascending, or set window")
@@ -415,6 +456,7 @@ func (st *stream) flush() error {
 	st.batch = nil
 	defer st.source.deps.Batches.Put(b)
 	st.aside.before(&st.at.seen)
+	st.gap(b)
 	b.Position.Source = st.at.appendTo(b.Position.Source[:0])
 	b.Position.Resume = [2]int64{st.at.count, st.at.count}
 	for reason, n := range st.skipped {
@@ -434,7 +476,11 @@ func (st *stream) flush() error {
 
 // advance moves the cursor up to a time, less the overlap.
 func (st *stream) advance(to int64) {
-	if to -= int64(st.cfg.Overlap); to > st.at.since {
+	to -= int64(st.cfg.Overlap)
+	if 2*st.at.seen.len() < st.most { // else there are too many to remember
+		to = st.clock.hold(to)
+	}
+	if to > st.at.since {
 		st.at.since = to
 		st.at.seen.prune(to)
 		st.moved = true

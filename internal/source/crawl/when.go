@@ -92,7 +92,7 @@ func (c *clock) loose(v []byte) (int64, bool) {
 	if last := len(b) - 1; b[last] == 'z' {
 		b[last] = 'Z'
 	}
-	if n := len(b); b[n-5] == '+' || b[n-5] == '-' && n > 24 { // +0100
+	if n := len(b); b[n-5] == '+' || b[n-5] == '-' && n >= 24 { // +0100
 		b = append(b, b[n-1])
 		b[n-2], b[n-1] = ':', b[n-2]
 	}
@@ -105,6 +105,28 @@ func (c *clock) loose(v []byte) (int64, bool) {
 	}
 	u := time.Unix(0, ns).UTC()
 	return time.Date(u.Year(), u.Month(), u.Day(), u.Hour(), u.Minute(), u.Second(), u.Nanosecond(), c.zone).UnixNano(), true
+}
+
+// hold returns a time as the cursor may have it: in an hour that comes twice in the zone of the
+// records, that is its beginning, since times which name no zone may be of either.
+func (c *clock) hold(ns int64) int64 {
+	if c.zone == time.UTC {
+		return ns
+	}
+	t := time.Unix(0, ns).In(c.zone)
+	start, end := t.ZoneBounds()
+	for _, turn := range [...]time.Time{start, end} {
+		if turn.IsZero() {
+			continue
+		}
+		_, before := turn.Add(-1).Zone()
+		_, after := turn.Zone()
+		twice := time.Duration(before-after) * time.Second // less than nothing: an hour is left out
+		if from := turn.Add(-twice); !t.Before(from) && t.Before(turn.Add(twice)) {
+			return from.UnixNano()
+		}
+	}
+	return ns
 }
 
 // decimal reads a number with or without a fraction as so many units. It is read exactly: a

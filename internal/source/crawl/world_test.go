@@ -30,6 +30,8 @@ type world struct {
 	got       map[string][]string // records, by stream
 	all       []string            // in the order of all streams
 	writes    int
+	largest   int // batch, in records
+	gaps      []string
 	api       http.HandlerFunc // answers instead of a network
 	fail      error            // of Write
 	wrote     func(stream string)
@@ -175,6 +177,10 @@ func (l *worldLine) Write(_ context.Context, b *record.Batch) error {
 		return l.fail
 	}
 	l.writes++
+	l.largest = max(l.largest, len(b.Records))
+	for _, g := range b.Gaps {
+		l.gaps = append(l.gaps, fmt.Sprintf("%s before record %d", g.Reason, len(l.got[l.id])))
+	}
 	fields := b.Fields
 	for i := range b.Records {
 		r := &b.Records[i]
