@@ -114,7 +114,7 @@ func TestKinds(t *testing.T) {
 	if got := w.post("/v1/metrics", body, isJSON); got != "200 {}" {
 		t.Error(got)
 	}
-	for _, want := range []string{`target_info{host_name="web-1",job="eu/shop"} 1`, `x{a_b="1;2",exported_machine="other",job="eu/shop",otel_scope_name="lib",otel_scope_version="2"} 1`} {
+	for _, want := range []string{`target_info{host_name="web-1",job="eu/shop"} 1`, `x{a_b="1;2",exported_machine="other",host_name="web-1",job="eu/shop",otel_scope_name="lib",otel_scope_version="2"} 1`} {
 		if !slices.Contains(strings.Split(w.numbers(), "\n"), want) {
 			t.Errorf("%s is not in\n%s", want, w.numbers())
 		}

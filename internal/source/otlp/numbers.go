@@ -42,11 +42,10 @@ func newNumbers(cfg *Config, deps flow.Deps) *numbers {
 		d.MaxSeries = cfg.MaxSeriesPerName
 		return true
 	})
-	now := time.Now().Unix()
 	for _, f := range deps.Metrics.Owned(n.owner) {
 		f.Each(func(s *metric.Series) bool {
 			key := seriesKey(f.Name(), s.Values())
-			n.tracks[key] = &track{series: s, key: key, used: now}
+			n.track(key, s)
 			return true
 		})
 	}
@@ -137,7 +136,6 @@ func (n *numbers) seriesOf(d *metric.Desc, l *labelled) (*track, error) {
 	values := l.values(f)
 	key := seriesKey(d.Name, values)
 	if t := n.tracks[key]; t != nil {
-		t.used = time.Now().Unix()
 		return t, nil
 	}
 	var s *metric.Series
@@ -150,11 +148,14 @@ func (n *numbers) seriesOf(d *metric.Desc, l *labelled) (*track, error) {
 	}
 	// What was cut off the values makes no other series.
 	if key = seriesKey(d.Name, s.Values()); n.tracks[key] == nil {
-		n.tracks[key] = &track{series: s, key: key}
+		n.track(key, s)
 	}
-	t := n.tracks[key]
-	t.used = time.Now().Unix()
-	return t, nil
+	return n.tracks[key], nil
+}
+
+// track begins to follow a series.
+func (n *numbers) track(key string, s *metric.Series) {
+	n.tracks[key] = &track{series: s, key: key, state: stateKey(key), used: time.Now().Unix()}
 }
 
 // forgetEmpty forgets a family without series.
@@ -175,7 +176,7 @@ func (n *numbers) expire(since int64) (gone int) {
 			continue
 		}
 		delete(n.tracks, key)
-		n.deps.State.Store(t.key, nil)
+		n.deps.State.Store(t.state, nil)
 		f := t.series.Family()
 		if left := f.Retire(t.series); !left && n.deps.Metrics.Named(f.Name()) == f {
 			n.deps.Metrics.Forget(f.Name())

@@ -103,13 +103,37 @@ func (l *labelled) add(key, value string) {
 	l.pairs = append(l.pairs, labelPair{name, value})
 }
 
-// set makes value that of a label, in the place of what an attribute says.
+// set makes value that of a label. An attribute of that name gets exported_ before it.
 func (l *labelled) set(name, value string) {
 	if value == "" {
 		return
 	}
-	l.pairs = slices.DeleteFunc(l.pairs, func(p labelPair) bool { return p.name == name })
+	for i := range l.pairs {
+		if l.pairs[i].name == name {
+			l.pairs[i].name = "exported_" + name
+		}
+	}
 	l.pairs = append(l.pairs, labelPair{name, value})
+}
+
+// hash returns the same number for the same texts, over restarts of weir.
+func hash(texts ...[]byte) uint64 {
+	h := uint64(14695981039346656037) // FNV-1a
+	for _, text := range texts {
+		for _, c := range text {
+			h = (h ^ uint64(c)) * 1099511628211
+		}
+		h = (h ^ 0x100) * 1099511628211 // the end of a text is no byte
+	}
+	return h
+}
+
+// hashAll returns the same number for the same attributes, in whatever order they come.
+func hashAll(all []wire.Attribute) (h uint64) {
+	for i := range all {
+		h += hash(all[i].Key, all[i].Value)
+	}
+	return h
 }
 
 func (l *labelled) attributes(all []wire.Attribute) {
