@@ -49,6 +49,7 @@ func (s *Source) writeMetrics(ctx context.Context, j *job) (outcome, error) {
 		s.deps.Ledger.Dropped("points: "+reason.Error(), n)
 	}
 	s.deps.Ledger.Dropped("points: attributes, buckets or quantiles", v.excess)
+	s.deps.Ledger.Dropped("points: sums that are no number", v.odd)
 	return v.outcome, err
 }
 
@@ -58,6 +59,7 @@ type points struct {
 	numbers   *numbers
 	reasons   map[error]int
 	excess    int
+	odd       int // sums that were left out
 	exemplars []described
 
 	origin []labelPair // job and instance
@@ -143,6 +145,9 @@ func (v *points) Point(p *wire.Point) error {
 		v.refuse(string(v.metric.Name) + ": " + err.Error())
 		return nil
 	}
+	if p.HasSum && !countable(p.Sum) {
+		v.odd++
+	}
 	v.accepted++
 	return nil
 }
@@ -210,7 +215,7 @@ func (v *points) sum(p *wire.Point, at span) error {
 		return errValue
 	case !v.metric.Monotonic && v.metric.Temporality == wire.Cumulative:
 		return v.gauge(p, at)
-	case v.metric.Monotonic && !(p.Value >= 0):
+	case v.metric.Monotonic && !(p.Value >= 0), !countable(p.Value):
 		return errValue
 	}
 	kind := metric.Counter

@@ -296,3 +296,34 @@ func FuzzPoints(f *testing.F) {
 		w.reg.AppendText(nil, metric.OpenMetrics)
 	})
 }
+
+// TestNotFinite: what is infinite or no number poisons no number that lasts.
+func TestNotFinite(t *testing.T) {
+	w := newWorld(t, nil).run()
+	refused := func(m string) {
+		t.Helper()
+		if got := w.sendMetrics(m); !strings.Contains(got, `"rejectedDataPoints":"1","errorMessage":"x: it has no value`) {
+			t.Errorf("%s: %s", m, got)
+		}
+	}
+	for _, v := range []string{`"NaN"`, `"Infinity"`, `1e301`} {
+		for _, kind := range []string{`"aggregationTemporality":2,"isMonotonic":true`, `"aggregationTemporality":1,"isMonotonic":true`, `"aggregationTemporality":1`} {
+			refused(`{"name":"x","sum":{` + kind + `,"dataPoints":[{"timeUnixNano":"5","asDouble":` + v + `}]}}`)
+		}
+	}
+	for i, sum := range []string{`2`, `"NaN"`, `"-Infinity"`, `9`} {
+		for name, temporality := range map[string]int{"all": 2, "more": 1} {
+			w.took(fmt.Sprintf(`{"name":%q,"histogram":{"aggregationTemporality":%d,"dataPoints":[{"startTimeUnixNano":"1","timeUnixNano":"%d","count":"%d","sum":%s,"bucketCounts":["%[4]d"]}]}}`, name, temporality, 5+i, i+1, sum))
+		}
+		w.took(exponential(2, 1, 5+i, fmt.Sprintf(`"count":"%d","sum":%s,"scale":0,"positive":{"offset":0,"bucketCounts":["%[1]d"]}`, i+1, sum)))
+		w.took(fmt.Sprintf(`{"name":"wait","summary":{"dataPoints":[{"startTimeUnixNano":"1","timeUnixNano":"%d","count":"%d","sum":%s}]}}`, 5+i, i+1, sum))
+	}
+	if got, want := w.native(), "count 4 sum 9 zero 0: 2=4"; got != want {
+		t.Errorf("%s; want %s", got, want)
+	}
+	for _, want := range []string{"all_count" + origin + " 4", "all_sum" + origin + " 9", "more_count" + origin + " 10", "more_sum" + origin + " 11", "wait_count" + origin + " 4", "wait_sum" + origin + " 9"} {
+		if !slices.Contains(strings.Split(w.numbers(), "\n"), want) {
+			t.Errorf("%s is not in\n%s", want, w.numbers())
+		}
+	}
+}

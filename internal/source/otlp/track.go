@@ -20,7 +20,7 @@ var (
 	errBuckets = errors.New("its buckets make no sense")
 	errKind    = errors.New("it does not say what it is the sum of (aggregation_temporality)")
 	errName    = errors.New("it has no name that Prometheus can have")
-	errValue   = errors.New("it has no value")
+	errValue   = errors.New("it has no value, or none that can be added up")
 )
 
 // track is what is known of a series that points come to.
@@ -95,7 +95,7 @@ func (n *numbers) cumulative(t *track, p span, values []float64) (again bool, er
 	}
 	less := false
 	for i := range max(1, len(values)-1) {
-		less = less || t.base[i]+values[i] < t.total[i]
+		less = less || countable(values[i]) && t.base[i]+values[i] < t.total[i]
 	}
 	if again, err = t.follow(p, less); err != nil {
 		return false, err
