@@ -48,8 +48,8 @@ type Config struct {
 	StreamLabels []string `yaml:"stream_labels"`
 	// Labels are added to all streams, and replace those of the same name.
 	Labels map[string]string `yaml:"labels"`
-	// MaxSeries bounds the series of all metrics together; points of more are refused.
-	// Default: 200000.
+	// MaxSeries bounds the series of all metrics together, and their memory to 4 KiB for each;
+	// points of more are refused. Default: 200000.
 	MaxSeries int `yaml:"max_series"`
 	// MaxSeriesPerName bounds those of each metric. Default: 10000.
 	MaxSeriesPerName int `yaml:"max_series_per_name"`

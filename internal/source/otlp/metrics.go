@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"slices"
@@ -157,7 +158,7 @@ func (v *points) series(d metric.Desc, p *wire.Point, more ...labelPair) (*track
 	if d.Name == "" {
 		d.Name = v.name
 	}
-	d.Help = string(v.metric.Description)
+	d.Help = string(bytes.ToValidUTF8(cutText(v.metric.Description, maxHelp), nil))
 	v.labels.reset()
 	v.labels.attributes(p.Attributes)
 	v.labels.set("otel_scope_name", string(v.metric.Scope.Name))

@@ -327,3 +327,52 @@ func TestNotFinite(t *testing.T) {
 		}
 	}
 }
+
+// TestSeriesBytes: what senders call their series is bounded in bytes, too.
+func TestSeriesBytes(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.MaxSeries = 1000 }).run()
+	gauge := func(name, help, key, value string) string {
+		return fmt.Sprintf(`{"name":%q,"description":%q,"gauge":{"dataPoints":[{"asInt":1,"attributes":[{"key":%q,"value":{"stringValue":%q}}]}]}}`, name, help, key, value)
+	}
+	long := strings.Repeat("ü", 100_000)
+	w.took(gauge("x", long, "k", long))
+	if n := len(w.reg.Named("x").Desc().Help); n > maxHelp {
+		t.Errorf("a help of %d bytes", n)
+	}
+	w.refuses("no name", gauge(strings.Repeat("y", 2000), "", "k", "v"))
+	many := make([]string, 20)
+	for i := range many {
+		many[i] = fmt.Sprintf(`{"key":"k%d","value":{"stringValue":%q}}`, i, strings.Repeat("v", 1000))
+	}
+	w.refuses("labels", `{"name":"y","gauge":{"dataPoints":[{"asInt":1,"attributes":[`+strings.Join(many, ",")+`]}]}}`)
+	points := make([]string, 999)
+	for i := range points {
+		points[i] = gauge(fmt.Sprintf("z%d", i), strings.Repeat("h", 1000), strings.Repeat("k", 1000), strings.Repeat("v", 1000))
+	}
+	before := w.source.numbers.bytes
+	if got := w.sendMetrics(points...); !strings.Contains(got, "too many series") {
+		t.Error(got)
+	}
+	if n := w.source.numbers.bytes; n <= before || n > seriesBytes*1000+spareBytes {
+		t.Errorf("%d bytes", n)
+	}
+	w.restart(nil)
+	if n := w.source.numbers.bytes; n > seriesBytes*1000+spareBytes || n < before {
+		t.Errorf("%d bytes after a restart", n)
+	}
+	w.source.numbers.expire(time.Now().Add(time.Hour).Unix())
+	if n := w.source.numbers.bytes; n != 0 {
+		t.Errorf("%d bytes are left", n)
+	}
+	if got := w.numbers(); got != "" {
+		t.Error(got[:100])
+	}
+	// What stands between two labels is in none.
+	l := labelled{pairs: []labelPair{{"a", "1\xffb\xff2"}}}
+	f, err := w.reg.Family(metric.Desc{Name: "free", Free: true})
+	if err != nil || l.values(f)[1] != "1\uFFFDb\uFFFD2" {
+		t.Errorf("%q, %v", l.values(f), err)
+	}
+	w.reg.Forget("free")
+	w.took(gauge("x", "", "k", "v"))
+}

@@ -22,9 +22,11 @@ type numbers struct {
 	stream record.Stream
 	turn   chan struct{}
 
-	tracks  map[string]*track // by name and labels
-	line    flow.Line         // nil while Run does not
-	pending []record.Delta    // not in the journal yet
+	tracks   map[string]*track // by name and labels
+	families map[*metric.Family]*extent
+	bytes    int            // what all of these take, about
+	line     flow.Line      // nil while Run does not
+	pending  []record.Delta // not in the journal yet
 }
 
 // Owner returns who owns the families of a source of that name, so that they can be forgotten
@@ -34,7 +36,7 @@ func Owner(source string) string { return "otlp/" + source }
 // newNumbers takes over the series of before a restart or reload.
 func newNumbers(cfg *Config, deps flow.Deps) *numbers {
 	n := &numbers{
-		cfg: cfg, deps: deps, owner: Owner(deps.Name), turn: make(chan struct{}, 1), tracks: map[string]*track{},
+		cfg: cfg, deps: deps, owner: Owner(deps.Name), turn: make(chan struct{}, 1), tracks: map[string]*track{}, families: map[*metric.Family]*extent{},
 		// No labels of a resource come to this identity: theirs begins with a brace.
 		stream: record.Stream{ID: deps.Name + "//metrics", Source: deps.Name, Labels: record.NewLabels(map[string]string{"source": deps.Name, "signal": "metrics"})},
 	}
@@ -125,7 +127,7 @@ func (n *numbers) write(ctx context.Context, exemplars []described) error {
 
 // seriesOf returns the track of a series, making it if need be.
 func (n *numbers) seriesOf(d *metric.Desc, l *labelled) (*track, error) {
-	if !metric.ValidName(d.Name) {
+	if !metric.ValidName(d.Name) || len(d.Name) > maxName {
 		return nil, errName
 	}
 	d.Owner, d.Free, d.Durable, d.MaxSeries = n.owner, true, true, n.cfg.MaxSeriesPerName
@@ -138,24 +140,16 @@ func (n *numbers) seriesOf(d *metric.Desc, l *labelled) (*track, error) {
 	if t := n.tracks[key]; t != nil {
 		return t, nil
 	}
-	var s *metric.Series
-	if len(n.tracks) < n.cfg.MaxSeries {
-		s = f.Within(values...)
-	}
-	if s == nil {
+	s, err := n.newSeries(f, values)
+	if err != nil {
 		n.forgetEmpty(f)
-		return nil, errSeries
+		return nil, err
 	}
-	// What was cut off the values makes no other series.
+	// What the registry cuts off the values makes no other series.
 	if key = seriesKey(d.Name, s.Values()); n.tracks[key] == nil {
 		n.track(key, s)
 	}
 	return n.tracks[key], nil
-}
-
-// track begins to follow a series.
-func (n *numbers) track(key string, s *metric.Series) {
-	n.tracks[key] = &track{series: s, key: key, state: stateKey(key), used: time.Now().Unix()}
 }
 
 // forgetEmpty forgets a family without series.
@@ -171,11 +165,11 @@ func (n *numbers) forgetEmpty(f *metric.Family) {
 func (n *numbers) expire(since int64) (gone int) {
 	n.turn <- struct{}{}
 	defer n.give()
-	for key, t := range n.tracks {
+	for _, t := range n.tracks {
 		if t.used > since {
 			continue
 		}
-		delete(n.tracks, key)
+		n.untrack(t)
 		n.deps.State.Store(t.state, nil)
 		f := t.series.Family()
 		if left := f.Retire(t.series); !left && n.deps.Metrics.Named(f.Name()) == f {

@@ -15,7 +15,8 @@ var (
 	errLate    = errors.New("it is older than one that came before")
 	errSender  = errors.New("another sender of the same name, with a later start, has the series")
 	errShared  = errors.New("another sender, scope or metric has the series: give each sender its own service.instance.id, and let no two names differ by signs alone")
-	errSeries  = errors.New("there are too many series (max_series, max_series_per_name)")
+	errSeries  = errors.New("there are too many series, or too long ones (max_series, max_series_per_name)")
+	errLabels  = errors.New("its labels are too long")
 	errShape   = errors.New("another metric of the same name has another type or other buckets")
 	errBuckets = errors.New("its buckets make no sense")
 	errKind    = errors.New("it does not say what it is the sum of (aggregation_temporality)")
@@ -28,6 +29,7 @@ type track struct {
 	series *metric.Series
 	key    string // by name and labels
 	state  string // the key of its state
+	bytes  int    // that it takes
 	used   int64  // Unix seconds of the last point that was taken
 
 	start, time uint64 // of the last point

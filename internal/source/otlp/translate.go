@@ -116,6 +116,14 @@ func (l *labelled) set(name, value string) {
 	l.pairs = append(l.pairs, labelPair{name, value})
 }
 
+// clean returns text as a series has it.
+func clean(text string) string {
+	if len(text) > maxText {
+		text = string(cutText([]byte(text), maxText))
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
 // hash returns the same number for the same texts, over restarts of weir.
 func hash(texts ...[]byte) uint64 {
 	h := uint64(14695981039346656037) // FNV-1a
@@ -143,8 +151,8 @@ func (l *labelled) attributes(all []wire.Attribute) {
 	}
 }
 
-// values returns names and values in turn, sorted, as a series of f has them. What f cannot
-// have gets exported_ before it, as in Prometheus.
+// values returns names and values in turn, sorted, as a series of f has them: cut where the
+// registry would do it. What f cannot have gets exported_ before it, as in Prometheus.
 func (l *labelled) values(f *metric.Family) []string {
 	for i := range l.pairs {
 		if p := &l.pairs[i]; !f.ValidLabel(p.name) {
@@ -157,7 +165,7 @@ func (l *labelled) values(f *metric.Family) []string {
 		if i > 0 && p.name == l.pairs[i-1].name {
 			continue
 		}
-		values = append(values, p.name, p.value)
+		values = append(values, clean(p.name), clean(p.value))
 	}
 	return values
 }
