@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/ledger"
 )
 
@@ -171,7 +172,7 @@ func (c *Client) Wait(d time.Duration) { c.until = time.Now().Add(min(max(d, 0),
 // Post sends a body and reads the answer.
 func (c *Client) Post(ctx context.Context, body []byte) (*Answer, error) {
 	if left := time.Until(c.until); left > 0 {
-		return nil, fmt.Errorf("%s wants to be left alone for %s more", c.url, left.Round(time.Second))
+		return nil, fmt.Errorf("%s: %w for %s more", c.url, flow.ErrNotNow, left.Round(time.Second))
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
 	if err != nil {

@@ -4,18 +4,27 @@ import "github.com/weirlog/weir/internal/record"
 
 // Parts sends the records of a batch in requests within bounds. What a receiver does not want
 // of a request is found by halving it. After an error it goes on where it was when the
-// batch comes again. The zero value has no bounds.
+// batch comes again, also where other streams came between. The zero value has no bounds.
 type Parts struct {
 	// MaxRecords and MaxBytes bound a request; a record that is larger goes alone.
 	MaxRecords, MaxBytes int
 
-	stream string
-	next   uint64 // all before it are done; 0: nothing is
-	result Result // of those
+	stream   string
+	progress                     // of the present batch
+	begun    map[string]progress // of batches of other streams that failed, maxUnfinished at most
 
 	ends    []int    // of the records, encoded behind each other
 	numbers []uint64 // of the records
 }
+
+// progress is how much of a batch is done.
+type progress struct {
+	next   uint64 // all before it are done; 0: nothing is
+	result Result // of those
+}
+
+// maxUnfinished is of how many streams it is remembered. Of more, records are sent again.
+const maxUnfinished = 1000
 
 // Verdict is what a receiver does with a request that it has answered for good.
 type Verdict struct {
@@ -30,9 +39,31 @@ type Verdict struct {
 // Begin prepares for the records of b, which Add is called for in their order.
 func (p *Parts) Begin(b *record.Batch) {
 	p.ends, p.numbers = p.ends[:0], p.numbers[:0]
-	if p.stream != b.Stream.ID || p.next < b.First || p.next > b.First+uint64(len(b.Records)) {
-		p.stream, p.next, p.result = b.Stream.ID, 0, Result{}
+	p.change(b.Stream.ID)
+	if p.next < b.First || p.next > b.First+uint64(len(b.Records)) {
+		p.progress = progress{}
 	}
+}
+
+// change keeps how far the batch of the stream before is, and goes on with that of another.
+func (p *Parts) change(stream string) {
+	if stream == p.stream {
+		return
+	}
+	if p.next > 0 {
+		if p.begun == nil {
+			p.begun = map[string]progress{}
+		}
+		for other := range p.begun {
+			if len(p.begun) < maxUnfinished {
+				break
+			}
+			delete(p.begun, other)
+		}
+		p.begun[p.stream] = p.progress
+	}
+	p.stream, p.progress = stream, p.begun[stream]
+	delete(p.begun, stream)
 }
 
 // Done tells whether a record went out before.
@@ -56,7 +87,7 @@ func (p *Parts) Send(send func(from, to, records int) (Verdict, error)) (Result,
 		first = last
 	}
 	result := p.result
-	p.next, p.result = 0, Result{}
+	p.progress = progress{}
 	return result, nil
 }
 

@@ -61,13 +61,30 @@ func TestParts(t *testing.T) {
 	if r != (Result{Refused: 1, Why: "old"}) || err != nil {
 		t.Error(r, err)
 	}
-	// Another stream, or other records, begin anew.
-	_, _, _ = sendAll(p, "a", 6, 5, fails)
-	requests, _, _ = sendAll(p, "b", 7, 3, good)
-	check(requests, "[7 8 9]")
+	// Other records begin anew, and so does another stream; then the first goes on where it was.
 	_, _, _ = sendAll(p, "a", 6, 5, fails)
 	requests, _, _ = sendAll(p, "a", 20, 2, good)
 	check(requests, "[20 21]")
+	_, _, _ = sendAll(p, "a", 6, 5, fails)
+	_, _, _ = sendAll(p, "c", 6, 5, fails)
+	requests, r, _ = sendAll(p, "b", 7, 3, good)
+	check(requests, "[7 8 9]")
+	if r != (Result{}) {
+		t.Error(r)
+	}
+	for _, stream := range []string{"a", "c"} {
+		requests, r, err = sendAll(p, stream, 6, 5, good)
+		check(requests, "[9 10]")
+		if r != (Result{Refused: 1, Why: "old"}) || err != nil {
+			t.Error(r, err)
+		}
+	}
+	for i := range 2 * maxUnfinished {
+		if _, _, _ = sendAll(p, fmt.Sprint(i), 6, 5, fails); len(p.begun) > maxUnfinished {
+			t.Fatalf("%d streams are remembered", len(p.begun))
+		}
+	}
+	p.begun = nil
 	bad := func(from, records int) (Verdict, error) {
 		return Verdict{Bad: from <= 31 && from+records > 31, Why: "bad"}, nil
 	}

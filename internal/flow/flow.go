@@ -85,6 +85,9 @@ type Lines interface {
 // counted.
 var ErrNoRoom = errors.New("the disk has no room to keep text")
 
+// ErrNotNow says that the target of a sink wants nothing for a while, whatever stream it is of.
+var ErrNotNow = errors.New("it wants to be left alone")
+
 // A Line takes the batches of one input.
 type Line interface {
 	Sink

@@ -214,31 +214,34 @@ func (b *Body) unpacker(e Encoding) (io.Reader, error) {
 // Limit returns how large the text may be.
 func (b *Body) Limit() int { return b.limit }
 
-// Rewrite makes another text of the present one: what write appends to its first argument.
-func (b *Body) Rewrite(write func(dst, text []byte) ([]byte, error)) error {
+// Rewrite makes another text of the present one: what write appends to its first argument. Before
+// it appends something it asks room for that.
+func (b *Body) Rewrite(write func(dst, text []byte, room func(dst []byte, more int) ([]byte, error)) ([]byte, error)) error {
 	b.packed, b.Text = b.Text, b.packed
-	was := cap(b.Text)
-	text, err := write(b.Text[:0], b.packed)
+	text, err := write(b.Text[:0], b.packed, b.room)
 	if err != nil {
 		return err
 	}
 	b.Text = text
-	if more := cap(text) - was; more > 0 {
-		if !b.budget.take(more) {
-			b.Text = nil
-			b.give(was)
-			return ErrBusy
-		}
-		b.taken += more
-	}
 	if len(text) > b.limit {
 		return ErrTooLarge
 	}
 	return nil
 }
 
-// give gives a part of the memory back.
-func (b *Body) give(n int) {
-	b.budget.give(n)
-	b.taken -= n
+// slack is how much room may be asked for beyond the limit of a text that keeps to it.
+const slack = 64
+
+// room returns text, which grows, with room for more bytes.
+func (b *Body) room(text []byte, more int) ([]byte, error) {
+	size := len(text) + more
+	switch {
+	case size <= cap(text):
+		return text, nil
+	case size > b.limit+slack:
+		return text, ErrTooLarge
+	}
+	b.Text = text
+	err := b.grow(min(max(2*cap(text), size, firstRead), b.limit+slack))
+	return b.Text, err
 }

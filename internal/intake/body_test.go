@@ -97,6 +97,52 @@ func TestBomb(t *testing.T) {
 	}
 }
 
+// TestRewrite: what a text becomes takes no more memory than there is, and none beyond the limit.
+func TestRewrite(t *testing.T) {
+	const limit = 128 << 10
+	budget := intake.Budget{Max: 4 * limit}
+	rewrite := func(b *intake.Body, size int) (err error, most int) {
+		b.Begin(&budget, limit)
+		defer b.End()
+		if err := b.Read(bytes.NewReader(make([]byte, limit))); err != nil {
+			t.Fatal(err)
+		}
+		return b.Rewrite(func(dst, text []byte, room func([]byte, int) ([]byte, error)) ([]byte, error) {
+			for range size / 10 {
+				was := cap(dst)
+				var err error
+				if dst, err = room(dst, 10); err != nil {
+					return dst, err
+				}
+				if dst = append(dst, "0123456789"...); cap(dst) != was {
+					if most = max(most, cap(dst)); budget.Used() < int64(cap(dst)+cap(text)) {
+						t.Fatalf("%d bytes of memory are in use, %d are taken", cap(dst)+cap(text), budget.Used())
+					}
+				}
+			}
+			return dst, nil
+		}), most
+	}
+	var b intake.Body
+	if err, _ := rewrite(&b, limit); err != nil || len(b.Text) != limit/10*10 {
+		t.Error(err)
+	}
+	if err, most := rewrite(&intake.Body{}, 100*limit); !errors.Is(err, intake.ErrTooLarge) || most > 2*limit {
+		t.Errorf("%v, %d bytes", err, most)
+	}
+	var other intake.Body
+	other.Begin(&budget, 4*limit)
+	if err := other.Read(bytes.NewReader(make([]byte, limit))); err != nil {
+		t.Error(err)
+	}
+	if err, _ := rewrite(&intake.Body{}, limit); !errors.Is(err, intake.ErrBusy) {
+		t.Error(err)
+	}
+	if other.End(); budget.Used() != 0 {
+		t.Errorf("%d bytes are in use", budget.Used())
+	}
+}
+
 // FuzzBody: whatever is sent, the text is within its bound and the memory comes back.
 func FuzzBody(f *testing.F) {
 	for e, body := range packed(f, []byte("some text, some text")) {

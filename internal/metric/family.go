@@ -12,16 +12,6 @@ import (
 	"github.com/weirlog/weir/internal/record"
 )
 
-// shape is what families have in common that differ in name and subject alone. A StatsD source
-// has hundreds of thousands of families of four shapes.
-type shape struct {
-	desc    Desc // without name and subject
-	reg     *Registry
-	tail    string      // of the durable identities of its families' series, behind the name
-	buckets [2][]string // a histogram's le labels, by Format
-	users   int         // families that have it; guarded by reg.mu
-}
-
 // Family is the series of one name. Most have one series, which is a part of it.
 type Family struct {
 	shape  *shape

@@ -140,6 +140,16 @@ func (n *Native) CellOf(v float64) uint32 {
 	return bucketCell(native.Index(v, int(n.Schema)), v < 0)
 }
 
+// WiderCell returns the last of the cells that are one with a cell when buckets have become wider so
+// often. The other cells of a series are themselves.
+func WiderCell(cell uint32, times uint8) uint32 {
+	if cell < nativeBuckets || times == 0 {
+		return cell
+	}
+	index, negative, _ := cellBucket(cell)
+	return bucketCell(native.Last(native.Halve(index, times), times), negative)
+}
+
 // SumCell returns the cell of d's series that has the sum of a histogram's values: the last
 // of those that all its series have.
 func (d *Desc) SumCell() uint32 {
@@ -205,7 +215,30 @@ func (s *Series) changeNativeLocked(n *sparse, d record.Delta) bool {
 	return true
 }
 
-// halved returns how often the buckets of s have become wider.
+// Halved returns how often the buckets of a native histogram have become wider.
+func (s *Series) Halved() uint8 {
+	n := s.native()
+	if n == nil {
+		return 0
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return s.halved()
+}
+
+// AppendCounts appends the cells of a native histogram as AppendCells does, but for the one that has
+// what Halved returns: what is left can be added up.
+func (s *Series) AppendCounts(dst []float64) []float64 {
+	from := len(dst)
+	dst = s.AppendCells(dst)
+	for i := from; i+1 < len(dst); i += 2 {
+		if dst[i] == nativeHalved {
+			return slices.Delete(dst, i, i+2)
+		}
+	}
+	return dst
+}
+
 func (s *Series) halved() uint8 { return uint8(s.Cell(nativeHalved)) }
 
 // widenLocked makes the buckets of s wider until there are no more than there may be.
@@ -414,11 +447,4 @@ func (t *Tally) AppendTo(dst []record.Delta, s *Series) []record.Delta {
 
 // widest returns the one of those cells that s has together with a cell which stands for
 // them, so that there are fewer on the way.
-func (s *Series) widest(cell uint32) uint32 {
-	halved := s.halved()
-	if cell < nativeBuckets || halved == 0 {
-		return cell
-	}
-	index, negative, _ := cellBucket(cell)
-	return bucketCell(native.Last(native.Halve(index, halved), halved), negative)
-}
+func (s *Series) widest(cell uint32) uint32 { return WiderCell(cell, s.halved()) }

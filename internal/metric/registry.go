@@ -16,6 +16,7 @@ package metric
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math"
 	"slices"
 	"strings"
@@ -94,7 +95,8 @@ type Registry struct {
 
 	mu       sync.RWMutex // guards all below, and durable cells against a torn read
 	families index[*Family]
-	shapes   map[string][]*shape // by owner
+	seed     maphash.Seed
+	shapes   map[uint64][]*shape // by Desc.hash
 	order    []*Family           // in order of names as far as ordered; with those that have gone
 	ordered  int
 	dead     int                  // families in order that have gone
@@ -116,7 +118,8 @@ type Registry struct {
 func New(constant ...record.Label) *Registry {
 	r := &Registry{
 		constant: constant,
-		shapes:   map[string][]*shape{},
+		seed:     maphash.MakeSeed(),
+		shapes:   map[uint64][]*shape{},
 		durable:  []*Series{nil}, // numbers start at 1
 	}
 	var text []byte
@@ -163,36 +166,6 @@ func (r *Registry) Family(d Desc) (*Family, error) {
 	r.retypeLocked(d.Name)
 	r.claimLocked(f, d.Name)
 	return f, nil
-}
-
-// shapeLocked returns the shape of d for one more family.
-func (r *Registry) shapeLocked(d *Desc) *shape {
-	for _, s := range r.shapes[d.Owner] {
-		if s.desc.same(d) && s.desc.Help == d.Help && s.desc.MaxSeries == d.MaxSeries && s.desc.Idle == d.Idle && d.Native.sameBound(s.desc.Native) {
-			s.users++
-			return s
-		}
-	}
-	s := &shape{desc: *d, reg: r, tail: keyTail(d), users: 1}
-	s.desc.Name, s.desc.Subject = "", ""
-	s.desc.Labels, s.desc.Buckets = slices.Clone(d.Labels), slices.Clone(d.Buckets)
-	if d.Kind == Histogram {
-		s.buckets = bucketLabels(d.Buckets)
-	}
-	r.shapes[d.Owner] = append(r.shapes[d.Owner], s)
-	return s
-}
-
-// releaseLocked says that one family less has the shape.
-func (r *Registry) releaseLocked(s *shape) {
-	if s.users--; s.users > 0 {
-		return
-	}
-	owner := s.desc.Owner
-	r.shapes[owner] = slices.DeleteFunc(r.shapes[owner], func(o *shape) bool { return o == s })
-	if len(r.shapes[owner]) == 0 {
-		delete(r.shapes, owner)
-	}
 }
 
 // same tells whether d and o describe one family.

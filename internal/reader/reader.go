@@ -16,6 +16,7 @@ package reader
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,6 +90,8 @@ type Reader struct {
 	batch   record.Batch
 	bad     int // how many records of batch are damaged
 	failed  bool
+	late    map[string]uint64 // the streams that failed, and when: by turn
+	turn    uint64
 }
 
 // New returns a reader.
@@ -182,15 +185,42 @@ func (r *Reader) place(v *archive.View, first bool) uint64 {
 	return next
 }
 
-// pass brings what is shown and not delivered yet.
+// pass brings what is shown and not delivered yet: first of the streams that were not refused,
+// so that one whose records the sink does not take for a long time holds up no other.
 func (r *Reader) pass(ctx context.Context) error {
-	streams := r.opts.Archive.All() // what came may have gone already
-	slices.SortFunc(streams, func(x, y *archive.Stream) int { return strings.Compare(x.ID(), y.ID()) })
-	for _, s := range streams {
-		if !r.opts.Match(s.Labels()) {
-			continue
+	var streams []*archive.Stream
+	late := map[string]uint64{}
+	for _, s := range r.opts.Archive.All() { // what came may have gone already
+		if r.opts.Match(s.Labels()) {
+			streams = append(streams, s)
+			if turn := r.late[s.ID()]; turn > 0 {
+				late[s.ID()] = turn
+			}
 		}
-		if err := r.stream(ctx, s); err != nil {
+	}
+	r.late = late
+	slices.SortFunc(streams, func(x, y *archive.Stream) int {
+		return cmp.Or(cmp.Compare(late[x.ID()], late[y.ID()]), strings.Compare(x.ID(), y.ID()))
+	})
+	timely := len(streams) - len(late)
+	err := r.bring(ctx, streams[:timely])
+	if err == nil && len(late) > 0 {
+		err = r.bring(ctx, streams[timely:])
+	}
+	return err
+}
+
+// bring brings what is new of some streams. One that fails is behind those that failed before.
+func (r *Reader) bring(ctx context.Context, streams []*archive.Stream) error {
+	for _, s := range streams {
+		switch err := r.stream(ctx, s); {
+		case err == nil:
+			delete(r.late, s.ID())
+		case errors.Is(err, flow.ErrNotNow): // it is not about this stream
+			return err
+		default:
+			r.turn++
+			r.late[s.ID()] = r.turn
 			return err
 		}
 	}
@@ -199,7 +229,7 @@ func (r *Reader) pass(ctx context.Context) error {
 	}
 	if r.opts.Delivered != nil {
 		for _, s := range streams {
-			if next, ok := r.opts.Sink.Next(s.ID()); ok && r.opts.Match(s.Labels()) {
+			if next, ok := r.opts.Sink.Next(s.ID()); ok {
 				r.opts.Delivered(s, next)
 			}
 		}

@@ -26,6 +26,9 @@ type taker struct {
 	next  map[string]uint64
 	lines []string
 	down  atomic.Bool
+	stuck map[string]bool // streams that it does not take
+	shut  time.Time       // until then it wants nothing
+	tried []string        // streams that it did not take, while it wanted something
 }
 
 var errDown = errors.New("no space")
@@ -36,7 +39,13 @@ func (s *taker) Next(stream string) (uint64, bool) {
 }
 
 func (s *taker) Write(_ context.Context, b *record.Batch) error {
-	if s.down.Load() {
+	switch {
+	case s.down.Load():
+		return errDown
+	case time.Now().Before(s.shut):
+		return fmt.Errorf("wait: %w", flow.ErrNotNow)
+	case s.stuck[b.Stream.ID]:
+		s.shut, s.tried = time.Now().Add(time.Second), append(s.tried, b.Stream.ID)
 		return errDown
 	}
 	for i := range b.Records {
@@ -181,6 +190,45 @@ func TestStart(t *testing.T) {
 		o.Start = -1
 		w.during(o, func() {})
 		w.want("a", 1)
+	})
+}
+
+// TestStuckStreams: those that a sink does not take hold up no other, and have their turns.
+func TestStuckStreams(t *testing.T) {
+	inBubble(t, func(w *world) {
+		o := w.options()
+		delivered := map[string]uint64{}
+		o.Delivered = func(s *archive.Stream, next uint64) { delivered[s.ID()] = next }
+		w.sink.stuck = map[string]bool{"a": true, "c": true}
+		ctx, cancel := context.WithCancel(w.t.Context())
+		ended := make(chan error)
+		go func() { ended <- New(o).Run(ctx) }()
+		for range 5 {
+			time.Sleep(time.Minute)
+			for _, stream := range []string{"a", "b", "c", "d"} {
+				w.write(stream, 10, archive.Bound{})
+			}
+		}
+		time.Sleep(time.Minute)
+		cancel()
+		if err := <-ended; !errors.Is(err, errDown) && !errors.Is(err, flow.ErrNotNow) {
+			w.t.Error(err)
+		}
+		w.want("b", 1)
+		w.want("d", 1)
+		if delivered["b"] != 51 || delivered["d"] != 51 || delivered["a"]+delivered["c"] > 2 {
+			w.t.Errorf("delivered: %v", delivered)
+		}
+		tried := w.sink.tried
+		for i := 2; i < len(tried)-1; i++ {
+			if tried[i] == tried[i+1] {
+				w.t.Fatalf("%s twice in a row: %s", tried[i], tried)
+			}
+		}
+		w.sink.stuck = nil
+		w.during(w.options(), func() {})
+		w.want("a", 1)
+		w.want("c", 1)
 	})
 }
 

@@ -145,8 +145,9 @@ type subscription struct {
 
 	mu     sync.Mutex // guards below
 	topics map[string]int
-	bytes  int   // of topics
-	sizes  []int // how long topics are, each length once
+	bytes  int         // of topics
+	sizes  []int       // how long topics are, each length once: a message is looked up so often
+	among  map[int]int // how many topics have a length
 	queue  []message
 	queued int           // bytes of queue
 	stuck  bool          // nothing was taken from queue for a whole wait
@@ -229,27 +230,28 @@ func (s *subscription) subscribe(topic []byte, wanted bool) bool {
 		}
 		s.topics[string(topic)] = 1
 		s.bytes += len(topic)
-		s.measure()
+		s.measure(len(topic), 1)
 	case n > 1:
 		s.topics[string(topic)] = n - 1
 	case known:
 		delete(s.topics, string(topic))
 		s.bytes -= len(topic)
-		s.measure()
+		s.measure(len(topic), -1)
 	}
 	return true
 }
 
-// measure finds out how long topics are, so that a message is looked up as often as there are
-// lengths, however many topics there are.
-func (s *subscription) measure() {
-	have := map[int]bool{}
-	s.sizes = s.sizes[:0]
-	for topic := range s.topics {
-		if !have[len(topic)] {
-			have[len(topic)] = true
-			s.sizes = append(s.sizes, len(topic))
-		}
+// measure notes that there is a topic more, or less, of a length.
+func (s *subscription) measure(length, more int) {
+	if s.among == nil {
+		s.among = map[int]int{}
+	}
+	switch s.among[length] += more; {
+	case s.among[length] == 0:
+		delete(s.among, length)
+		s.sizes = slices.DeleteFunc(s.sizes, func(n int) bool { return n == length })
+	case more > 0 && s.among[length] == 1:
+		s.sizes = append(s.sizes, length)
 	}
 }
 

@@ -30,7 +30,13 @@ const maxJSONDepth = 200
 // 64 bits as text or numbers, and keys that nobody knows passed over. What is appended has no
 // more than five times the bytes of text. The error is a *protobuf.SyntaxError.
 func AppendProtobuf(dst []byte, what Request, text []byte) ([]byte, error) {
-	p := transcoder{Scanner: jsontext.Scanner{Text: text}, dst: dst}
+	return AppendWithin(dst, what, text, func(dst []byte, _ int) ([]byte, error) { return dst, nil })
+}
+
+// AppendWithin is AppendProtobuf where memory is bounded: room returns dst with room for so many
+// more bytes. If it fails, its error is returned.
+func AppendWithin(dst []byte, what Request, text []byte, room func(dst []byte, more int) ([]byte, error)) ([]byte, error) {
+	p := transcoder{Scanner: jsontext.Scanner{Text: text}, dst: dst, room: room}
 	p.Space()
 	if p.object(message(what), maxJSONDepth) {
 		p.Space()
@@ -48,8 +54,23 @@ func AppendProtobuf(dst []byte, what Request, text []byte) ([]byte, error) {
 type transcoder struct {
 	jsontext.Scanner
 	dst   []byte
-	plain []byte // text without escapes
+	room  func(dst []byte, more int) ([]byte, error)
+	plain []byte // text without escapes, of a value that is no text
 	err   error
+}
+
+// most is how much a field has beside its text: its number, and its length or its number of eight bytes.
+const most = 16
+
+// need makes room for a field with a text of so many bytes.
+func (p *transcoder) need(text int) bool {
+	dst, err := p.room(p.dst, text+most)
+	if err != nil {
+		p.err = err
+		return false
+	}
+	p.dst = dst
+	return true
 }
 
 func (p *transcoder) fail(format string, args ...any) bool {
@@ -128,21 +149,44 @@ func (p *transcoder) member(f *jsonField, depth int) bool {
 // value writes one value.
 func (p *transcoder) value(f *jsonField, depth int) bool {
 	if f.form == formMessage {
+		if !p.need(0) {
+			return false
+		}
 		var at int
 		p.dst, at = protobuf.Open(p.dst, f.number)
-		ok := p.object(f.message, depth-1)
+		if !p.object(f.message, depth-1) || !p.need(0) {
+			return false
+		}
 		p.dst = protobuf.Close(p.dst, at)
-		return ok
+		return true
 	}
 	from := p.At
+	if f.form == formText && p.Take('"') {
+		return p.text(f)
+	}
 	text, quoted, ok := p.scalar()
-	if !ok {
+	if !ok || !p.need(len(text)) {
 		return false
 	}
 	if !p.put(f, text, quoted) {
 		p.At = from
 		return p.fail("this is no value of %s", f.name)
 	}
+	return true
+}
+
+// text writes the string whose quotation mark was read, of a field that is text.
+func (p *transcoder) text(f *jsonField) bool {
+	inside, _, ok := p.Inside()
+	if !ok {
+		return p.fail("a string that is not valid")
+	}
+	if !p.need(len(inside)) {
+		return false
+	}
+	var at int
+	p.dst, at = protobuf.Open(p.dst, f.number)
+	p.dst = protobuf.Close(jsontext.Unescape(p.dst, inside), at)
 	return true
 }
 

@@ -1,6 +1,7 @@
 package otlp_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -404,3 +405,39 @@ func BenchmarkLogs(b *testing.B) {
 type refusing struct{ quiet }
 
 func (*refusing) Resource(*otlp.Resource) bool { return false }
+
+// TestRoom: nothing is appended that no room was asked for.
+func TestRoom(t *testing.T) {
+	for what, text := range map[otlp.Request]string{otlp.Logs: logsJSON, otlp.Metrics: metricsJSON} {
+		want, err := otlp.AppendProtobuf(nil, what, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		given := 0
+		got, err := otlp.AppendWithin(nil, what, []byte(text), func(dst []byte, more int) ([]byte, error) {
+			if cap(dst) != given {
+				t.Errorf("room of %d bytes where %d were given", cap(dst), given)
+			}
+			more += len(dst)
+			dst = append(make([]byte, 0, more), dst...)
+			given = cap(dst)
+			return dst[:len(dst):given], nil
+		})
+		if err != nil || !bytes.Equal(got, want) || cap(got) != given {
+			t.Errorf("%v, %d bytes, %d with room for %d", err, len(want), len(got), given)
+		}
+		for at := range len(want) {
+			_, err := otlp.AppendWithin(nil, what, []byte(text), func(dst []byte, _ int) ([]byte, error) {
+				if len(dst) > at {
+					return dst, errRoom
+				}
+				return dst, nil
+			})
+			if err != nil && !errors.Is(err, errRoom) {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+var errRoom = errors.New("no room")

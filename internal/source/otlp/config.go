@@ -40,15 +40,16 @@ type Config struct {
 	// a time; one to which nothing was sent for ten minutes is closed. A request with more is
 	// refused, and the sender asked to send it again. Default: 10000.
 	MaxStreams int `yaml:"max_streams"`
-	// StreamLabels are the attributes of resources that become labels of streams, where dots
-	// become _: service_name. All others become fields of records. Default: service.name,
+	// StreamLabels are the attributes of resources that become labels of streams and of the series
+	// of metrics, where dots become _: service_name. All others become fields of records. The
+	// service's name, namespace and instance are job and instance of a series. Default: service.name,
 	// service.namespace, deployment.environment, deployment.environment.name, host.name,
 	// container.name, k8s.cluster.name, k8s.namespace.name, k8s.pod.name, k8s.container.name.
 	StreamLabels []string `yaml:"stream_labels"`
 	// Labels are added to all streams, and replace those of the same name.
 	Labels map[string]string `yaml:"labels"`
-	// MaxSeries bounds the series of all metrics together; points of more are refused.
-	// Default: 200000.
+	// MaxSeries bounds the series of all metrics together, and their memory to 4 KiB for each;
+	// points of more are refused. Default: 200000.
 	MaxSeries int `yaml:"max_series"`
 	// MaxSeriesPerName bounds those of each metric. Default: 10000.
 	MaxSeriesPerName int `yaml:"max_series_per_name"`

@@ -187,7 +187,9 @@ func (j *job) read(from io.Reader, what wire.Request, f form) error {
 	if !f.json {
 		return nil
 	}
-	return j.Rewrite(func(dst, text []byte) ([]byte, error) { return wire.AppendProtobuf(dst, what, text) })
+	return j.Rewrite(func(dst, text []byte, room func([]byte, int) ([]byte, error)) ([]byte, error) {
+		return wire.AppendWithin(dst, what, text, room)
+	})
 }
 
 // bodyError is one that the sender of a request made.

@@ -1,13 +1,12 @@
 package otlp
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
-	"math"
 	"slices"
 	"strconv"
 
-	"github.com/weirlog/weir/internal/codec/native"
 	wire "github.com/weirlog/weir/internal/codec/otlp"
 	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/record"
@@ -51,6 +50,7 @@ func (s *Source) writeMetrics(ctx context.Context, j *job) (outcome, error) {
 		s.deps.Ledger.Dropped("points: "+reason.Error(), n)
 	}
 	s.deps.Ledger.Dropped("points: attributes, buckets or quantiles", v.excess)
+	s.deps.Ledger.Dropped("points: sums that are no number", v.odd)
 	return v.outcome, err
 }
 
@@ -60,21 +60,26 @@ type points struct {
 	numbers   *numbers
 	reasons   map[error]int
 	excess    int
+	odd       int // sums that were left out
 	exemplars []described
 
 	origin []labelPair // job and instance
-	info   []labelPair // all else that is said of the resource
+	common []labelPair // those, and what else of the resource becomes labels
+	info   []labelPair // all but origin that is said of the resource
+	from   sender      // of the metric
 	metric *wire.Metric
 	name   string
 	labels labelled
 	values []float64
+	cells  []counted
 	deltas []record.Delta
 }
 
 // Resource implements wire.MetricVisitor.
 func (v *points) Resource(r *wire.Resource) bool {
 	var namespace, name, instance string
-	v.origin, v.info = v.origin[:0], v.info[:0]
+	v.origin, v.common, v.info = v.origin[:0], v.common[:0], v.info[:0]
+	v.from = sender{resource: hashAll(r.Attributes)}
 	for i := range r.Attributes {
 		a := &r.Attributes[i]
 		text, _ := a.Value.Plain(nil)
@@ -86,7 +91,11 @@ func (v *points) Resource(r *wire.Resource) bool {
 		case "service.instance.id":
 			instance = string(text)
 		default:
-			v.info = append(v.info, labelPair{string(a.Key), string(text)})
+			pair := labelPair{string(a.Key), string(text)}
+			v.info = append(v.info, pair)
+			if slices.Contains(v.numbers.cfg.StreamLabels, pair.name) {
+				v.common = append(v.common, labelPair{labelOf(pair.name), pair.value})
+			}
 		}
 	}
 	if name != "" && namespace != "" {
@@ -97,6 +106,7 @@ func (v *points) Resource(r *wire.Resource) bool {
 			v.origin = append(v.origin, p)
 		}
 	}
+	v.common = append(v.common, v.origin...)
 	if len(v.origin) > 0 && len(v.info) > 0 {
 		v.target()
 	}
@@ -123,7 +133,10 @@ func (v *points) target() {
 }
 
 // Metric implements wire.MetricVisitor.
-func (v *points) Metric(m *wire.Metric) { v.metric, v.name = m, nameOf(m) }
+func (v *points) Metric(m *wire.Metric) {
+	v.metric, v.name = m, nameOf(m)
+	v.from.stream = hashAll(m.Scope.Attributes) ^ hash(m.Name, m.Unit, m.Scope.Name, m.Scope.Version)
+}
 
 // Point implements wire.MetricVisitor.
 func (v *points) Point(p *wire.Point) error {
@@ -132,6 +145,9 @@ func (v *points) Point(p *wire.Point) error {
 		v.reasons[err]++
 		v.refuse(string(v.metric.Name) + ": " + err.Error())
 		return nil
+	}
+	if p.HasSum && !countable(p.Sum) {
+		v.odd++
 	}
 	v.accepted++
 	return nil
@@ -142,12 +158,12 @@ func (v *points) series(d metric.Desc, p *wire.Point, more ...labelPair) (*track
 	if d.Name == "" {
 		d.Name = v.name
 	}
-	d.Help = string(v.metric.Description)
+	d.Help = string(bytes.ToValidUTF8(cutText(v.metric.Description, maxHelp), nil))
 	v.labels.reset()
 	v.labels.attributes(p.Attributes)
 	v.labels.set("otel_scope_name", string(v.metric.Scope.Name))
 	v.labels.set("otel_scope_version", string(v.metric.Scope.Version))
-	for _, pair := range v.origin {
+	for _, pair := range v.common {
 		v.labels.set(pair.name, pair.value)
 	}
 	for _, pair := range more {
@@ -158,7 +174,7 @@ func (v *points) series(d metric.Desc, p *wire.Point, more ...labelPair) (*track
 
 // point counts one point.
 func (v *points) point(p *wire.Point) error {
-	at := span{p.Start, p.Time}
+	at := span{p.Start, p.Time, sender{v.from.resource, v.from.stream + hashAll(p.Attributes)}}
 	switch v.metric.Kind {
 	case wire.Sum, wire.Histogram, wire.ExponentialHistogram:
 		if v.metric.Temporality != wire.Delta && v.metric.Temporality != wire.Cumulative {
@@ -191,8 +207,7 @@ func (v *points) gauge(p *wire.Point, at span) error {
 	if err != nil {
 		return err
 	}
-	v.numbers.pending, err = t.gauge(v.numbers.pending, at, p.Value)
-	return err
+	return v.numbers.gauge(t, at, p.Value)
 }
 
 func (v *points) sum(p *wire.Point, at span) error {
@@ -201,7 +216,7 @@ func (v *points) sum(p *wire.Point, at span) error {
 		return errValue
 	case !v.metric.Monotonic && v.metric.Temporality == wire.Cumulative:
 		return v.gauge(p, at)
-	case v.metric.Monotonic && !(p.Value >= 0):
+	case v.metric.Monotonic && !(p.Value >= 0), !countable(p.Value):
 		return errValue
 	}
 	kind := metric.Counter
@@ -213,8 +228,8 @@ func (v *points) sum(p *wire.Point, at span) error {
 		return err
 	}
 	if v.metric.Temporality == wire.Delta {
-		v.numbers.pending = t.added(v.numbers.pending, at, []record.Delta{{Add: p.Value}})
-	} else if v.numbers.pending, err = t.cumulative(v.numbers.pending, v.numbers.deps.State, at, []float64{p.Value}); err != nil {
+		v.numbers.added(t, at, []record.Delta{{Add: p.Value}})
+	} else if _, err := v.numbers.cumulative(t, at, []float64{p.Value}); err != nil {
 		return err
 	}
 	if v.metric.Monotonic {
@@ -244,8 +259,8 @@ func (v *points) histogram(p *wire.Point, at span) error {
 		for i, n := range v.values {
 			v.deltas = append(v.deltas, record.Delta{Cell: uint32(i), Add: n})
 		}
-		v.numbers.pending = t.added(v.numbers.pending, at, v.deltas)
-	} else if v.numbers.pending, err = t.cumulative(v.numbers.pending, v.numbers.deps.State, at, v.values); err != nil {
+		v.numbers.added(t, at, v.deltas)
+	} else if _, err := v.numbers.cumulative(t, at, v.values); err != nil {
 		return err
 	}
 	bounds := p.Bounds
@@ -265,91 +280,33 @@ func ascending(bounds []float64) bool {
 	return true
 }
 
-// The scales that OpenTelemetry has.
-const (
-	leastScale = -10
-	mostScale  = 20
-)
-
-func (v *points) exponential(p *wire.Point, at span) error {
-	if p.Excess > 0 || p.Scale < leastScale || p.Scale > mostScale {
-		return errBuckets
-	}
-	// The buckets of a series become wider where there are too many; how fine they can be stays.
-	own := metric.Native{Schema: native.MaxSchema, MaxBuckets: v.numbers.cfg.MaxBuckets}
-	t, err := v.series(metric.Desc{Kind: metric.Histogram, Native: &own}, p)
-	if err != nil {
-		return err
-	}
-	desc := t.series.Family().Desc()
-	cells := map[uint32]float64{}
-	add := func(b *wire.Buckets, sign float64) {
-		for i, n := range b.Counts {
-			if n > 0 {
-				cells[own.CellOf(sign*upper(int64(b.Offset)+int64(i), p.Scale))] += float64(n)
-			}
-		}
-	}
-	add(&p.Positive, 1)
-	add(&p.Negative, -1)
-	if p.ZeroCount > 0 {
-		cells[own.CellOf(0)] += float64(p.ZeroCount)
-	}
-	if p.HasSum {
-		cells[desc.SumCell()] += p.Sum
-	}
-	if v.metric.Temporality == wire.Delta {
-		v.deltas = v.deltas[:0]
-		for cell, n := range cells {
-			v.deltas = append(v.deltas, record.Delta{Cell: cell, Add: n})
-		}
-		v.numbers.pending = t.added(v.numbers.pending, at, v.deltas)
-	} else if v.numbers.pending, err = t.exponential(v.numbers.pending, v.numbers.deps.State, at, cells); err != nil {
-		return err
-	}
-	v.exemplify(t, p, own.CellOf)
-	return nil
-}
-
-// upper returns the greatest value of a bucket of OpenTelemetry's, within what a float can have.
-func upper(index int64, scale int32) float64 {
-	if scale > native.MaxSchema { // finer than ours
-		index >>= scale - native.MaxSchema
-		scale = native.MaxSchema
-	}
-	const most = 1 << 19 // buckets of the finest schema stay below
-	index = min(max(index+1, -most), most)
-	value := native.Bound(int32(index), int(max(scale, native.MinSchema)))
-	if scale < native.MinSchema {
-		value = native.Bound(int32(min(max(index<<(native.MinSchema-scale), -most), most)), native.MinSchema)
-	}
-	return min(max(value, math.SmallestNonzeroFloat64), math.MaxFloat64)
-}
-
 // summary counts a summary: its count and sum, which are cumulative, and its quantiles, which
 // are what they are.
 func (v *points) summary(p *wire.Point, at span) error {
 	if p.Excess > 0 {
 		return errBuckets
 	}
-	for _, part := range []struct {
-		suffix string
-		value  float64
-	}{{"_count", float64(p.Count)}, {"_sum", p.Sum}} {
-		t, err := v.series(metric.Desc{Name: v.name + part.suffix, Kind: metric.Counter}, p)
-		if err != nil {
-			return err
-		}
-		if v.numbers.pending, err = t.cumulative(v.numbers.pending, v.numbers.deps.State, at, []float64{part.value}); err != nil {
-			return err
-		}
+	n := v.numbers
+	counts, err := v.series(metric.Desc{Name: v.name + "_count", Kind: metric.Counter}, p)
+	if err != nil {
+		return err
+	}
+	sums, err := v.series(metric.Desc{Name: v.name + "_sum", Kind: metric.Counter}, p)
+	if err != nil {
+		return err
+	}
+	if _, err := n.cumulative(counts, at, []float64{float64(p.Count)}); err != nil {
+		return err
+	}
+	if _, err := n.cumulative(sums, at, []float64{p.Sum}); err != nil {
+		return err
 	}
 	for _, q := range p.Quantiles {
 		t, err := v.series(metric.Desc{Kind: metric.Gauge}, p, labelPair{"quantile", strconv.FormatFloat(q.Quantile, 'g', -1, 64)})
 		if err != nil {
 			return err
 		}
-		if v.numbers.pending, err = t.gauge(v.numbers.pending, at, q.Value); err != nil {
+		if err := n.gauge(t, at, q.Value); err != nil {
 			return err
 		}
 	}

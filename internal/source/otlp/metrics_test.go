@@ -114,7 +114,7 @@ func TestKinds(t *testing.T) {
 	if got := w.post("/v1/metrics", body, isJSON); got != "200 {}" {
 		t.Error(got)
 	}
-	for _, want := range []string{`target_info{host_name="web-1",job="eu/shop"} 1`, `x{a_b="1;2",exported_machine="other",job="eu/shop",otel_scope_name="lib",otel_scope_version="2"} 1`} {
+	for _, want := range []string{`target_info{host_name="web-1",job="eu/shop"} 1`, `x{a_b="1;2",exported_machine="other",host_name="web-1",job="eu/shop",otel_scope_name="lib",otel_scope_version="2"} 1`} {
 		if !slices.Contains(strings.Split(w.numbers(), "\n"), want) {
 			t.Errorf("%s is not in\n%s", want, w.numbers())
 		}
@@ -295,4 +295,84 @@ func FuzzPoints(f *testing.F) {
 		}
 		w.reg.AppendText(nil, metric.OpenMetrics)
 	})
+}
+
+// TestNotFinite: what is infinite or no number poisons no number that lasts.
+func TestNotFinite(t *testing.T) {
+	w := newWorld(t, nil).run()
+	refused := func(m string) {
+		t.Helper()
+		if got := w.sendMetrics(m); !strings.Contains(got, `"rejectedDataPoints":"1","errorMessage":"x: it has no value`) {
+			t.Errorf("%s: %s", m, got)
+		}
+	}
+	for _, v := range []string{`"NaN"`, `"Infinity"`, `1e301`} {
+		for _, kind := range []string{`"aggregationTemporality":2,"isMonotonic":true`, `"aggregationTemporality":1,"isMonotonic":true`, `"aggregationTemporality":1`} {
+			refused(`{"name":"x","sum":{` + kind + `,"dataPoints":[{"timeUnixNano":"5","asDouble":` + v + `}]}}`)
+		}
+	}
+	for i, sum := range []string{`2`, `"NaN"`, `"-Infinity"`, `9`} {
+		for name, temporality := range map[string]int{"all": 2, "more": 1} {
+			w.took(fmt.Sprintf(`{"name":%q,"histogram":{"aggregationTemporality":%d,"dataPoints":[{"startTimeUnixNano":"1","timeUnixNano":"%d","count":"%d","sum":%s,"bucketCounts":["%[4]d"]}]}}`, name, temporality, 5+i, i+1, sum))
+		}
+		w.took(exponential(2, 1, 5+i, fmt.Sprintf(`"count":"%d","sum":%s,"scale":0,"positive":{"offset":0,"bucketCounts":["%[1]d"]}`, i+1, sum)))
+		w.took(fmt.Sprintf(`{"name":"wait","summary":{"dataPoints":[{"startTimeUnixNano":"1","timeUnixNano":"%d","count":"%d","sum":%s}]}}`, 5+i, i+1, sum))
+	}
+	if got, want := w.native(), "count 4 sum 9 zero 0: 2=4"; got != want {
+		t.Errorf("%s; want %s", got, want)
+	}
+	for _, want := range []string{"all_count" + origin + " 4", "all_sum" + origin + " 9", "more_count" + origin + " 10", "more_sum" + origin + " 11", "wait_count" + origin + " 4", "wait_sum" + origin + " 9"} {
+		if !slices.Contains(strings.Split(w.numbers(), "\n"), want) {
+			t.Errorf("%s is not in\n%s", want, w.numbers())
+		}
+	}
+}
+
+// TestSeriesBytes: what senders call their series is bounded in bytes, too.
+func TestSeriesBytes(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.MaxSeries = 1000 }).run()
+	gauge := func(name, help, key, value string) string {
+		return fmt.Sprintf(`{"name":%q,"description":%q,"gauge":{"dataPoints":[{"asInt":1,"attributes":[{"key":%q,"value":{"stringValue":%q}}]}]}}`, name, help, key, value)
+	}
+	long := strings.Repeat("ü", 100_000)
+	w.took(gauge("x", long, "k", long))
+	if n := len(w.reg.Named("x").Desc().Help); n > maxHelp {
+		t.Errorf("a help of %d bytes", n)
+	}
+	w.refuses("no name", gauge(strings.Repeat("y", 2000), "", "k", "v"))
+	many := make([]string, 20)
+	for i := range many {
+		many[i] = fmt.Sprintf(`{"key":"k%d","value":{"stringValue":%q}}`, i, strings.Repeat("v", 1000))
+	}
+	w.refuses("labels", `{"name":"y","gauge":{"dataPoints":[{"asInt":1,"attributes":[`+strings.Join(many, ",")+`]}]}}`)
+	points := make([]string, 999)
+	for i := range points {
+		points[i] = gauge(fmt.Sprintf("z%d", i), strings.Repeat("h", 1000), strings.Repeat("k", 1000), strings.Repeat("v", 1000))
+	}
+	before := w.source.numbers.bytes
+	if got := w.sendMetrics(points...); !strings.Contains(got, "too many series") {
+		t.Error(got)
+	}
+	if n := w.source.numbers.bytes; n <= before || n > seriesBytes*1000+spareBytes {
+		t.Errorf("%d bytes", n)
+	}
+	w.restart(nil)
+	if n := w.source.numbers.bytes; n > seriesBytes*1000+spareBytes || n < before {
+		t.Errorf("%d bytes after a restart", n)
+	}
+	w.source.numbers.expire(time.Now().Add(time.Hour).Unix())
+	if n := w.source.numbers.bytes; n != 0 {
+		t.Errorf("%d bytes are left", n)
+	}
+	if got := w.numbers(); got != "" {
+		t.Error(got[:100])
+	}
+	// What stands between two labels is in none.
+	l := labelled{pairs: []labelPair{{"a", "1\xffb\xff2"}}}
+	f, err := w.reg.Family(metric.Desc{Name: "free", Free: true})
+	if err != nil || l.values(f)[1] != "1\uFFFDb\uFFFD2" {
+		t.Errorf("%q, %v", l.values(f), err)
+	}
+	w.reg.Forget("free")
+	w.took(gauge("x", "", "k", "v"))
 }

@@ -22,9 +22,11 @@ type numbers struct {
 	stream record.Stream
 	turn   chan struct{}
 
-	tracks  map[string]*track // by name and labels
-	line    flow.Line         // nil while Run does not
-	pending []record.Delta    // not in the journal yet
+	tracks   map[string]*track // by name and labels
+	families map[*metric.Family]*extent
+	bytes    int            // what all of these take, about
+	line     flow.Line      // nil while Run does not
+	pending  []record.Delta // not in the journal yet
 }
 
 // Owner returns who owns the families of a source of that name, so that they can be forgotten
@@ -34,7 +36,7 @@ func Owner(source string) string { return "otlp/" + source }
 // newNumbers takes over the series of before a restart or reload.
 func newNumbers(cfg *Config, deps flow.Deps) *numbers {
 	n := &numbers{
-		cfg: cfg, deps: deps, owner: Owner(deps.Name), turn: make(chan struct{}, 1), tracks: map[string]*track{},
+		cfg: cfg, deps: deps, owner: Owner(deps.Name), turn: make(chan struct{}, 1), tracks: map[string]*track{}, families: map[*metric.Family]*extent{},
 		// No labels of a resource come to this identity: theirs begins with a brace.
 		stream: record.Stream{ID: deps.Name + "//metrics", Source: deps.Name, Labels: record.NewLabels(map[string]string{"source": deps.Name, "signal": "metrics"})},
 	}
@@ -42,11 +44,10 @@ func newNumbers(cfg *Config, deps flow.Deps) *numbers {
 		d.MaxSeries = cfg.MaxSeriesPerName
 		return true
 	})
-	now := time.Now().Unix()
 	for _, f := range deps.Metrics.Owned(n.owner) {
 		f.Each(func(s *metric.Series) bool {
 			key := seriesKey(f.Name(), s.Values())
-			n.tracks[key] = &track{series: s, key: key, used: now}
+			n.track(key, s)
 			return true
 		})
 	}
@@ -126,7 +127,7 @@ func (n *numbers) write(ctx context.Context, exemplars []described) error {
 
 // seriesOf returns the track of a series, making it if need be.
 func (n *numbers) seriesOf(d *metric.Desc, l *labelled) (*track, error) {
-	if !metric.ValidName(d.Name) {
+	if !metric.ValidName(d.Name) || len(d.Name) > maxName {
 		return nil, errName
 	}
 	d.Owner, d.Free, d.Durable, d.MaxSeries = n.owner, true, true, n.cfg.MaxSeriesPerName
@@ -137,24 +138,18 @@ func (n *numbers) seriesOf(d *metric.Desc, l *labelled) (*track, error) {
 	values := l.values(f)
 	key := seriesKey(d.Name, values)
 	if t := n.tracks[key]; t != nil {
-		t.used = time.Now().Unix()
 		return t, nil
 	}
-	var s *metric.Series
-	if len(n.tracks) < n.cfg.MaxSeries {
-		s = f.Within(values...)
-	}
-	if s == nil {
+	s, err := n.newSeries(f, values)
+	if err != nil {
 		n.forgetEmpty(f)
-		return nil, errSeries
+		return nil, err
 	}
-	// What was cut off the values makes no other series.
+	// What the registry cuts off the values makes no other series.
 	if key = seriesKey(d.Name, s.Values()); n.tracks[key] == nil {
-		n.tracks[key] = &track{series: s, key: key}
+		n.track(key, s)
 	}
-	t := n.tracks[key]
-	t.used = time.Now().Unix()
-	return t, nil
+	return n.tracks[key], nil
 }
 
 // forgetEmpty forgets a family without series.
@@ -170,12 +165,12 @@ func (n *numbers) forgetEmpty(f *metric.Family) {
 func (n *numbers) expire(since int64) (gone int) {
 	n.turn <- struct{}{}
 	defer n.give()
-	for key, t := range n.tracks {
+	for _, t := range n.tracks {
 		if t.used > since {
 			continue
 		}
-		delete(n.tracks, key)
-		n.deps.State.Store(t.key, nil)
+		n.untrack(t)
+		n.deps.State.Store(t.state, nil)
 		f := t.series.Family()
 		if left := f.Retire(t.series); !left && n.deps.Metrics.Named(f.Name()) == f {
 			n.deps.Metrics.Forget(f.Name())

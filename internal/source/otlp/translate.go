@@ -103,13 +103,45 @@ func (l *labelled) add(key, value string) {
 	l.pairs = append(l.pairs, labelPair{name, value})
 }
 
-// set makes value that of a label, in the place of what an attribute says.
+// set makes value that of a label. An attribute of that name gets exported_ before it.
 func (l *labelled) set(name, value string) {
 	if value == "" {
 		return
 	}
-	l.pairs = slices.DeleteFunc(l.pairs, func(p labelPair) bool { return p.name == name })
+	for i := range l.pairs {
+		if l.pairs[i].name == name {
+			l.pairs[i].name = "exported_" + name
+		}
+	}
 	l.pairs = append(l.pairs, labelPair{name, value})
+}
+
+// clean returns text as a series has it.
+func clean(text string) string {
+	if len(text) > maxText {
+		text = string(cutText([]byte(text), maxText))
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
+// hash returns the same number for the same texts, over restarts of weir.
+func hash(texts ...[]byte) uint64 {
+	h := uint64(14695981039346656037) // FNV-1a
+	for _, text := range texts {
+		for _, c := range text {
+			h = (h ^ uint64(c)) * 1099511628211
+		}
+		h = (h ^ 0x100) * 1099511628211 // the end of a text is no byte
+	}
+	return h
+}
+
+// hashAll returns the same number for the same attributes, in whatever order they come.
+func hashAll(all []wire.Attribute) (h uint64) {
+	for i := range all {
+		h += hash(all[i].Key, all[i].Value)
+	}
+	return h
 }
 
 func (l *labelled) attributes(all []wire.Attribute) {
@@ -119,8 +151,8 @@ func (l *labelled) attributes(all []wire.Attribute) {
 	}
 }
 
-// values returns names and values in turn, sorted, as a series of f has them. What f cannot
-// have gets exported_ before it, as in Prometheus.
+// values returns names and values in turn, sorted, as a series of f has them: cut where the
+// registry would do it. What f cannot have gets exported_ before it, as in Prometheus.
 func (l *labelled) values(f *metric.Family) []string {
 	for i := range l.pairs {
 		if p := &l.pairs[i]; !f.ValidLabel(p.name) {
@@ -133,7 +165,7 @@ func (l *labelled) values(f *metric.Family) []string {
 		if i > 0 && p.name == l.pairs[i-1].name {
 			continue
 		}
-		values = append(values, p.name, p.value)
+		values = append(values, clean(p.name), clean(p.value))
 	}
 	return values
 }

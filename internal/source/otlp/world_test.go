@@ -41,6 +41,7 @@ type world struct {
 	synced    int
 	fail      error // of Write
 	exemplars []string
+	deltas    int   // the most that a batch had
 	refuse    error // of Open
 }
 
@@ -176,6 +177,7 @@ func (l *worldLine) Write(_ context.Context, b *record.Batch) error {
 		l.t.Errorf("fields of no record: %v", fields)
 	}
 	l.reg.Apply(b.Deltas)
+	l.deltas = max(l.deltas, len(b.Deltas))
 	for _, e := range b.Exemplars {
 		labels := strings.ReplaceAll(strings.TrimSuffix(string(b.Bytes(e.Labels)), record.LabelEnd), record.LabelEnd, " ")
 		l.exemplars = append(l.exemplars, fmt.Sprintf("cell %d %v at %d %s", e.Cell, e.Value, e.Time, labels))
