@@ -88,8 +88,7 @@ func (s *Source) newAsking(name string, c *Stream) (*asking, error) {
 		return nil, err
 	}
 	a.home = home
-	transport, err := s.cfg.newTransport(hostPort(home))
-	a.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	a.client, err = a.newClient()
 	return a, err
 }
 
