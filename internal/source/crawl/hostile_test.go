@@ -440,3 +440,28 @@ func TestHollow(t *testing.T) {
 		}
 	}
 }
+
+// TestLimit has an API that gives three records at most, and settings that do not ask for more.
+func TestLimit(t *testing.T) {
+	for _, newest := range []bool{false, true} {
+		a := &api{events: at(numbers(1, 9)...), size: 3, newest: newest}
+		w := newWorld(t)
+		w.api = a.serve
+		for range 6 {
+			w.once(standard(nil))
+		}
+		if want := map[bool][]string{false: texts(numbers(1, 9)...), true: texts(9, 8, 7)}[newest]; !slices.Equal(w.got["acme/events"], want) {
+			t.Errorf("got %q, want %q", w.got, want)
+		}
+	}
+	a := &api{events: at(1, 1, 1, 1, 2), size: 3}
+	for i := range a.events {
+		a.events[i].ID = i
+	}
+	w := newWorld(t)
+	w.api = a.serve
+	for range 3 {
+		w.once(standard(nil))
+	}
+	w.expect("1", "1", "1")
+}
