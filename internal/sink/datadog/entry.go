@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -147,8 +146,7 @@ func (e *encoder) appendHead(dst []byte, b *record.Batch, fields []record.Field,
 		if from := e.own[k]; from >= 0 {
 			value = b.Bytes(fields[from].Value)
 			if k == ddtags {
-				others := append(slices.Clone(e.tags), strings.Split(string(value), ",")...)
-				value = []byte(joinTags(e.config.Tags, others))
+				value = []byte(joinTags(e.config.Tags, append(slices.Clone(e.tags), listed(string(value))...)))
 			}
 		}
 		if len(value) > 0 {

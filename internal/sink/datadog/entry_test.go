@@ -73,7 +73,7 @@ func TestEntry(t *testing.T) {
 		"as configured": {func(c *Config) { c.Hostname, c.Service, c.Source = "h-{node}", "s-{container}", "nginx" }, fielded(shop, "x"),
 			`{"timestamp":1795298373598,"hostname":"h-web-1","service":"s-shop","ddsource":"nginx","ddtags":"container:shop,image:a_b,source:docker","status":"warn","message":"x"}`},
 		"the record's own": {func(c *Config) { c.Tags = []string{"foo:bar", "baz:qux"} },
-			fielded(bare, "x", "hostname", "h", "service", "s", "ddsource", "d", "ddtags", "stream1:tag3,,foo:bar", "status", "error", "user", "ann", "level", "info"),
+			fielded(bare, "x", "hostname", "h", "service", "s", "ddsource", "d", "ddtags", "stream1:tag3,, alone,:x,y:, foo:bar", "status", "error", "user", "ann", "level", "info"),
 			`{"timestamp":1795298373598,"hostname":"h","service":"s","ddsource":"d","ddtags":"baz:qux,foo:bar,stream1:tag3","status":"error","user":"ann","level":"info","message":"x"}`},
 		"what means something else": {nil, fielded(bare, "x", "status", "200", "message", "y", "timestamp", "noon", "weir", "w", "hostname", ""),
 			`{"timestamp":1795298373598,"hostname":"web-1","service":"acme","ddsource":"acme","status":"warn","fields.status":"200","fields.message":"y","fields.timestamp":"noon","fields.weir":"w","fields.hostname":"","message":"x"}`},

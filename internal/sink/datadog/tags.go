@@ -24,6 +24,17 @@ func Tags(text string) (tags []string) {
 	return tags
 }
 
+// listed returns the tags of a list between commas, as a record has it. What is not key:value is
+// left out.
+func listed(text string) (tags []string) {
+	for tag := range strings.SplitSeq(text, ",") {
+		if tag = strings.TrimSpace(tag); isTag(tag) {
+			tags = append(tags, tag)
+		}
+	}
+	return tags
+}
+
 // joinTags returns tags as ddtags has them: the node's own, each once, in the order of their
 // letters, then the others as they come, but for those that were there already. Nothing
 // makes an empty place in the list.

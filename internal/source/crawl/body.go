@@ -62,6 +62,8 @@ func unpack(body io.Reader, encoding string) (plain io.Reader, close func(), err
 type capped struct {
 	src        io.Reader
 	left, most int64
+	over       bool
+	packed     *capped // what src unpacks, which may tell less of why it ends; or nil
 }
 
 // Read implements io.Reader.
@@ -70,8 +72,8 @@ func (c *capped) Read(p []byte) (int, error) {
 		p = p[:c.left+1]
 	}
 	n, err := c.src.Read(p)
-	if int64(n) > c.left {
-		return int(c.left), fmt.Errorf("the response has more than %s (max_response)", config.Bytes(c.most))
+	if c.over = int64(n) > c.left; c.over || err != nil && c.packed != nil && c.packed.over {
+		return min(n, int(c.left)), fmt.Errorf("the response has more than %s (max_response)", config.Bytes(c.most))
 	}
 	c.left -= int64(n)
 	return n, err

@@ -108,7 +108,7 @@ type Stream struct {
 	// when a run is through. Default: auto, which is ascending with the cursor id and else any.
 	Order Order `yaml:"order"`
 	// Start is what the first run takes: beginning, end, or a time before now, as 24h.
-	// Default: 1m; with --once the beginning.
+	// Default: 1m; with --once the beginning, but where there is a window.
 	Start string `yaml:"start"`
 	// Overlap is how much further back each run asks than the cursor's time, for records that
 	// come late. What was seen already is left out by its id. Default: 0.

@@ -91,3 +91,31 @@ func (c *Config) newTransport(trusted ...string) (*http.Transport, error) {
 	t.TLSClientConfig, err = c.TLS.Config()
 	return t, err
 }
+
+// homely makes requests so that the certificate that says who weir is goes home alone.
+type homely struct {
+	a               *asking
+	here, elsewhere http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (h homely) RoundTrip(r *http.Request) (*http.Response, error) {
+	if h.a.atHome(r.URL) {
+		return h.here.RoundTrip(r)
+	}
+	return h.elsewhere.RoundTrip(r)
+}
+
+// newClient returns a client that follows no redirects by itself.
+func (a *asking) newClient() (*http.Client, error) {
+	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	here, err := a.cfg.newTransport(hostPort(a.home))
+	if c.Transport = here; err != nil || a.cfg.TLS.Cert == "" {
+		return c, err
+	}
+	bare := *a.cfg
+	bare.TLS.Cert, bare.TLS.Key = "", ""
+	elsewhere, err := bare.newTransport(hostPort(a.home))
+	c.Transport = homely{a, here, elsewhere}
+	return c, err
+}

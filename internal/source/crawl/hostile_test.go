@@ -1,10 +1,13 @@
 package crawl
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -391,4 +394,74 @@ func TestProblems(t *testing.T) {
 			t.Errorf("%s: %s, want %s", failing, got, text)
 		}
 	}
+}
+
+// TestWindowOnce has windows, and no start, in the one run that reads what exists: they begin where
+// they do without that, since there is no beginning to ask for.
+func TestWindowOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Hour)
+		a := &api{events: at(3590)}
+		w := newWorld(t)
+		w.api = a.serve
+		w.once(standard(func(s *Stream) {
+			s.Start, s.Window = "", 30*time.Second
+			s.Query["until"] = "{{.Until | rfc3339}}"
+		}))
+		w.expect("3590")
+		if len(a.asked) != 2 || !strings.HasPrefix(a.asked[0], "since=2000-01-01T00%3A59%3A00Z&until=2000-01-01T00%3A59%3A30Z") {
+			t.Errorf("asked %q", a.asked)
+		}
+	})
+}
+
+// TestHollow has packed responses that never end, and have nothing in them.
+func TestHollow(t *testing.T) {
+	var empty bytes.Buffer
+	_ = gzip.NewWriter(&empty).Close()
+	for encoding, part := range map[string][]byte{
+		"gzip":    empty.Bytes(),
+		"zstd":    append([]byte{0x50, 0x2a, 0x4d, 0x18, 0, 4, 0, 0}, make([]byte, 1024)...), // a frame to be skipped
+		"deflate": {0, 0, 0, 0xff, 0xff},
+	} {
+		var sent atomic.Int64
+		_, c := realServer(t, func(rw http.ResponseWriter, r *http.Request) {
+			rw.Header().Set("Content-Encoding", encoding)
+			for r.Context().Err() == nil && sent.Load() < 64<<20 {
+				n, _ := rw.Write(bytes.Repeat(part, 1000))
+				sent.Add(int64(n))
+			}
+		})
+		c.MaxResponse = 1 << 20
+		w := newWorld(t)
+		w.once(c)
+		if want := "the response has more than 1MiB (max_response)"; !strings.Contains(w.problem(), want) || sent.Load() >= 64<<20 {
+			t.Errorf("%s: %d bytes were read: %s, want %s", encoding, sent.Load(), w.problem(), want)
+		}
+	}
+}
+
+// TestLimit has an API that gives three records at most, and settings that do not ask for more.
+func TestLimit(t *testing.T) {
+	for _, newest := range []bool{false, true} {
+		a := &api{events: at(numbers(1, 9)...), size: 3, newest: newest}
+		w := newWorld(t)
+		w.api = a.serve
+		for range 6 {
+			w.once(standard(nil))
+		}
+		if want := map[bool][]string{false: texts(numbers(1, 9)...), true: texts(9, 8, 7)}[newest]; !slices.Equal(w.got["acme/events"], want) {
+			t.Errorf("got %q, want %q", w.got, want)
+		}
+	}
+	a := &api{events: at(1, 1, 1, 1, 2), size: 3}
+	for i := range a.events {
+		a.events[i].ID = i
+	}
+	w := newWorld(t)
+	w.api = a.serve
+	for range 3 {
+		w.once(standard(nil))
+	}
+	w.expect("1", "1", "1")
 }

@@ -1,9 +1,16 @@
 package crawl
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/weirlog/weir/internal/config"
@@ -92,5 +99,47 @@ func TestTokenError(t *testing.T) {
 	w.once(c)
 	if want := "token of https://login.acme.test: the answer is 401 Unauthorized: invalid_client: *** \uFFFD[31m"; !strings.HasSuffix(w.problem(), want) {
 		t.Errorf("%s, want %s", w.problem(), want)
+	}
+}
+
+// TestCertificateStaysAtHome shows the certificate of weir's to the configured host alone.
+func TestCertificateStaysAtHome(t *testing.T) {
+	shown := map[string]int{} // certificates, by path
+	var mu sync.Mutex
+	serve := func(answer http.HandlerFunc) *httptest.Server {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			shown[r.URL.Path] = len(r.TLS.PeerCertificates)
+			mu.Unlock()
+			answer(rw, r)
+		}))
+		server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		return server
+	}
+	other := serve(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, one) })
+	home := serve(func(rw http.ResponseWriter, r *http.Request) {
+		http.Redirect(rw, r, other.URL+"/there", http.StatusFound)
+	})
+	dir := t.TempDir()
+	pair := home.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := standard(func(s *Stream) { s.URL = home.URL + "/home" })
+	c.AllowPrivate, c.TLS.Verify = true, false
+	c.TLS.Cert, c.TLS.Key = filepath.Join(dir, "cert"), filepath.Join(dir, "key")
+	for path, block := range map[string]pem.Block{c.TLS.Cert: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, c.TLS.Key: {Type: "PRIVATE KEY", Bytes: key}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(&block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := newWorld(t)
+	w.once(c)
+	w.expect("one")
+	if shown["/home"] != 1 || shown["/there"] != 0 || w.problem() != "" {
+		t.Errorf("certificates shown: %v; %s", shown, w.problem())
 	}
 }

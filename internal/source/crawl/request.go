@@ -88,8 +88,7 @@ func (s *Source) newAsking(name string, c *Stream) (*asking, error) {
 		return nil, err
 	}
 	a.home = home
-	transport, err := s.cfg.newTransport(hostPort(home))
-	a.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	a.client, err = a.newClient()
 	return a, err
 }
 
@@ -342,13 +341,15 @@ func (a *asking) send(r *http.Request) (*answer, error) {
 		a.notice(response.Header)
 	}
 	p := &patient{ReadCloser: response.Body, timer: timer, timeout: a.cfg.Timeout, end: end, context: func() error { return context.Cause(ctx) }}
-	plain, free, err := unpack(p, response.Header.Get("Content-Encoding"))
+	most := int64(a.cfg.MaxResponse)
+	// Packed it may be a little longer; but for that, something that unpacks to nothing has no end.
+	packed := &capped{src: p, left: most + most/8 + 64<<10, most: most}
+	plain, free, err := unpack(packed, response.Header.Get("Content-Encoding"))
 	if err != nil {
 		_ = p.Close()
 		return nil, finalError{err}
 	}
-	most := int64(a.cfg.MaxResponse)
-	return &answer{response, &capped{src: plain, left: most, most: most}, func() { free(); _ = p.Close() }}, nil
+	return &answer{response, &capped{src: plain, left: most, most: most, packed: packed}, func() { free(); _ = p.Close() }}, nil
 }
 
 // longestSkew is how far off a server's clock may be. Zones are at most 26 hours apart; what says

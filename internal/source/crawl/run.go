@@ -98,7 +98,7 @@ func (st *stream) settle() {
 	if st.kind == execKind {
 		return
 	}
-	if before, all := startOf(st.cfg.Start, st.source.deps.Once); st.first && !all {
+	if before, all := st.cfg.startOf(st.source.deps.Once); st.first && !all {
 		st.at.since, st.moved = st.run.now-int64(before), true
 	}
 	if st.kind != timeKind && st.at.since != 0 {
@@ -242,7 +242,7 @@ func (st *stream) page(ctx context.Context, v *variables, next *url.URL) (token 
 		return "", err
 	}
 	defer response.close()
-	if _, all := startOf(st.cfg.Start, st.source.deps.Once); st.skew != skew && !st.run.again && (st.asks.until || st.first && !all) {
+	if _, all := st.cfg.startOf(st.source.deps.Once); st.skew != skew && !st.run.again && (st.asks.until || st.first && !all) {
 		st.run.again = true // once: it might be several servers with a clock each
 		return "", errSkewed
 	}

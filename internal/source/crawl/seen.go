@@ -3,6 +3,7 @@ package crawl
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"hash/maphash"
 	"math"
 
 	"github.com/weirlog/weir/internal/codec/packed"
@@ -29,10 +30,12 @@ func hashID(id []byte) idHash {
 	return idHash(sum[:idBytes])
 }
 
-// seen is a set of ids, each with the time of its record, in the order in which they came.
+// seen is a set of ids, each with the time of its record, in the order in which they came. They
+// are found by slots, since a map would hold each of them a second time.
 type seen struct {
-	ids  map[idHash]int64 // to their times
-	list []seenID
+	list  []seenID
+	slots []uint32 // places in list and 1, where an id's hash says or behind that; 0 is free
+	seed  maphash.Seed
 
 	// The first ones of the list may be laid aside, chunkIDs in each chunk, so that a long run
 	// does not have all of its ids in each commit. Chunks never change; when ids are forgotten,
@@ -48,18 +51,50 @@ type seenID struct {
 
 // has tells whether an id is there, and its time.
 func (s *seen) has(id idHash) (time int64, ok bool) {
-	time, ok = s.ids[id]
-	return time, ok
+	if len(s.slots) == 0 {
+		return 0, false
+	}
+	at := s.slots[s.slot(&id)]
+	if at == 0 {
+		return 0, false
+	}
+	return s.list[at-1].time, true
+}
+
+// slot returns where an id is, or would be. Not all slots are taken.
+func (s *seen) slot(id *idHash) int {
+	mask := len(s.slots) - 1
+	for i := int(maphash.Bytes(s.seed, id[:])) & mask; ; i = (i + 1) & mask {
+		if at := s.slots[i]; at == 0 || s.list[at-1].id == *id {
+			return i
+		}
+	}
 }
 
 func (s *seen) len() int { return len(s.list) }
 
+// add adds an id that is not there.
 func (s *seen) add(time int64, id idHash) {
-	if s.ids == nil {
-		s.ids = map[idHash]int64{}
+	if 4*len(s.list) >= 3*len(s.slots) {
+		s.index(max(leastSlots, 2*len(s.slots)))
 	}
-	s.ids[id] = time
+	at := s.slot(&id)
 	s.list = append(s.list, seenID{time, id})
+	s.slots[at] = uint32(len(s.list))
+}
+
+// leastSlots is how many slots there are for few ids.
+const leastSlots = 16
+
+// index makes so many slots, a power of two.
+func (s *seen) index(n int) {
+	if s.slots == nil {
+		s.seed = maphash.MakeSeed()
+	}
+	s.slots = make([]uint32, n)
+	for i := range s.list {
+		s.slots[s.slot(&s.list[i].id)] = uint32(i + 1)
+	}
 }
 
 // prune forgets the ids of records before that time. Of many, some take as long to forget as
@@ -102,26 +137,18 @@ func (s *seen) clear() { s.keep(func(int) bool { return false }) }
 // keep forgets all but some, by their place in the list. The memory of a long run is given
 // back with its ids.
 func (s *seen) keep(some func(i int) bool) {
-	old := s.list
 	var kept []seenID
-	for i, e := range old {
+	for i, e := range s.list {
 		if some(i) {
 			kept = append(kept, e)
 		}
 	}
-	if len(kept) > len(old)/2 {
-		for i, e := range old {
-			if !some(i) {
-				delete(s.ids, e.id)
-			}
-		}
-	} else {
-		s.ids = make(map[idHash]int64, len(kept))
-		for _, e := range kept {
-			s.ids[e.id] = e.time
-		}
-	}
 	s.list = kept
+	slots := leastSlots
+	for 3*slots < 4*len(kept)+4 {
+		slots *= 2
+	}
+	s.index(slots)
 	if s.aside > 0 {
 		s.generation, s.aside = s.generation+1, 0
 	}

@@ -32,17 +32,17 @@ const (
 	mostPages     = 1_000_000
 )
 
-// startOf reads the setting start: a time before now, or all there is.
-func startOf(text string, once bool) (before time.Duration, all bool) {
-	switch text {
+// startOf reads the setting start: a time before now, or all there is. Windows have a beginning.
+func (s *Stream) startOf(once bool) (before time.Duration, all bool) {
+	switch s.Start {
 	case "":
-		return defaultStart, once
+		return defaultStart, once && s.Window == 0
 	case "beginning":
 		return 0, true
 	case "end":
 		return 0, false
 	}
-	d, _ := config.ParseDuration(text) // it was checked
+	d, _ := config.ParseDuration(s.Start) // it was checked
 	return d, false
 }
 
