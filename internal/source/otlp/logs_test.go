@@ -115,6 +115,26 @@ func TestOwn(t *testing.T) {
 	w.expect(map[string][]string{`otlp/{container="shop", source="docker"}`: {fmt.Sprintf("3 error text flags %d weight 10 task=t", record.Cut|record.Stderr)}})
 }
 
+// TestKeys: what stands in an attribute is no other attribute.
+func TestKeys(t *testing.T) {
+	w := newWorld(t, nil).run()
+	one := func(pairs ...string) []byte {
+		var resource []byte
+		for i := 0; i < len(pairs); i += 2 {
+			resource = wire.AppendResourceAttribute(resource, pairs[i], pairs[i+1])
+		}
+		log, at := wire.OpenLog(nil, &wire.Head{Time: 1, Body: []byte("x")})
+		return wire.AppendRequest(nil, &wire.Origin{Resource: resource}, protobuf.Close(log, at))
+	}
+	body := append(one("service.name", "a\x00service.namespace\x00b"), one("service.name", "a", "service.namespace", "b")...)
+	if got := w.post("/v1/logs", body, isProtobuf); got != "200" {
+		t.Fatal(got)
+	}
+	w.expect(map[string][]string{
+		"otlp/{service_name=\"a\x00service.namespace\x00b\", source=\"otlp\"}": {"1 unknown x"}, `otlp/{service_name="a", service_namespace="b", source="otlp"}`: {"1 unknown x"},
+	})
+}
+
 // TestLarge: long texts lose their end, many records make several batches.
 func TestLarge(t *testing.T) {
 	w := newWorld(t, nil).run()
