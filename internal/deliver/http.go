@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/textproto"
@@ -121,6 +122,15 @@ type Answer struct {
 // Text returns what the receiver says, for messages.
 func (a *Answer) Text() string { return strings.TrimSpace(ledger.Shorten(a.Body)) }
 
+// Taken tells whether the receiver says that it took the request. One with a web page is none: a
+// proxy wants somebody to sign in, or the address is wrong.
+func (a *Answer) Taken() bool { return a.Status/100 == 2 && !a.isPage() }
+
+func (a *Answer) isPage() bool {
+	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
+	return kind == "text/html" || kind == "application/xhtml+xml"
+}
+
 // Client sends requests to one address. One goroutine at a time may use it.
 type Client struct {
 	url    string
@@ -196,6 +206,9 @@ func (c *Client) Post(ctx context.Context, body []byte) (*Answer, error) {
 func (c *Client) Failed(a *Answer) error {
 	if d := retry.After(a.Header.Get("Retry-After"), time.Now()); d > 0 {
 		c.Wait(d)
+	}
+	if a.Status/100 == 2 && a.isPage() {
+		return fmt.Errorf("%s answers %d with a web page: see whether the address is right, and who stands before it", c.url, a.Status)
 	}
 	text := fmt.Sprintf("%s answers %d %s", c.url, a.Status, http.StatusText(a.Status))
 	if said := a.Text(); said != "" {

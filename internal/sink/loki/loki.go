@@ -133,7 +133,7 @@ func (t *target) post(ctx context.Context, from, to int) (deliver.Verdict, error
 		return deliver.Verdict{}, err
 	}
 	switch {
-	case a.Status/100 == 2:
+	case a.Taken():
 		return deliver.Verdict{}, nil
 	case a.Status == http.StatusBadRequest, a.Status == http.StatusRequestEntityTooLarge, a.Status == http.StatusUnprocessableEntity:
 		t.deps.Log.Debug("refused", "status", a.Status, "answer", a.Text())

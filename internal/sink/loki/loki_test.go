@@ -184,6 +184,17 @@ func TestAgain(t *testing.T) {
 	}
 }
 
+// TestPage: a web page with status 200 is of something else than Loki, which took nothing.
+func TestPage(t *testing.T) {
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("<!DOCTYPE html><title>Sign in</title>"))
+	}))
+	defer page.Close()
+	if _, err := newTarget(t, page.URL, nil).Send(t.Context(), batch(1, "a")); err == nil || !strings.Contains(err.Error(), "web page") {
+		t.Error(err)
+	}
+}
+
 func TestConfig(t *testing.T) {
 	c := Default()
 	c.URL = "http://127.0.0.1:1/x"

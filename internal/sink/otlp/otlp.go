@@ -236,8 +236,10 @@ func (t *target) post(ctx context.Context) (deliver.Verdict, error) {
 		return deliver.Verdict{}, err
 	}
 	switch {
-	case a.Status/100 == 2:
+	case a.Taken():
 		return t.partial(a.Body)
+	case a.Status/100 == 2:
+		return deliver.Verdict{}, t.client.Failed(a)
 	case a.Status == http.StatusTooManyRequests, a.Status == http.StatusBadGateway, a.Status == http.StatusServiceUnavailable, a.Status == http.StatusGatewayTimeout, a.Status/100 == 3:
 		if s, ok := wire.ParseStatus(a.Body); ok && s.Message != "" {
 			a.Body = []byte(s.Message)
@@ -294,6 +296,9 @@ func (t *target) call(ctx context.Context) (deliver.Verdict, error) {
 	a, err := t.client.Post(ctx, framed)
 	if err != nil {
 		return deliver.Verdict{}, err
+	}
+	if a.Status/100 == 2 && !a.Taken() {
+		return deliver.Verdict{}, t.client.Failed(a)
 	}
 	code, s := status(a)
 	switch code {

@@ -185,6 +185,20 @@ func each(t *testing.T, test func(t *testing.T, r *receiver, send func(b *record
 	}
 }
 
+// TestPage: a web page with status 200 is of something else than a receiver, which took nothing.
+func TestPage(t *testing.T) {
+	r := newReceiver(t)
+	r.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("<!DOCTYPE html><title>Sign in</title>"))
+	})
+	for _, p := range []Protocol{HTTP, GRPC} {
+		target := r.target(func(c *Config) { c.Protocol = p })
+		if _, err := target.Send(t.Context(), batch(1, "a")); err == nil || !strings.Contains(err.Error(), "web page") {
+			t.Error(p, err)
+		}
+	}
+}
+
 func TestSend(t *testing.T) {
 	each(t, func(t *testing.T, r *receiver, send func(b *record.Batch) (deliver.Result, error), _ func(int, int) int) {
 		b := batch(1, "a", "b", "left out", "c", "d", "e", "f")
