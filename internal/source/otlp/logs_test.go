@@ -166,11 +166,21 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%q; want %q", got, want)
 		}
 	}
-	good(w.post("/v1/traces", body, isProtobuf), "404 logs are taken at /v1/logs")
+	status := func(got, want string, code int32) {
+		t.Helper()
+		http, body, _ := strings.Cut(got, " ")
+		if s, ok := wire.ParseStatus([]byte(body)); !ok || s.Code != code || !strings.HasPrefix(http+" "+s.Message, want) {
+			t.Errorf("%q; want %q with code %d", got, want, code)
+		}
+	}
+	status(w.post("/v1/traces", body, isProtobuf), "404 logs are taken at /v1/logs", 12)
 	good(w.post("/v1/logs", body), "415 content type \"\"")
 	good(w.post("/v1/logs", body, "Content-Type: text/plain"), "415")
-	good(w.post("/v1/logs", body, isProtobuf, "Content-Encoding: br"), "415")
-	good(w.post("/v1/logs", body, isProtobuf, "Sec-Fetch-Site: cross-site"), "403")
+	status(w.post("/v1/logs", body, isProtobuf, "Content-Encoding: br"), "415 content encoding", 12)
+	status(w.post("/v1/logs", body, isProtobuf, "Sec-Fetch-Site: cross-site"), "403 web pages", 7)
+	good(w.post("/v1/traces", []byte("{}"), isJSON), `404 {"code":12,"message":"logs are taken at /v1/logs`)
+	good(w.post("/v1/logs", []byte("{}"), isJSON, "Content-Encoding: br"), `415 {"code":12,"message":"content encoding`)
+	good(w.post("/v1/logs", []byte("{}"), isJSON, "Sec-Fetch-Site: cross-site"), `403 {"code":7,"message":"web pages`)
 	good(w.post("/v1/logs", []byte("{"), isJSON), `400 {"code":3,"message":"at byte 1: expected a key"}`)
 	good(w.post("/v1/logs", body[:10], isProtobuf), "400")
 	good(w.post("/v1/logs", make([]byte, 65<<10), isProtobuf), "413")
