@@ -64,7 +64,7 @@ func (o *outcome) refuse(reason string) {
 
 // write checks the body of j, and then writes it.
 func (s *Source) write(ctx context.Context, j *job, what wire.Request) (outcome, error) {
-	lines, leave, ok := s.enter()
+	lines, leave, ok := s.gate.Enter()
 	if !ok {
 		return outcome{}, errStopped
 	}

@@ -227,7 +227,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add([]byte(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"},"attributes":[{"key":"a.b","value":{"intValue":1}}]}]}]}]}`), true)
 	f.Fuzz(func(t *testing.T, body []byte, json bool) {
 		w := newWorld(t, func(c *Config) { c.MaxStreams = 10 })
-		w.source.setLines(worldLines{world: w})
+		w.source.gate.Open(worldLines{world: w})
 		j := &job{}
 		if !j.Begin(&w.source.bodies, 1<<20) {
 			t.Fatal("no memory")

@@ -287,7 +287,7 @@ func FuzzPoints(f *testing.F) {
 		if err := w.source.numbers.open(worldLines{world: w}); err != nil {
 			t.Fatal(err)
 		}
-		w.source.setLines(worldLines{world: w})
+		w.source.gate.Open(worldLines{world: w})
 		j := &job{}
 		j.Begin(&w.source.bodies, 1<<20)
 		j.Text = body

@@ -458,7 +458,7 @@ func TestNoAllocations(t *testing.T) {
 	}
 	w := newWorld(t, nil)
 	j := &job{Body: intake.Body{Text: []byte(jsonPush(map[string]string{"app": "shop"}, entries...))}}
-	w.source.setLines(nowhere{})
+	w.source.gate.Open(nowhere{})
 	if !j.Begin(&w.source.bodies, 1<<20) {
 		t.Fatal("no memory")
 	}

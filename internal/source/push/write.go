@@ -32,7 +32,7 @@ type outcome struct {
 // push checks the body of j, and then writes it to the lines. After an error of syntax, or
 // intake.ErrFull or errStopped, none of it was written.
 func (s *Source) push(ctx context.Context, j *job, form lokipush.Format, tenant string) (outcome, error) {
-	lines, leave, ok := s.enter()
+	lines, leave, ok := s.gate.Enter()
 	if !ok {
 		return outcome{}, errStopped
 	}
