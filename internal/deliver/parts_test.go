@@ -10,14 +10,11 @@ import (
 // sendAll sends n records of one byte each from the number first on, and returns the numbers in each request.
 func sendAll(p *Parts, stream string, first, n int, answer func(from, records int) (Verdict, error)) (requests []string, r Result, err error) {
 	b := batch(stream, first, n)
-	p.Begin(b)
 	var numbers []int
-	for i := range b.Records {
-		if number := b.First + uint64(i); !p.Done(number) {
-			numbers = append(numbers, int(number))
-			p.Add(number, len(numbers))
-		}
-	}
+	p.Encode(b, func(i int) int {
+		numbers = append(numbers, first+i)
+		return len(numbers)
+	})
 	r, err = p.Send(func(from, to, records int) (Verdict, error) {
 		if to-from != records {
 			return Verdict{}, fmt.Errorf("%d bytes for %d records", to-from, records)

@@ -99,7 +99,7 @@ func newTarget(t *testing.T, url string, change func(*Config)) *target {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	return &target{config: c, deps: deliver.Deps{Node: "web-1", Log: slog.New(slog.DiscardHandler)}, client: client, parts: deliver.Parts{MaxRecords: c.MaxRecords, MaxBytes: int(c.MaxBytes)}}
+	return &target{config: c, deps: deliver.Deps{Node: "web-1", Log: slog.New(slog.DiscardHandler)}, client: client, parts: c.Parts()}
 }
 
 // batch returns records with these texts.

@@ -59,7 +59,7 @@ func New(c Config, d deliver.Deps) (*deliver.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &target{config: c, deps: d, client: client, parts: deliver.Parts{MaxRecords: c.MaxRecords, MaxBytes: int(c.MaxBytes)}}
+	t := &target{config: c, deps: d, client: client, parts: c.Parts()}
 	return deliver.New(d, t, c.Timeout), nil
 }
 
@@ -130,14 +130,11 @@ func (t *target) resource(s *record.Stream) []byte {
 // encode writes the records of b that were chosen and did not go out before.
 func (t *target) encode(b *record.Batch) {
 	t.records = t.records[:0]
-	t.parts.Begin(b)
 	t.plain.Begin()
-	for i := range b.Records {
-		if number := b.First + uint64(i); b.Records[i].Flags&record.Dropped == 0 && !t.parts.Done(number) {
-			t.record(b, i)
-			t.parts.Add(number, len(t.records))
-		}
-	}
+	t.parts.Encode(b, func(i int) int {
+		t.record(b, i)
+		return len(t.records)
+	})
 }
 
 // ids are the fields of a record that have places of their own, as far as they are what those are for.
