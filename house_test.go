@@ -39,7 +39,7 @@ var layers = []layer{
 	{"logql", "record match codec/* archive journal"},
 	{"task", "record match codec/* archive journal logql"},
 	{"child", "retry config ledger"},
-	{"deliver", "record metric match config codec/* ledger flow logql"},
+	{"deliver", "record metric retry match config codec/* ledger flow logql"},
 	{"tsdb", "metric codec/native"},
 	{"source/*", "record metric retry config codec/* follow dockerapi zmq peers ledger flow intake logfile child deliver"},
 	{"stage/*", "record metric retry match config codec/* ledger flow child deliver"},

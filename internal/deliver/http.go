@@ -6,18 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/textproto"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/weirlog/weir/internal/config"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/ledger"
+	"github.com/weirlog/weir/internal/retry"
 )
 
 // HTTP is how a receiver that speaks HTTP is reached. The configuration of a sink has it
@@ -105,12 +106,8 @@ func CheckURL(text, example string) string {
 	return ""
 }
 
-const (
-	// maxAnswer is how much of an answer is read.
-	maxAnswer = 64 << 10
-	// maxRetryAfter bounds what a receiver may ask for.
-	maxRetryAfter = 15 * time.Minute
-)
+// maxAnswer is how much of an answer is read.
+const maxAnswer = 64 << 10
 
 // Answer is what became of a request.
 type Answer struct {
@@ -124,6 +121,15 @@ type Answer struct {
 
 // Text returns what the receiver says, for messages.
 func (a *Answer) Text() string { return strings.TrimSpace(ledger.Shorten(a.Body)) }
+
+// Taken tells whether the receiver says that it took the request. One with a web page is none: a
+// proxy wants somebody to sign in, or the address is wrong.
+func (a *Answer) Taken() bool { return a.Status/100 == 2 && !a.isPage() }
+
+func (a *Answer) isPage() bool {
+	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
+	return kind == "text/html" || kind == "application/xhtml+xml"
+}
 
 // Client sends requests to one address. One goroutine at a time may use it.
 type Client struct {
@@ -167,7 +173,7 @@ func (c *Client) Close() { c.client.CloseIdleConnections() }
 
 // Wait says that the receiver wants no request for some time: Post fails until then. It
 // is bounded.
-func (c *Client) Wait(d time.Duration) { c.until = time.Now().Add(min(max(d, 0), maxRetryAfter)) }
+func (c *Client) Wait(d time.Duration) { c.until = time.Now().Add(min(max(d, 0), retry.MaxAfter)) }
 
 // Post sends a body and reads the answer.
 func (c *Client) Post(ctx context.Context, body []byte) (*Answer, error) {
@@ -198,25 +204,17 @@ func (c *Client) Post(ctx context.Context, body []byte) (*Answer, error) {
 // Failed returns the error of an answer after which the same is sent again, and heeds what the receiver
 // says about when.
 func (c *Client) Failed(a *Answer) error {
-	if d := retryAfter(a.Header.Get("Retry-After"), time.Now()); d > 0 {
+	if d := retry.After(a.Header.Get("Retry-After"), time.Now()); d > 0 {
 		c.Wait(d)
+	}
+	if a.Status/100 == 2 && a.isPage() {
+		return fmt.Errorf("%s answers %d with a web page: see whether the address is right, and who stands before it", c.url, a.Status)
 	}
 	text := fmt.Sprintf("%s answers %d %s", c.url, a.Status, http.StatusText(a.Status))
 	if said := a.Text(); said != "" {
 		text += ": " + said
 	}
 	return errors.New(text)
-}
-
-// retryAfter reads how long a receiver wants to be left alone: seconds, or a date.
-func retryAfter(text string, now time.Time) time.Duration {
-	if n, err := strconv.ParseUint(text, 10, 31); err == nil {
-		return time.Duration(n) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return at.Sub(now)
-	}
-	return 0
 }
 
 // reason returns why there is no answer, without what differs each time.

@@ -36,8 +36,18 @@ type Verdict struct {
 	Bad bool
 }
 
-// Begin prepares for the records of b, which Add is called for in their order.
-func (p *Parts) Begin(b *record.Batch) {
+// Encode prepares for the records of b that were chosen and did not go out before. Encode is called
+// for each, and appends it to the text of all; it returns where that ends.
+func (p *Parts) Encode(b *record.Batch, encode func(i int) (end int)) {
+	p.begin(b)
+	for i := range b.Records {
+		if number := b.First + uint64(i); b.Records[i].Flags&record.Dropped == 0 && p.next <= number {
+			p.ends, p.numbers = append(p.ends, encode(i)), append(p.numbers, number)
+		}
+	}
+}
+
+func (p *Parts) begin(b *record.Batch) {
 	p.ends, p.numbers = p.ends[:0], p.numbers[:0]
 	p.change(b.Stream.ID)
 	if p.next < b.First || p.next > b.First+uint64(len(b.Records)) {
@@ -66,19 +76,11 @@ func (p *Parts) change(stream string) {
 	delete(p.begun, stream)
 }
 
-// Done tells whether a record went out before.
-func (p *Parts) Done(number uint64) bool { return p.next > number }
-
-// Add says where the text of a record ends that begins where the one before ends.
-func (p *Parts) Add(number uint64, end int) {
-	p.ends, p.numbers = append(p.ends, end), append(p.numbers, number)
-}
-
-// Send sends what was added: send gets the part of the text, and how many records it has.
+// Send sends what was encoded: send gets the part of the text, and how many records it has.
 func (p *Parts) Send(send func(from, to, records int) (Verdict, error)) (Result, error) {
 	for first := 0; first < len(p.ends); {
 		last := first + 1
-		for last < len(p.ends) && (p.MaxRecords == 0 || last-first < p.MaxRecords) && (p.MaxBytes == 0 || p.ends[last]-p.begin(first) <= p.MaxBytes) {
+		for last < len(p.ends) && (p.MaxRecords == 0 || last-first < p.MaxRecords) && (p.MaxBytes == 0 || p.ends[last]-p.start(first) <= p.MaxBytes) {
 			last++
 		}
 		if err := p.part(first, last, send); err != nil {
@@ -91,7 +93,7 @@ func (p *Parts) Send(send func(from, to, records int) (Verdict, error)) (Result,
 	return result, nil
 }
 
-func (p *Parts) begin(k int) int {
+func (p *Parts) start(k int) int {
 	if k == 0 {
 		return 0
 	}
@@ -100,7 +102,7 @@ func (p *Parts) begin(k int) int {
 
 // part sends the records from first to last.
 func (p *Parts) part(first, last int, send func(from, to, records int) (Verdict, error)) error {
-	v, err := send(p.begin(first), p.ends[last-1], last-first)
+	v, err := send(p.start(first), p.ends[last-1], last-first)
 	if err != nil {
 		return err
 	}

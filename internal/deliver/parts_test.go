@@ -5,20 +5,16 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 )
 
 // sendAll sends n records of one byte each from the number first on, and returns the numbers in each request.
 func sendAll(p *Parts, stream string, first, n int, answer func(from, records int) (Verdict, error)) (requests []string, r Result, err error) {
 	b := batch(stream, first, n)
-	p.Begin(b)
 	var numbers []int
-	for i := range b.Records {
-		if number := b.First + uint64(i); !p.Done(number) {
-			numbers = append(numbers, int(number))
-			p.Add(number, len(numbers))
-		}
-	}
+	p.Encode(b, func(i int) int {
+		numbers = append(numbers, first+i)
+		return len(numbers)
+	})
 	r, err = p.Send(func(from, to, records int) (Verdict, error) {
 		if to-from != records {
 			return Verdict{}, fmt.Errorf("%d bytes for %d records", to-from, records)
@@ -92,14 +88,5 @@ func TestParts(t *testing.T) {
 	check(requests, "[30 31 32]", "[30]", "[31 32]", "[31]", "[32]")
 	if r != (Result{Refused: 1, Why: "bad"}) || err != nil {
 		t.Error(r, err)
-	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 11, 21, 5, 6, 7, 0, time.UTC)
-	for text, want := range map[string]time.Duration{"": 0, "x": 0, "-5": 0, "7": 7 * time.Second, "Sat, 21 Nov 2026 05:06:10 GMT": 3 * time.Second} {
-		if got := retryAfter(text, now); got != want {
-			t.Errorf("%q: %s; want %s", text, got, want)
-		}
 	}
 }

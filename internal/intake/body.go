@@ -229,6 +229,16 @@ func (b *Body) Rewrite(write func(dst, text []byte, room func(dst []byte, more i
 	return nil
 }
 
+// charge takes so many bytes more from the budget, until End, for what the text is read into. It
+// tells whether there are so many.
+func (b *Body) charge(n int) bool {
+	if !b.budget.take(n) {
+		return false
+	}
+	b.taken += n
+	return true
+}
+
 // slack is how much room may be asked for beyond the limit of a text that keeps to it.
 const slack = 64
 

@@ -101,13 +101,13 @@ func TestBomb(t *testing.T) {
 func TestRewrite(t *testing.T) {
 	const limit = 128 << 10
 	budget := intake.Budget{Max: 4 * limit}
-	rewrite := func(b *intake.Body, size int) (err error, most int) {
+	rewrite := func(b *intake.Body, size int) (most int, err error) {
 		b.Begin(&budget, limit)
 		defer b.End()
 		if err := b.Read(bytes.NewReader(make([]byte, limit))); err != nil {
 			t.Fatal(err)
 		}
-		return b.Rewrite(func(dst, text []byte, room func([]byte, int) ([]byte, error)) ([]byte, error) {
+		err = b.Rewrite(func(dst, text []byte, room func([]byte, int) ([]byte, error)) ([]byte, error) {
 			for range size / 10 {
 				was := cap(dst)
 				var err error
@@ -121,13 +121,14 @@ func TestRewrite(t *testing.T) {
 				}
 			}
 			return dst, nil
-		}), most
+		})
+		return most, err
 	}
 	var b intake.Body
-	if err, _ := rewrite(&b, limit); err != nil || len(b.Text) != limit/10*10 {
+	if _, err := rewrite(&b, limit); err != nil || len(b.Text) != limit/10*10 {
 		t.Error(err)
 	}
-	if err, most := rewrite(&intake.Body{}, 100*limit); !errors.Is(err, intake.ErrTooLarge) || most > 2*limit {
+	if most, err := rewrite(&intake.Body{}, 100*limit); !errors.Is(err, intake.ErrTooLarge) || most > 2*limit {
 		t.Errorf("%v, %d bytes", err, most)
 	}
 	var other intake.Body
@@ -135,7 +136,7 @@ func TestRewrite(t *testing.T) {
 	if err := other.Read(bytes.NewReader(make([]byte, limit))); err != nil {
 		t.Error(err)
 	}
-	if err, _ := rewrite(&intake.Body{}, limit); !errors.Is(err, intake.ErrBusy) {
+	if _, err := rewrite(&intake.Body{}, limit); !errors.Is(err, intake.ErrBusy) {
 		t.Error(err)
 	}
 	if other.End(); budget.Used() != 0 {

@@ -108,21 +108,18 @@ func (s *Streams) Get(key []byte, labels func() (record.Labels, error)) (*Stream
 	return st, nil
 }
 
-// Put says that a request does not need these streams any more. Those that were made for one
-// of which nothing was taken are forgotten, so that they are in nobody's way. Nil is none.
-func (s *Streams) Put(all []*Stream) {
-	now := time.Now()
+// Put says that a request does not need a stream any more. One that was made for a request of
+// which nothing was taken is forgotten, so that it is in nobody's way. Nil is none.
+func (s *Streams) Put(st *Stream) {
+	if st == nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, st := range all {
-		if st == nil {
-			continue
-		}
-		st.users--
-		st.last = now
-		if st.users == 0 && st.Line == nil {
-			s.removeLocked(st)
-		}
+	st.users--
+	st.last = time.Now()
+	if st.users == 0 && st.Line == nil {
+		s.removeLocked(st)
 	}
 }
 

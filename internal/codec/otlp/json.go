@@ -305,7 +305,7 @@ func parseWhole(text []byte) (uint64, bool) {
 		return uint64(n), true
 	}
 	v, err := strconv.ParseFloat(string(text), 64)
-	if err != nil || v != math.Trunc(v) || math.Abs(v) > 1<<53 {
+	if err != nil || v != math.Trunc(v) || math.Abs(v) >= 1<<53 {
 		return 0, false
 	}
 	return uint64(int64(v)), true

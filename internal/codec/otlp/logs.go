@@ -50,57 +50,19 @@ const (
 // Logs gives v what an ExportLogsServiceRequest holds. Its error is a *protobuf.SyntaxError,
 // or what v returned.
 func (d *Decoder) Logs(body []byte, v LogVisitor) error {
-	defer d.trim()
-	r := protobuf.NewReader(body)
-	for r.Next() {
-		if r.Number != requestResources {
-			continue
-		}
-		if err := d.resourceLogs(r.Message(), v); err != nil {
-			return err
-		}
-	}
-	return r.Err()
-}
-
-func (d *Decoder) resourceLogs(r protobuf.Reader, v LogVisitor) error {
-	if err := d.readResource(r); err != nil {
-		return err
-	}
-	wanted := v.Resource(&d.resource)
-	for r.Next() {
-		if r.Number != partsItems {
-			continue
-		}
-		scope := r.Message()
-		if err := d.readScope(scope); err != nil {
-			return err
-		}
-		if wanted {
-			v.Scope(&d.scope)
-		}
-		for scope.Next() {
-			if scope.Number != partsItems {
-				continue
-			}
+	return d.visit(body, visit{
+		resource: func() bool { return v.Resource(&d.resource) },
+		scope:    func() { v.Scope(&d.scope) },
+		item: func(r protobuf.Reader, wanted bool) error {
 			if !wanted {
-				if err := checkLog(scope.Message()); err != nil {
-					return err
-				}
-				continue
+				return checkLog(r)
 			}
-			if err := d.readLog(scope.Message()); err != nil {
+			if err := d.readLog(r); err != nil {
 				return err
 			}
-			if err := v.Log(&d.log); err != nil {
-				return err
-			}
-		}
-		if err := scope.Err(); err != nil {
-			return err
-		}
-	}
-	return r.Err()
+			return v.Log(&d.log)
+		},
+	})
 }
 
 // checkLog sees that all of a record is there that readLog reads.

@@ -111,45 +111,11 @@ const (
 // Metrics gives v what an ExportMetricsServiceRequest holds. Its error is a
 // *protobuf.SyntaxError, or what v returned.
 func (d *Decoder) Metrics(body []byte, v MetricVisitor) error {
-	defer d.trim()
-	r := protobuf.NewReader(body)
-	for r.Next() {
-		if r.Number != requestResources {
-			continue
-		}
-		if err := d.resourceMetrics(r.Message(), v); err != nil {
-			return err
-		}
-	}
-	return r.Err()
-}
-
-func (d *Decoder) resourceMetrics(r protobuf.Reader, v MetricVisitor) error {
-	if err := d.readResource(r); err != nil {
-		return err
-	}
-	wanted := v.Resource(&d.resource)
-	for r.Next() {
-		if r.Number != partsItems {
-			continue
-		}
-		scope := r.Message()
-		if err := d.readScope(scope); err != nil {
-			return err
-		}
-		for scope.Next() {
-			if scope.Number != partsItems {
-				continue
-			}
-			if err := d.readMetric(scope.Message(), v, wanted); err != nil {
-				return err
-			}
-		}
-		if err := scope.Err(); err != nil {
-			return err
-		}
-	}
-	return r.Err()
+	return d.visit(body, visit{
+		resource: func() bool { return v.Resource(&d.resource) },
+		scope:    func() {},
+		item:     func(r protobuf.Reader, wanted bool) error { return d.readMetric(r, v, wanted) },
+	})
 }
 
 func (d *Decoder) readMetric(r protobuf.Reader, v MetricVisitor, wanted bool) error {

@@ -89,6 +89,62 @@ func origin(parts protobuf.Reader) (found protobuf.Reader, err error) {
 	return found, parts.Err()
 }
 
+// visit is what is done with the parts of a request.
+type visit struct {
+	// resource begins one, and tells whether it is wanted; scope begins one that is.
+	resource func() bool
+	scope    func()
+	// item is a record or a metric.
+	item func(r protobuf.Reader, wanted bool) error
+}
+
+// visit goes through a request.
+func (d *Decoder) visit(body []byte, v visit) error {
+	defer d.trim()
+	r := protobuf.NewReader(body)
+	for r.Next() {
+		if r.Number != requestResources {
+			continue
+		}
+		if err := d.parts(r.Message(), &v); err != nil {
+			return err
+		}
+	}
+	return r.Err()
+}
+
+// parts goes through a ResourceLogs or ResourceMetrics.
+func (d *Decoder) parts(r protobuf.Reader, v *visit) error {
+	if err := d.readResource(r); err != nil {
+		return err
+	}
+	wanted := v.resource()
+	for r.Next() {
+		if r.Number != partsItems {
+			continue
+		}
+		scope := r.Message()
+		if err := d.readScope(scope); err != nil {
+			return err
+		}
+		if wanted {
+			v.scope()
+		}
+		for scope.Next() {
+			if scope.Number != partsItems {
+				continue
+			}
+			if err := v.item(scope.Message(), wanted); err != nil {
+				return err
+			}
+		}
+		if err := scope.Err(); err != nil {
+			return err
+		}
+	}
+	return r.Err()
+}
+
 // readResource reads the resource of a ResourceLogs or ResourceMetrics.
 func (d *Decoder) readResource(parts protobuf.Reader) error {
 	r, err := origin(parts)

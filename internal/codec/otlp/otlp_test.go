@@ -157,6 +157,7 @@ func TestBadJSON(t *testing.T) {
 	bad(`{"resourceLogs":{}}`, "expected a list")
 	bad(of(`"timeUnixNano":"x"`), "no value of timeUnixNano")
 	bad(of(`"timeUnixNano":1.5`), "no value of timeUnixNano")
+	bad(of(`"timeUnixNano":9007199254740993.0`), "no value of timeUnixNano") // 2^53 and 1, which no float is
 	bad(of(`"traceId":"0g"`), "no value of traceId")
 	bad(of(`"severityNumber":"SEVERITY_NUMBER_INFO"`), "no value of severityNumber")
 	bad(of(`"severityText":5`), "no value of severityText")

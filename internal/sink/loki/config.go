@@ -3,7 +3,6 @@ package loki
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -22,26 +21,16 @@ type Config struct {
 	// Labels are added to the labels of every stream that does not have them; {node} stands for this
 	// machine: {machine: "{node}"}. Default none.
 	Labels map[string]string `yaml:"labels"`
-	// MaxRecords bounds the records of a request. Default 5000.
-	MaxRecords int `yaml:"max_records"`
-	// MaxBytes bounds the text of a request, before it is packed. Default 1MiB.
-	MaxBytes config.Bytes `yaml:"max_bytes"`
 
+	deliver.Requests  `yaml:",inline"`
 	deliver.Selection `yaml:",inline"`
 	deliver.HTTP      `yaml:",inline"`
 }
 
 // Default returns the configuration of a sink that says nothing.
 func Default() Config {
-	return Config{MaxRecords: 5000, MaxBytes: 1 << 20, Selection: deliver.SelectAll(), HTTP: deliver.DefaultHTTP()}
+	return Config{Requests: deliver.DefaultRequests(), Selection: deliver.SelectAll(), HTTP: deliver.DefaultHTTP()}
 }
-
-// The bounds of what makes sense.
-const (
-	mostRecords = 100_000
-	minBytes    = 4 << 10
-	mostBytes   = 64 << 20
-)
 
 // ownHeaders are those that the sink sets.
 var ownHeaders = [...]string{"Content-Type", "Content-Encoding", "X-Scope-Orgid"}
@@ -64,17 +53,8 @@ func (c Config) Validate() error {
 		_, err := lokipush.Labels{Text: []byte(record.Labels{{Name: name, Value: "x"}}.String())}.Parse()
 		need(err == nil, "labels."+name, fmt.Sprintf("%q is no name of a label: use letters, digits and _, and no digit first", name))
 	}
-	need(c.MaxRecords >= 1 && c.MaxRecords <= mostRecords, "max_records", "use 1 to 100000")
-	need(c.MaxBytes >= minBytes && c.MaxBytes <= mostBytes, "max_bytes", "use a size from 4KiB to 64MiB")
-	return config.Join(append(problems, c.HTTP.Validate(ownHeaders[:]...), c.Selection.Validate())...)
+	return config.Join(append(problems, c.Requests.Validate(), c.HTTP.Validate(ownHeaders[:]...), c.Selection.Validate())...)
 }
 
 // address returns where pushes go.
-func (c Config) address() string {
-	u, err := url.Parse(c.URL)
-	if err != nil || strings.Trim(u.Path, "/") != "" {
-		return c.URL
-	}
-	u.Path = pushPath
-	return u.String()
-}
+func (c Config) address() string { return deliver.WithPath(c.URL, pushPath) }

@@ -40,7 +40,7 @@ func New(c Config, d deliver.Deps) (*deliver.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &target{config: c, deps: d, client: client, parts: deliver.Parts{MaxRecords: c.MaxRecords, MaxBytes: int(c.MaxBytes)}}
+	t := &target{config: c, deps: d, client: client, parts: c.Parts()}
 	return deliver.New(d, t, c.Timeout), nil
 }
 
@@ -88,14 +88,11 @@ func (t *target) labelsOf(labels record.Labels) string {
 // encode writes the records of b that were chosen and did not go out before.
 func (t *target) encode(b *record.Batch) {
 	t.entries = t.entries[:0]
-	t.parts.Begin(b)
 	t.plain.Begin()
-	for i := range b.Records {
-		if number := b.First + uint64(i); b.Records[i].Flags&record.Dropped == 0 && !t.parts.Done(number) {
-			t.entry(b, i)
-			t.parts.Add(number, len(t.entries))
-		}
-	}
+	t.parts.Encode(b, func(i int) int {
+		t.entry(b, i)
+		return len(t.entries)
+	})
 }
 
 // entry appends record i.
@@ -133,7 +130,7 @@ func (t *target) post(ctx context.Context, from, to int) (deliver.Verdict, error
 		return deliver.Verdict{}, err
 	}
 	switch {
-	case a.Status/100 == 2:
+	case a.Taken():
 		return deliver.Verdict{}, nil
 	case a.Status == http.StatusBadRequest, a.Status == http.StatusRequestEntityTooLarge, a.Status == http.StatusUnprocessableEntity:
 		t.deps.Log.Debug("refused", "status", a.Status, "answer", a.Text())

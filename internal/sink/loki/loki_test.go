@@ -99,7 +99,7 @@ func newTarget(t *testing.T, url string, change func(*Config)) *target {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	return &target{config: c, deps: deliver.Deps{Node: "web-1", Log: slog.New(slog.DiscardHandler)}, client: client, parts: deliver.Parts{MaxRecords: c.MaxRecords, MaxBytes: int(c.MaxBytes)}}
+	return &target{config: c, deps: deliver.Deps{Node: "web-1", Log: slog.New(slog.DiscardHandler)}, client: client, parts: c.Parts()}
 }
 
 // batch returns records with these texts.
@@ -181,6 +181,17 @@ func TestAgain(t *testing.T) {
 	_, again := target.Send(t.Context(), batch(1, "x"))
 	if err == nil || again == nil || !strings.Contains(again.Error(), "left alone for 10m") || r.calls != calls {
 		t.Error(err, again)
+	}
+}
+
+// TestPage: a web page with status 200 is of something else than Loki, which took nothing.
+func TestPage(t *testing.T) {
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("<!DOCTYPE html><title>Sign in</title>"))
+	}))
+	defer page.Close()
+	if _, err := newTarget(t, page.URL, nil).Send(t.Context(), batch(1, "a")); err == nil || !strings.Contains(err.Error(), "web page") {
+		t.Error(err)
 	}
 }
 

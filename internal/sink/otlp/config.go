@@ -46,26 +46,16 @@ type Config struct {
 	// Attributes are added to every resource; {node} stands for this machine, {label} for the label of
 	// that name: {host.name: "{node}"}. Default none.
 	Attributes map[string]string `yaml:"attributes"`
-	// MaxRecords bounds the records of a request. Default 5000.
-	MaxRecords int `yaml:"max_records"`
-	// MaxBytes bounds the text of a request, before it is packed. Default 1MiB.
-	MaxBytes config.Bytes `yaml:"max_bytes"`
 
+	deliver.Requests  `yaml:",inline"`
 	deliver.Selection `yaml:",inline"`
 	deliver.HTTP      `yaml:",inline"`
 }
 
 // Default returns the configuration of a sink that says nothing.
 func Default() Config {
-	return Config{Protocol: HTTP, Compression: Gzip, MaxRecords: 5000, MaxBytes: 1 << 20, Selection: deliver.SelectAll(), HTTP: deliver.DefaultHTTP()}
+	return Config{Protocol: HTTP, Compression: Gzip, Requests: deliver.DefaultRequests(), Selection: deliver.SelectAll(), HTTP: deliver.DefaultHTTP()}
 }
-
-// The bounds of what makes sense.
-const (
-	mostRecords = 100_000
-	minBytes    = 4 << 10
-	mostBytes   = 64 << 20
-)
 
 // ownHeaders are those that the sink sets.
 var ownHeaders = [...]string{"Content-Type", "Content-Encoding", "Te", "Grpc-Encoding", "Grpc-Accept-Encoding", "Grpc-Timeout"}
@@ -90,20 +80,13 @@ func (c Config) Validate() error {
 	for name := range c.Attributes {
 		need(name != "" && name != originAttribute, "attributes", "give names, but for weir.stream, which weir sets")
 	}
-	need(c.MaxRecords >= 1 && c.MaxRecords <= mostRecords, "max_records", "use 1 to 100000")
-	need(c.MaxBytes >= minBytes && c.MaxBytes <= mostBytes, "max_bytes", "use a size from 4KiB to 64MiB")
-	return config.Join(append(problems, c.HTTP.Validate(ownHeaders[:]...), c.Selection.Validate())...)
+	return config.Join(append(problems, c.Requests.Validate(), c.HTTP.Validate(ownHeaders[:]...), c.Selection.Validate())...)
 }
 
 // address returns where requests go.
 func (c Config) address() string {
-	u, err := url.Parse(c.URL)
-	if err != nil || strings.Trim(u.Path, "/") != "" {
-		return c.URL
-	}
-	u.Path = logsPath
 	if c.Protocol == GRPC {
-		u.Path = logsMethod
+		return deliver.WithPath(c.URL, logsMethod)
 	}
-	return u.String()
+	return deliver.WithPath(c.URL, logsPath)
 }

@@ -59,7 +59,7 @@ func New(c Config, d deliver.Deps) (*deliver.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &target{config: c, deps: d, client: client, parts: deliver.Parts{MaxRecords: c.MaxRecords, MaxBytes: int(c.MaxBytes)}}
+	t := &target{config: c, deps: d, client: client, parts: c.Parts()}
 	return deliver.New(d, t, c.Timeout), nil
 }
 
@@ -130,14 +130,11 @@ func (t *target) resource(s *record.Stream) []byte {
 // encode writes the records of b that were chosen and did not go out before.
 func (t *target) encode(b *record.Batch) {
 	t.records = t.records[:0]
-	t.parts.Begin(b)
 	t.plain.Begin()
-	for i := range b.Records {
-		if number := b.First + uint64(i); b.Records[i].Flags&record.Dropped == 0 && !t.parts.Done(number) {
-			t.record(b, i)
-			t.parts.Add(number, len(t.records))
-		}
-	}
+	t.parts.Encode(b, func(i int) int {
+		t.record(b, i)
+		return len(t.records)
+	})
 }
 
 // ids are the fields of a record that have places of their own, as far as they are what those are for.
@@ -236,8 +233,10 @@ func (t *target) post(ctx context.Context) (deliver.Verdict, error) {
 		return deliver.Verdict{}, err
 	}
 	switch {
-	case a.Status/100 == 2:
+	case a.Taken():
 		return t.partial(a.Body)
+	case a.Status/100 == 2:
+		return deliver.Verdict{}, t.client.Failed(a)
 	case a.Status == http.StatusTooManyRequests, a.Status == http.StatusBadGateway, a.Status == http.StatusServiceUnavailable, a.Status == http.StatusGatewayTimeout, a.Status/100 == 3:
 		if s, ok := wire.ParseStatus(a.Body); ok && s.Message != "" {
 			a.Body = []byte(s.Message)
@@ -294,6 +293,9 @@ func (t *target) call(ctx context.Context) (deliver.Verdict, error) {
 	a, err := t.client.Post(ctx, framed)
 	if err != nil {
 		return deliver.Verdict{}, err
+	}
+	if a.Status/100 == 2 && !a.Taken() {
+		return deliver.Verdict{}, t.client.Failed(a)
 	}
 	code, s := status(a)
 	switch code {

@@ -155,7 +155,7 @@ func newTarget(t *testing.T, c Config) *target {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	return &target{config: c, deps: deliver.Deps{Node: "web-1", Log: slog.New(slog.DiscardHandler)}, client: client, parts: deliver.Parts{MaxRecords: c.MaxRecords, MaxBytes: int(c.MaxBytes)}}
+	return &target{config: c, deps: deliver.Deps{Node: "web-1", Log: slog.New(slog.DiscardHandler)}, client: client, parts: c.Parts()}
 }
 
 // batch returns records with these texts.
@@ -181,6 +181,20 @@ func each(t *testing.T, test func(t *testing.T, r *receiver, send func(b *record
 					return http
 				})
 			})
+		}
+	}
+}
+
+// TestPage: a web page with status 200 is of something else than a receiver, which took nothing.
+func TestPage(t *testing.T) {
+	r := newReceiver(t)
+	r.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("<!DOCTYPE html><title>Sign in</title>"))
+	})
+	for _, p := range []Protocol{HTTP, GRPC} {
+		target := r.target(func(c *Config) { c.Protocol = p })
+		if _, err := target.Send(t.Context(), batch(1, "a")); err == nil || !strings.Contains(err.Error(), "web page") {
+			t.Error(p, err)
 		}
 	}
 }

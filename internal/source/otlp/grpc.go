@@ -23,6 +23,7 @@ type code int
 const (
 	invalidArgument   code = 3
 	deadlineExceeded  code = 4
+	permissionDenied  code = 7
 	resourceExhausted code = 8
 	unimplemented     code = 12
 	unavailable       code = 14

@@ -55,7 +55,7 @@ func (s *Source) newHandler() http.Handler {
 			return
 		}
 		if err := origins.Check(r); err != nil {
-			http.Error(w, "web pages of other sites may not send", http.StatusForbidden)
+			deny(w, r, &answer{status: http.StatusForbidden, code: permissionDenied, text: "web pages of other sites may not send"})
 			return
 		}
 		s.serveHTTP(w, r)
@@ -71,26 +71,37 @@ func (s *Source) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	case pathMetrics:
 		what = wire.Metrics
 	default:
-		http.Error(w, "logs are taken at /v1/logs and metrics at /v1/metrics", http.StatusNotFound)
+		deny(w, r, &answer{status: http.StatusNotFound, code: unimplemented, text: "logs are taken at /v1/logs and metrics at /v1/metrics"})
 		return
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		http.Error(w, "use POST", http.StatusMethodNotAllowed)
+		deny(w, r, &answer{status: http.StatusMethodNotAllowed, code: unimplemented, text: "use POST"})
 		return
 	}
 	if !s.open(r) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="weir"`)
-		http.Error(w, "give the source's token, as Authorization: Bearer …", http.StatusUnauthorized)
+		deny(w, r, &answer{status: http.StatusUnauthorized, code: unauthenticated, text: "give the source's token, as Authorization: Bearer …"})
 		return
 	}
 	f, problem := formOf(r.Header)
 	if problem != "" {
-		http.Error(w, problem, http.StatusUnsupportedMediaType)
+		deny(w, r, &answer{status: http.StatusUnsupportedMediaType, code: unimplemented, text: problem})
 		return
 	}
 	a := s.take(r.Context(), what, func(j *job) error { return j.read(r.Body, what, f) })
 	a.write(w, what, f.json)
+}
+
+// deny refuses a request before it is read: in the form of its body, or as text where that is none
+// of OTLP's.
+func deny(w http.ResponseWriter, r *http.Request, a *answer) {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if kind != typeJSON && kind != typeProtobuf {
+		http.Error(w, a.text, a.status)
+		return
+	}
+	a.write(w, wire.Logs, kind == typeJSON)
 }
 
 // write writes an answer as OTLP over HTTP has it.

@@ -24,8 +24,6 @@ const (
 	maxFieldBytes = 64 << 10
 	// maxReasons is how many reasons a sender is told.
 	maxReasons = 5
-	// maxFound is how many streams of a request a job keeps room for.
-	maxFound = 1000
 )
 
 // Attributes that say what a record was in weir, which the sink of weir sets, or has meaning for
@@ -66,7 +64,7 @@ func (o *outcome) refuse(reason string) {
 
 // write checks the body of j, and then writes it.
 func (s *Source) write(ctx context.Context, j *job, what wire.Request) (outcome, error) {
-	lines, leave, ok := s.enter()
+	lines, leave, ok := s.gate.Enter()
 	if !ok {
 		return outcome{}, errStopped
 	}
@@ -79,13 +77,9 @@ func (s *Source) write(ctx context.Context, j *job, what wire.Request) (outcome,
 
 func (s *Source) writeLogs(ctx context.Context, j *job, lines flow.Lines) (outcome, error) {
 	v := &j.survey
-	*v = survey{source: s, found: v.found[:0], key: v.key[:0]}
+	v.begin(s, &j.Body)
 	defer v.release()
-	err := j.decoder.Logs(j.Text, v)
-	if err == nil && v.full {
-		err = intake.ErrFull
-	}
-	if err != nil {
+	if err := v.of(&j.decoder, j.Text); err != nil {
 		return outcome{}, err
 	}
 	b, err := s.deps.Batches.Get(ctx, nil)
@@ -94,7 +88,7 @@ func (s *Source) writeLogs(ctx context.Context, j *job, lines flow.Lines) (outco
 	}
 	defer s.deps.Batches.Put(b)
 	w := &j.writer
-	w.begin(s, v.found, b)
+	w.begin(v, b)
 	w.open = lines.Open
 	w.put = func(l flow.Line) error { return l.Write(ctx, b) }
 	w.take = func(st *intake.Stream) error {
@@ -113,58 +107,6 @@ func (s *Source) writeLogs(ctx context.Context, j *job, lines flow.Lines) (outco
 	result := w.outcome
 	w.release()
 	return result, err
-}
-
-// survey is the visitor that finds the streams of a request.
-type survey struct {
-	source *Source
-	found  []*intake.Stream // one for each resource
-	key    []byte
-	plain  []byte
-	full   bool
-}
-
-// Resource implements wire.LogVisitor.
-func (v *survey) Resource(r *wire.Resource) bool {
-	if v.full {
-		return false
-	}
-	v.key, v.plain = v.key[:0], v.plain[:0]
-	own := isOwn(r)
-	for i := range r.Attributes {
-		a := &r.Attributes[i]
-		if _, is := v.source.label(a.Key, own); !is {
-			continue
-		}
-		var text []byte
-		text, v.plain = a.Value.Plain(v.plain)
-		v.key = append(append(append(append(v.key, a.Key...), 0), text...), 0)
-	}
-	if own {
-		v.key = append(v.key, 'w')
-	}
-	st, err := v.source.streams.Get(v.key, func() (record.Labels, error) { return v.source.labels(r, own), nil })
-	if v.full = err == intake.ErrFull; v.full {
-		return false
-	}
-	v.found = append(v.found, st)
-	return false
-}
-
-// Scope implements wire.LogVisitor.
-func (v *survey) Scope(*wire.Scope) {}
-
-// Log implements wire.LogVisitor.
-func (v *survey) Log(*wire.Log) error { return nil }
-
-// release lets the streams be closed.
-func (v *survey) release() {
-	v.source.streams.Put(v.found)
-	clear(v.found)
-	if cap(v.found) > maxFound {
-		v.found = nil
-	}
-	v.source = nil
 }
 
 // isOwn tells whether another weir has sent a resource.
@@ -226,7 +168,7 @@ func cutText(text []byte, most int) []byte {
 type writer struct {
 	outcome
 	source *Source
-	found  []*intake.Stream
+	found  *intake.Found
 	stream *intake.Stream // the present one; nil: it is refused
 	mine   bool           // the turn of the present stream
 	own    bool           // another weir has sent it
@@ -260,8 +202,8 @@ type pair struct {
 
 type textSpan struct{ from, to int }
 
-func (w *writer) begin(s *Source, found []*intake.Stream, b *record.Batch) {
-	*w = writer{source: s, found: found, batch: b, common: w.common[:0], text: w.text[:0], plain: w.plain[:0], keys: w.keys[:0]}
+func (w *writer) begin(v *survey, b *record.Batch) {
+	*w = writer{source: v.source, found: &v.found, batch: b, common: w.common[:0], text: w.text[:0], plain: w.plain[:0], keys: w.keys[:0]}
 }
 
 // release lets go of what a request had.
@@ -276,7 +218,7 @@ func (w *writer) release() {
 // Resource implements wire.LogVisitor.
 func (w *writer) Resource(r *wire.Resource) bool {
 	w.end()
-	w.stream, w.found = w.found[0], w.found[1:]
+	w.stream = w.found.Next()
 	w.own = isOwn(r)
 	w.common, w.text, w.placed = w.common[:0], w.text[:0], false
 	w.excess += r.Excess

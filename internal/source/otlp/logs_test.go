@@ -115,6 +115,26 @@ func TestOwn(t *testing.T) {
 	w.expect(map[string][]string{`otlp/{container="shop", source="docker"}`: {fmt.Sprintf("3 error text flags %d weight 10 task=t", record.Cut|record.Stderr)}})
 }
 
+// TestKeys: what stands in an attribute is no other attribute.
+func TestKeys(t *testing.T) {
+	w := newWorld(t, nil).run()
+	one := func(pairs ...string) []byte {
+		var resource []byte
+		for i := 0; i < len(pairs); i += 2 {
+			resource = wire.AppendResourceAttribute(resource, pairs[i], pairs[i+1])
+		}
+		log, at := wire.OpenLog(nil, &wire.Head{Time: 1, Body: []byte("x")})
+		return wire.AppendRequest(nil, &wire.Origin{Resource: resource}, protobuf.Close(log, at))
+	}
+	body := append(one("service.name", "a\x00service.namespace\x00b"), one("service.name", "a", "service.namespace", "b")...)
+	if got := w.post("/v1/logs", body, isProtobuf); got != "200" {
+		t.Fatal(got)
+	}
+	w.expect(map[string][]string{
+		"otlp/{service_name=\"a\x00service.namespace\x00b\", source=\"otlp\"}": {"1 unknown x"}, `otlp/{service_name="a", service_namespace="b", source="otlp"}`: {"1 unknown x"},
+	})
+}
+
 // TestLarge: long texts lose their end, many records make several batches.
 func TestLarge(t *testing.T) {
 	w := newWorld(t, nil).run()
@@ -146,11 +166,21 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%q; want %q", got, want)
 		}
 	}
-	good(w.post("/v1/traces", body, isProtobuf), "404 logs are taken at /v1/logs")
+	status := func(got, want string, code int32) {
+		t.Helper()
+		http, body, _ := strings.Cut(got, " ")
+		if s, ok := wire.ParseStatus([]byte(body)); !ok || s.Code != code || !strings.HasPrefix(http+" "+s.Message, want) {
+			t.Errorf("%q; want %q with code %d", got, want, code)
+		}
+	}
+	status(w.post("/v1/traces", body, isProtobuf), "404 logs are taken at /v1/logs", 12)
 	good(w.post("/v1/logs", body), "415 content type \"\"")
 	good(w.post("/v1/logs", body, "Content-Type: text/plain"), "415")
-	good(w.post("/v1/logs", body, isProtobuf, "Content-Encoding: br"), "415")
-	good(w.post("/v1/logs", body, isProtobuf, "Sec-Fetch-Site: cross-site"), "403")
+	status(w.post("/v1/logs", body, isProtobuf, "Content-Encoding: br"), "415 content encoding", 12)
+	status(w.post("/v1/logs", body, isProtobuf, "Sec-Fetch-Site: cross-site"), "403 web pages", 7)
+	good(w.post("/v1/traces", []byte("{}"), isJSON), `404 {"code":12,"message":"logs are taken at /v1/logs`)
+	good(w.post("/v1/logs", []byte("{}"), isJSON, "Content-Encoding: br"), `415 {"code":12,"message":"content encoding`)
+	good(w.post("/v1/logs", []byte("{}"), isJSON, "Sec-Fetch-Site: cross-site"), `403 {"code":7,"message":"web pages`)
 	good(w.post("/v1/logs", []byte("{"), isJSON), `400 {"code":3,"message":"at byte 1: expected a key"}`)
 	good(w.post("/v1/logs", body[:10], isProtobuf), "400")
 	good(w.post("/v1/logs", make([]byte, 65<<10), isProtobuf), "413")
@@ -197,7 +227,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add([]byte(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"},"attributes":[{"key":"a.b","value":{"intValue":1}}]}]}]}]}`), true)
 	f.Fuzz(func(t *testing.T, body []byte, json bool) {
 		w := newWorld(t, func(c *Config) { c.MaxStreams = 10 })
-		w.source.setLines(worldLines{world: w})
+		w.source.gate.Open(worldLines{world: w})
 		j := &job{}
 		if !j.Begin(&w.source.bodies, 1<<20) {
 			t.Fatal("no memory")

@@ -41,6 +41,7 @@ func (s *Source) writeMetrics(ctx context.Context, j *job) (outcome, error) {
 	if err := s.numbers.write(ctx, nil); err != nil {
 		return outcome{}, err
 	}
+	s.numbers.requests++
 	v := &points{numbers: s.numbers, reasons: map[error]int{}}
 	err := j.decoder.Metrics(j.Text, v)
 	if err == nil {
@@ -174,7 +175,7 @@ func (v *points) series(d metric.Desc, p *wire.Point, more ...labelPair) (*track
 
 // point counts one point.
 func (v *points) point(p *wire.Point) error {
-	at := span{p.Start, p.Time, sender{v.from.resource, v.from.stream + hashAll(p.Attributes)}}
+	at := span{p.Start, p.Time, sender{v.from.resource, v.from.stream + hashAll(p.Attributes)}, v.numbers.requests}
 	switch v.metric.Kind {
 	case wire.Sum, wire.Histogram, wire.ExponentialHistogram:
 		if v.metric.Temporality != wire.Delta && v.metric.Temporality != wire.Cumulative {

@@ -25,6 +25,7 @@ type numbers struct {
 	tracks   map[string]*track // by name and labels
 	families map[*metric.Family]*extent
 	bytes    int            // what all of these take, about
+	requests uint64         // how many there were
 	line     flow.Line      // nil while Run does not
 	pending  []record.Delta // not in the journal yet
 }

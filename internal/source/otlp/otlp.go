@@ -54,6 +54,7 @@ type Source struct {
 	streams   *intake.Streams
 	commits   *intake.Commits
 	bodies    intake.Budget
+	gate      intake.Gate
 	jobs      sync.Pool    // of *job
 	requests  atomic.Int64 // in work
 	labelled  map[string]string
@@ -61,9 +62,7 @@ type Source struct {
 	handler   http.Handler
 	listeners []*listener
 
-	mu       sync.Mutex        // guards all below, and adding to writing
-	lines    flow.Lines        // nil while Run does not
-	writing  sync.WaitGroup    // requests that use lines
+	mu       sync.Mutex        // guards problems
 	problems map[string]string // of listeners that do not work
 }
 
@@ -114,7 +113,7 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 	if err := s.numbers.open(lines); err != nil {
 		return err
 	}
-	s.setLines(lines)
+	s.gate.Open(lines)
 	var listening sync.WaitGroup
 	listening.Add(1)
 	go s.numbers.keep(ctx, &listening)
@@ -124,8 +123,7 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 	lines.Settle()
 	defer func() {
 		listening.Wait()
-		s.setLines(nil)
-		s.writing.Wait()
+		s.gate.Shut()
 		s.numbers.close(ctx)
 		s.streams.CloseIdle(time.Time{})
 	}()
@@ -168,23 +166,6 @@ func (s *Source) problem(address string, err error) {
 	if delete(s.problems, address); len(s.problems) == 0 {
 		s.deps.Ledger.Healthy()
 	}
-}
-
-func (s *Source) setLines(lines flow.Lines) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lines = lines
-}
-
-// enter returns the lines; leave must be called when they are not used any more.
-func (s *Source) enter() (lines flow.Lines, leave func(), ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.lines == nil {
-		return nil, nil, false
-	}
-	s.writing.Add(1)
-	return s.lines, s.writing.Done, true
 }
 
 // job returns the memory for a request; done must be called with it.

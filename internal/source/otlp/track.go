@@ -34,6 +34,7 @@ type track struct {
 
 	start, time uint64 // of the last point
 	from        sender // of the last point; zero: nobody knows
+	request     uint64 // that brought it
 	loaded      bool   // start to level have what State has
 	// base is what the cells had before the present sender began, total what they have with its
 	// last cumulative point; nil: there was none.
@@ -48,10 +49,11 @@ type track struct {
 // and of all that its scope, metric and point are called.
 type sender struct{ resource, stream uint64 }
 
-// span is when a point's sum began and ended, and whose it is.
+// span is when a point's sum began and ended, whose it is, and with which request it came.
 type span struct {
 	start, time uint64
 	from        sender
+	request     uint64
 }
 
 // follow sees whether a point comes after the last one, and whether its sender began anew. Two
@@ -78,7 +80,7 @@ func (t *track) isSame(p span, less bool) bool {
 
 // took notes that a point was taken.
 func (t *track) took(p span) {
-	t.start, t.time, t.from, t.used = max(t.start, p.start), p.time, p.from, time.Now().Unix()
+	t.start, t.time, t.from, t.used, t.request = max(t.start, p.start), p.time, p.from, time.Now().Unix(), p.request
 }
 
 // mostValue is the most that a point can add to a durable number: whatever is beyond would
@@ -123,10 +125,11 @@ func (n *numbers) set(t *track, p span, values []float64, again bool) {
 }
 
 // added appends the deltas for a point that has what came since the one before. One that comes
-// twice in a row, since its answer was lost, counts once.
+// with two requests in a row, since the answer was lost, counts once. Those of one request are
+// different ones, of which something on the way has taken off what told them apart.
 func (n *numbers) added(t *track, p span, cells []record.Delta) {
 	t.load(n.deps.State)
-	if p.time != 0 && p.start == t.start && p.time == t.time && p.from == t.from {
+	if p.time != 0 && p.start == t.start && p.time == t.time && p.from == t.from && p.request != t.request {
 		return
 	}
 	for _, d := range cells {

@@ -23,7 +23,7 @@ func BenchmarkPush(b *testing.B) {
 	run := func(name string, form lokipush.Format, body []byte) {
 		b.Run(name, func(b *testing.B) {
 			w := newWorld(b, nil)
-			w.source.setLines(nowhere{})
+			w.source.gate.Open(nowhere{})
 			j := &job{Body: intake.Body{Text: body}}
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()

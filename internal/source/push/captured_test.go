@@ -64,7 +64,7 @@ func FuzzPush(f *testing.F) {
 	f.Add([]byte("\x78\x9c"), false, "deflate")
 	f.Fuzz(func(t *testing.T, body []byte, json bool, encoding string) {
 		w := newWorld(t, func(c *Config) { c.MaxStreams = 10 })
-		w.source.setLines(worldLines{world: w})
+		w.source.gate.Open(worldLines{world: w})
 		kind := "x.pb"
 		if json {
 			kind = "x.json"

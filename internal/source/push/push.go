@@ -48,13 +48,10 @@ type Source struct {
 	streams *streams
 	commits *intake.Commits
 	bodies  intake.Budget
+	gate    intake.Gate
 	jobs    sync.Pool    // of *job
 	pushes  atomic.Int64 // in work
 	handler http.Handler
-
-	mu      sync.Mutex     // guards lines, and adding to writing
-	lines   flow.Lines     // nil while Run does not
-	writing sync.WaitGroup // pushes that use lines
 }
 
 // New returns a source for a valid configuration.
@@ -79,11 +76,10 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 		lines.Settle()
 		return nil
 	}
-	s.setLines(lines)
+	s.gate.Open(lines)
 	lines.Settle()
 	defer func() {
-		s.setLines(nil)
-		s.writing.Wait()
+		s.gate.Shut()
 		s.streams.CloseIdle(time.Time{})
 	}()
 	tick := time.NewTicker(idlePeriod)
@@ -96,21 +92,4 @@ func (s *Source) Run(ctx context.Context, lines flow.Lines) error {
 			s.streams.CloseIdle(now.Add(-idleTime))
 		}
 	}
-}
-
-func (s *Source) setLines(lines flow.Lines) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lines = lines
-}
-
-// enter returns the lines; leave must be called when they are not used any more.
-func (s *Source) enter() (lines flow.Lines, leave func(), ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.lines == nil {
-		return nil, nil, false
-	}
-	s.writing.Add(1)
-	return s.lines, s.writing.Done, true
 }

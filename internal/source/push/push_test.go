@@ -458,7 +458,11 @@ func TestNoAllocations(t *testing.T) {
 	}
 	w := newWorld(t, nil)
 	j := &job{Body: intake.Body{Text: []byte(jsonPush(map[string]string{"app": "shop"}, entries...))}}
-	w.source.setLines(nowhere{})
+	w.source.gate.Open(nowhere{})
+	if !j.Begin(&w.source.bodies, 1<<20) {
+		t.Fatal("no memory")
+	}
+	defer j.End()
 	push := func() {
 		if result, err := w.source.push(t.Context(), j, 1, ""); err != nil || result.accepted != 1000 {
 			t.Fatal(result, err)

@@ -18,8 +18,6 @@ const (
 	maxReasons = 5
 	// maxFieldBytes is how much structured metadata a record keeps.
 	maxFieldBytes = 64 << 10
-	// maxFound is how many streams of a push a job keeps room for.
-	maxFound = 1000
 	// shownLabels is how much of refused labels is in a message.
 	shownLabels = 200
 )
@@ -34,17 +32,17 @@ type outcome struct {
 // push checks the body of j, and then writes it to the lines. After an error of syntax, or
 // intake.ErrFull or errStopped, none of it was written.
 func (s *Source) push(ctx context.Context, j *job, form lokipush.Format, tenant string) (outcome, error) {
-	lines, leave, ok := s.enter()
+	lines, leave, ok := s.gate.Enter()
 	if !ok {
 		return outcome{}, errStopped
 	}
 	defer leave()
 	v := &j.survey
-	*v = survey{streams: s.streams, tenant: tenant, found: v.found[:0]}
+	*v = survey{streams: s.streams, body: &j.Body, tenant: tenant, found: v.found}
 	defer v.release()
 	err := j.decoder.Visit(form, j.Text, v)
-	if err == nil && v.full {
-		err = intake.ErrFull
+	if err == nil {
+		err = v.err
 	}
 	if err != nil {
 		return outcome{}, err
@@ -55,7 +53,7 @@ func (s *Source) push(ctx context.Context, j *job, form lokipush.Format, tenant 
 	}
 	defer s.deps.Batches.Put(b)
 	w := writer{
-		found: v.found, batch: b, outcome: outcome{reasons: v.reasons},
+		found: &v.found, batch: b, outcome: outcome{reasons: v.reasons},
 		open: lines.Open,
 		put: func(l flow.Line) error {
 			b.Refusable = true
@@ -90,24 +88,26 @@ func take(ctx context.Context, turn chan struct{}) error {
 type survey struct {
 	streams *streams
 	tenant  string
-	found   []*intake.Stream // one for each that the body has, nil where it is refused
+	body    *intake.Body
+	found   intake.Found // one for each that the body has, nil where it is refused
 	reasons []string
-	full    bool
+	err     error
 }
 
 // Stream implements lokipush.Visitor.
 func (v *survey) Stream(l lokipush.Labels) bool {
-	if v.full {
+	if v.err != nil {
 		return false
 	}
 	st, err := v.streams.get(l, v.tenant)
-	if v.full = err == intake.ErrFull; v.full {
+	switch {
+	case err == intake.ErrFull:
+		v.err = err
 		return false
-	}
-	v.found = append(v.found, st)
-	if err != nil {
+	case err != nil:
 		v.reasons = addReason(v.reasons, shorten(l.Text), err)
 	}
+	v.err = v.found.Add(v.streams.Streams, v.body, st)
 	return false
 }
 
@@ -116,11 +116,8 @@ func (v *survey) Entry(*lokipush.Entry) error { return nil }
 
 // release lets the streams be closed.
 func (v *survey) release() {
-	v.streams.Put(v.found)
-	clear(v.found)
-	if cap(v.found) > maxFound {
-		v.found = nil
-	}
+	v.found.Release(v.streams.Streams)
+	v.streams, v.body = nil, nil
 }
 
 func addReason(reasons []string, labels string, err error) []string {
@@ -144,9 +141,9 @@ func shorten(text []byte) string {
 // time, so that no push waits for another that waits for it.
 type writer struct {
 	outcome
-	found   []*intake.Stream // of the body, in its order; those that were begun are taken off
-	stream  *intake.Stream   // the present one; nil: it is refused
-	mine    bool             // the turn of the present stream
+	found   *intake.Found
+	stream  *intake.Stream // the present one; nil: it is refused
+	mine    bool           // the turn of the present stream
 	batch   *record.Batch
 	earlier int // where the fields of the batch's last record begin
 	excess  int // pairs of metadata that were left out
@@ -160,7 +157,7 @@ type writer struct {
 // Stream implements lokipush.Visitor.
 func (w *writer) Stream(lokipush.Labels) bool {
 	w.end()
-	w.stream, w.found = w.found[0], w.found[1:]
+	w.stream = w.found.Next()
 	return true
 }
 
