@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
@@ -84,8 +85,7 @@ func FuzzRecord(f *testing.F) {
 		r.Add(key, value, group, i, "x", x)
 		x1 := extra{}.with(step{attrs: []slog.Attr{slog.Float64(key, x)}}).with(step{group: group}).with(step{attrs: []slog.Attr{slog.String(value, key)}})
 		var e encoder
-		w.append(&e, &r, s, i&0xff)
-		e.attrs(&x1, &r)
+		e.attrs(&x1, &r, w.append(&e, &r, s, i&0xff))
 		var got struct {
 			Name, Message string
 			Context       struct{ Key string }
@@ -132,10 +132,48 @@ func TestWhole(t *testing.T) {
 func TestPlaces(t *testing.T) {
 	var p places
 	for pc := range uintptr(maxPlaces + 100) {
-		p.of(pc, 0)
+		p.of(&slog.Record{PC: pc})
 	}
 	if n := len(*p.known.Load()); n != maxPlaces {
 		t.Errorf("%d places", n)
+	}
+}
+
+// TestPlaceNames: what is written of attributes does not depend on those that other records had
+// which were made at the same place.
+func TestPlaceNames(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	keys := []string{"a", "ab", "b", "", "name", "name_", "é", `"`, strings.Repeat("k", maxNameSize), strings.Repeat("k", maxNameSize+1), "created"}
+	values := []slog.Value{
+		slog.StringValue("x\n"), slog.IntValue(-1), slog.Uint64Value(1), slog.BoolValue(true), slog.Float64Value(0.5), slog.DurationValue(1),
+		slog.TimeValue(time.Unix(1, 0)), slog.AnyValue(nil), slog.AnyValue([]int{1}), slog.AnyValue(slog.IntValue(1)), slog.GroupValue(), slog.GroupValue(slog.Int("a", 1)),
+	}
+	attrs := func() (list []slog.Attr) {
+		for range rnd.IntN(maxNames + 2) {
+			list = append(list, slog.Attr{Key: keys[rnd.IntN(len(keys))], Value: values[rnd.IntN(len(values))]})
+		}
+		return list
+	}
+	written := func(w *writer, x extra, r *slog.Record) string {
+		var e encoder
+		where := w.append(&e, r, nil, 0)
+		e.attrs(&x, r, where)
+		return string(e.buf)
+	}
+	extras := []extra{{}, extra{}.with(step{attrs: []slog.Attr{slog.Int("with", 1)}}), extra{}.with(step{group: "g"}), extra{}.with(step{group: "g"}).with(step{attrs: []slog.Attr{slog.Int("with", 1)}})}
+	for range 300 {
+		experienced := newWriter("root", false)
+		for range 20 {
+			r := slog.NewRecord(experienced.began, slog.LevelInfo, "m", 0)
+			r.AddAttrs(attrs()...)
+			fresh := newWriter("root", false)
+			fresh.began = experienced.began
+			fresh.places.of(&slog.Record{Level: slog.LevelInfo}) // it knows the place and no names
+			x := extras[rnd.IntN(len(extras))]
+			if got, want := written(experienced, x, &r), written(fresh, x, &r); got != want {
+				t.Fatalf("got  %s\nwant %s", got, want)
+			}
+		}
 	}
 }
 

@@ -100,8 +100,8 @@ func (h *Handler) send(r *slog.Record, s *Scope, number int64) bool {
 	w := h.core.writer
 	e := w.pool.Get().(*encoder)
 	e.buf = append(e.buf[:0], h.core.head[:]...)
-	w.append(e, r, s, number)
-	e.attrs(&h.extra, r)
+	where := w.append(e, r, s, number)
+	e.attrs(&h.extra, r, where)
 	finish(e.buf)
 	queued := h.core.queue.put(e.buf, r.Level >= slog.LevelError)
 	if cap(e.buf) <= largeBuffer {

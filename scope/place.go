@@ -18,52 +18,67 @@ type place struct {
 	text     []byte
 	exc      int // where in text exc_text has its null, from which on all levels are alike
 	pathname int // and pathname its name, up to which they differ
+	// names are the attributes that the first record had which was made here, as members that
+	// are not the first begin; empty, where that has to be looked at each time.
+	names []string
 }
 
-// maxPlaces bounds how many are remembered. A program with more looks those up each time.
-const maxPlaces = 2048
+const (
+	// maxPlaces bounds how many are remembered. A program with more looks those up each time.
+	maxPlaces = 2048
+	// maxNames is of how many attributes a place remembers the names, and maxName how long
+	// those are.
+	maxNames    = 8
+	maxNameSize = 32
+)
+
+// Before and behind the name of a member that is not the first.
+const (
+	beforeName = `, "`
+	behindName = `": `
+)
 
 // places remembers what program counters stand for.
 type places struct {
-	known atomic.Pointer[map[uintptr]place]
+	known atomic.Pointer[map[uintptr]*place]
 	mu    sync.Mutex // held by who replaces known
 }
 
-// of returns the place of a program counter, with the level that it was first seen with.
-func (p *places) of(pc uintptr, level slog.Level) place {
+// of returns the place where a record was made, with the level of the first one that was.
+func (p *places) of(r *slog.Record) *place {
 	if known := p.known.Load(); known != nil {
-		if at, ok := (*known)[pc]; ok {
+		if at := (*known)[r.PC]; at != nil {
 			return at
 		}
 	}
-	at := look(pc, level)
+	at := look(r)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	next := map[uintptr]place{}
+	next := map[uintptr]*place{}
 	if known := p.known.Load(); known != nil {
 		if len(*known) >= maxPlaces {
 			return at
 		}
 		next = maps.Clone(*known)
 	}
-	next[pc] = at
+	next[r.PC] = at
 	p.known.Store(&next)
 	return at
 }
 
 // look asks the runtime. What it does not know is called what Python calls it.
-func look(pc uintptr, level slog.Level) place {
+func look(r *slog.Record) *place {
 	file, line, function := "(unknown file)", 0, "(unknown function)"
-	if pc != 0 {
-		f, _ := runtime.CallersFrames([]uintptr{pc}).Next()
+	if r.PC != 0 {
+		f, _ := runtime.CallersFrames([]uintptr{r.PC}).Next()
 		if f.File != "" {
 			file, line, function = f.File, f.Line, f.Function[strings.LastIndexByte(f.Function, '/')+1:]
 		}
 	}
 	name := filepath.Base(file)
-	at := place{level: level}
+	at := &place{level: r.Level, names: namesOf(r)}
 	var e encoder
-	e.level(level)
+	e.level(r.Level)
 	at.pathname = len(e.buf)
 	e.buf = append(e.buf, `"pathname": `...)
 	e.quoted(file)
@@ -79,6 +94,29 @@ func look(pc uintptr, level slog.Level) place {
 	e.quoted(function)
 	at.text = e.buf
 	return at
+}
+
+// namesOf returns the names of a record's attributes as they are written.
+func namesOf(r *slog.Record) (names []string) {
+	r.Attrs(func(a slog.Attr) bool {
+		name := ""
+		if len(a.Key) <= maxNameSize && isPlain(a.Key) && !reserved(a.Key) {
+			name = beforeName + a.Key + behindName
+		}
+		names = append(names, name)
+		return len(names) < maxNames
+	})
+	return names
+}
+
+// nameOf returns how attribute i of a record begins that was made here, if that is known and it
+// has this name.
+func (p *place) nameOf(i int, key string) (name string, ok bool) {
+	if i >= len(p.names) {
+		return "", false
+	}
+	name = p.names[i]
+	return name, len(name) == len(beforeName)+len(key)+len(behindName) && name[len(beforeName):len(name)-len(behindName)] == key
 }
 
 const null = "null"

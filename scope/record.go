@@ -99,8 +99,9 @@ func (e *encoder) opened(groups []string, top bool) int {
 	return len(groups)
 }
 
-// append writes r, which is the record of a number in s, or of none if s is nil.
-func (w *writer) append(e *encoder, r *slog.Record, s *Scope, number int64) {
+// append writes r, which is the record of a number in s, or of none if s is nil, and returns
+// where it was made.
+func (w *writer) append(e *encoder, r *slog.Record, s *Scope, number int64) *place {
 	when := r.Time
 	if when.IsZero() {
 		when = time.Now()
@@ -109,7 +110,8 @@ func (w *writer) append(e *encoder, r *slog.Record, s *Scope, number int64) {
 	at := len(e.buf)
 	e.text(r.Message)
 	message := e.buf[at:]
-	e.place(w.places.of(r.PC, r.Level), r)
+	where := w.places.of(r)
+	e.place(where, r)
 	now := w.at(when)
 	w.created(e, when, now)
 	b := appendContext(append(e.buf, w.process...), s, number)
@@ -127,10 +129,11 @@ func (w *writer) append(e *encoder, r *slog.Record, s *Scope, number int64) {
 	if w.trace && s != nil {
 		e.buf = append(e.buf, s.trace()...)
 	}
+	return where
 }
 
 // place writes what stands between the message and the time.
-func (e *encoder) place(p place, r *slog.Record) {
+func (e *encoder) place(p *place, r *slog.Record) {
 	if p.level == r.Level && r.Level < slog.LevelError {
 		e.buf = append(e.buf, p.text...)
 		return
@@ -260,8 +263,9 @@ func appendContext(b []byte, s *Scope, number int64) []byte {
 	return append(append(b, s.bound.Load().json...), '}')
 }
 
-// attrs writes the attributes of the Handler and of r, and ends the record.
-func (e *encoder) attrs(x *extra, r *slog.Record) {
+// attrs writes the attributes of the Handler and of r, which was made at a place, and ends the
+// record.
+func (e *encoder) attrs(x *extra, r *slog.Record, where *place) {
 	e.buf = append(e.buf, x.json...)
 	open := x.open
 	if r.NumAttrs() > 0 {
@@ -269,8 +273,12 @@ func (e *encoder) attrs(x *extra, r *slog.Record) {
 		opened := e.opened(x.pending, open == 0)
 		empty := len(e.buf)
 		top := open+opened == 0
+		i := 0
 		r.Attrs(func(a slog.Attr) bool {
-			e.extra(&a, top)
+			if name, ok := where.nameOf(i, a.Key); !ok || !top || !e.named(name, &a) {
+				e.extra(&a, top)
+			}
+			i++
 			return true
 		})
 		if len(e.buf) == empty {
@@ -283,6 +291,24 @@ func (e *encoder) attrs(x *extra, r *slog.Record) {
 		e.buf = append(e.buf, '}')
 	}
 	e.buf = append(e.buf, '}')
+}
+
+// named writes an attribute whose name is known as it is written, unless it may be one that
+// slog leaves out.
+func (e *encoder) named(name string, a *slog.Attr) bool {
+	switch kind := a.Value.Kind(); kind {
+	case slog.KindString:
+		b := append(append(e.buf, name...), '"')
+		e.buf = append(appendText(b, a.Value.String()), '"')
+	case slog.KindInt64:
+		e.buf = strconv.AppendInt(append(e.buf, name...), a.Value.Int64(), 10)
+	case slog.KindAny, slog.KindGroup, slog.KindLogValuer:
+		return false
+	default:
+		e.buf = append(e.buf, name...)
+		e.value(&a.Value, kind)
+	}
+	return true
 }
 
 // extra writes an attribute. At the top are the record's own members, which must not be hidden.

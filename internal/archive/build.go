@@ -105,12 +105,7 @@ func (b *builder) note(l *kept.Line, filter *gram.Builder) {
 	b.Levels[min(l.Level, record.LevelFatal)]++
 	b.BodyBytes += kept.TextLen(l.Body)
 	b.Weighted = b.Weighted || l.Weight > 1
-	b.counted.at = 0
-	for name, value := range l.Fields() {
-		if b.counted.count(name, value) && filter != nil {
-			filter.Add(value)
-		}
-	}
+	b.counted.countAll(l, filter)
 }
 
 // sound tells whether a line is a record.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/weirlog/weir/internal/codec/gram"
+	"github.com/weirlog/weir/internal/codec/kept"
 	"github.com/weirlog/weir/internal/codec/packed"
 )
 
@@ -81,11 +83,54 @@ type place struct {
 	name  string
 	facet int  // of Facets; -1 if there is none
 	task  bool // it says which task its record belongs to
+	// said is how the field begins in a line, the first start bytes; or all of it as it was
+	// last, if that value was counted: value is the place of that in the facet.
+	said  []byte
+	start int
+	value int
 }
 
 func (c *fieldCounter) reset() {
 	clear(c.isOpen)
 	*c = fieldCounter{isOpen: c.isOpen, order: c.order[:0]}
+}
+
+// countAll counts the fields of a record. Those that say which task it belongs to go to the
+// filter as well, if there is one.
+func (c *fieldCounter) countAll(l *kept.Line, filter *gram.Builder) {
+	c.at = 0
+	for fields := l.Reader(); ; {
+		task, value, ok := c.asBefore(&fields)
+		if !ok {
+			var name []byte
+			if name, value, ok = fields.Next(); !ok {
+				return
+			}
+			task = c.count(name, value)
+		}
+		if task && filter != nil {
+			filter.Add(value)
+		}
+	}
+}
+
+// asBefore counts the next field of a record if it is the one that the record before had there,
+// and tells whether it says which task that belongs to. Many have the same value, too.
+func (c *fieldCounter) asBefore(fields *kept.FieldReader) (task bool, value []byte, ok bool) {
+	if c.at >= len(c.order) {
+		return false, nil, false
+	}
+	p := &c.order[c.at]
+	if len(p.said) > p.start && fields.Take(p.said) {
+		c.at++
+		c.Facets[p.facet].Values[p.value].Records++
+		return false, nil, true
+	}
+	if value, ok = fields.Value(p.said[:p.start]); ok {
+		c.at++
+		task = c.countAt(p, value)
+	}
+	return task, value, ok
 }
 
 // count counts one field of a record, and tells whether it says which task that belongs to.
@@ -96,22 +141,31 @@ func (c *fieldCounter) count(name, value []byte) (task bool) {
 	i := c.at
 	c.at++
 	if i < len(c.order) && c.order[i].name == string(name) {
-		p := &c.order[i]
-		task = p.task // p changes with the facets
-		c.countValue(p.facet, value)
-		return task
+		return c.countAt(&c.order[i], value)
 	}
 	p := c.find(name, value)
 	switch {
 	case c.Many:
 		return p.task
-	case i < len(c.order):
-		c.order[i] = p
-	case i < maxNames:
-		c.order = append(c.order, p)
+	case i >= maxNames:
+		return c.countAt(&p, value)
+	case i == len(c.order):
+		c.order = slices.Grow(c.order, 1)[:i+1]
 	}
-	c.countValue(p.facet, value)
-	return p.task
+	p.said = kept.AppendStart(c.order[i].said[:0], name)
+	p.start = len(p.said)
+	c.order[i] = p
+	return c.countAt(&c.order[i], value)
+}
+
+// countAt is count for a field whose place is known.
+func (c *fieldCounter) countAt(p *place, value []byte) (task bool) {
+	task, p.said = p.task, p.said[:p.start] // p changes with the facets
+	c.countValue(p, value)
+	if p.facet >= 0 && !task && p.start > 0 {
+		p.said = kept.AppendEnd(p.said, value)
+	}
+	return task
 }
 
 // find returns where a field is counted, which it begins with a value if it is a new one.
@@ -151,14 +205,15 @@ func (c *fieldCounter) find(name, value []byte) place {
 func (c *fieldCounter) mayHaveTasks() bool { return c.tasks || c.Many }
 
 // countValue counts one value of a field, if that is counted by its values.
-func (c *fieldCounter) countValue(facet int, value []byte) {
-	if facet < 0 {
+func (c *fieldCounter) countValue(p *place, value []byte) {
+	if p.facet < 0 {
 		return
 	}
-	f := &c.Facets[facet]
+	f := &c.Facets[p.facet]
 	for k := range f.Values {
 		if f.Values[k].Value == string(value) {
 			f.Values[k].Records++
+			p.value = k
 			return
 		}
 	}
@@ -167,6 +222,7 @@ func (c *fieldCounter) countValue(facet int, value []byte) {
 		c.openFacet(f)
 		return
 	}
+	p.value = len(f.Values)
 	f.Values = append(f.Values, FacetValue{string(value), 1})
 	for c.valueBytes += len(value) + countBytes; c.valueBytes > maxCountBytes; {
 		largest := c.largest()
@@ -193,7 +249,7 @@ func (c *fieldCounter) openFacet(f *Facet) {
 	c.Facets = slices.Delete(c.Facets, gone, gone+1)
 	for i := range c.order {
 		if p := &c.order[i]; p.facet == gone {
-			p.facet = -1
+			p.facet, p.said = -1, p.said[:p.start]
 		} else if p.facet > gone {
 			p.facet--
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
@@ -152,4 +153,52 @@ func FuzzFields(f *testing.F) {
 			t.Errorf("%+v came back as %+v", p, again)
 		}
 	})
+}
+
+// TestCountsAsBefore: what is counted of a record does not depend on how the one before was
+// written.
+func TestCountsAsBefore(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	values := []string{"x", "xy", `a "quoted" one`, `\`, "é", strings.Repeat("v", maxValueBytes+1), `x","b":"y`}
+	for range 50 {
+		var counted, slow fieldCounter
+		var a kept.Appender
+		names := 1 + rnd.IntN(30)
+		var fields []kept.Field
+		for i := range 1 + rnd.IntN(400) {
+			if rnd.IntN(3) == 0 { // else as the record before, but for some values
+				fields = fields[:0]
+				for range rnd.IntN(8) {
+					name := fmt.Sprintf("n%d", rnd.IntN(names))
+					if rnd.IntN(5) == 0 {
+						name = "key"
+					}
+					fields = append(fields, kept.Field{Name: []byte(name), Value: []byte(values[rnd.IntN(len(values))])})
+				}
+				if rnd.IntN(40) == 0 {
+					for n := range 2 * maxNames {
+						fields = append(fields, kept.Field{Name: fmt.Appendf(nil, "m%d", n%(maxNames/2)), Value: []byte("1")})
+					}
+				}
+			}
+			for k := range fields {
+				if rnd.IntN(4) == 0 {
+					fields[k].Value = []byte(fmt.Sprint(rnd.IntN(3 + i)))
+				}
+			}
+			line := a.Append(nil, &kept.Record{Body: []byte("b"), Fields: fields})
+			l, err := kept.Parse(line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			counted.countAll(&l, nil)
+			slow.at, slow.order = 0, nil
+			for name, value := range l.Fields() {
+				slow.count(name, value)
+			}
+		}
+		if !reflect.DeepEqual(counted.Fields, slow.Fields) || counted.tasks != slow.tasks || counted.valueBytes != slow.valueBytes {
+			t.Fatalf("counted %+v\nwant    %+v", counted.Fields, slow.Fields)
+		}
+	}
 }

@@ -470,12 +470,12 @@ func arguments(e *event, line []byte) (list []Field) {
 // clip returns a text of so many bytes at most, whose last letter is whole.
 func clip(text []byte, most int) string {
 	if len(text) <= most {
-		return string(bytes.ToValidUTF8(text, []byte("\uFFFD")))
+		return strings.ToValidUTF8(string(text), "\uFFFD")
 	}
 	for most > 0 && text[most]&0xc0 == 0x80 {
 		most--
 	}
-	return string(bytes.ToValidUTF8(text[:most], []byte("\uFFFD"))) + "…"
+	return strings.ToValidUTF8(string(text[:most]), "\uFFFD") + "…"
 }
 
 // levelName is the level as it is shown, with the unknown as nothing.

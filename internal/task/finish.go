@@ -30,7 +30,7 @@ type finisher struct {
 // go on.
 func (b *Builder) finish(id ID, p Patience, now time.Time) *Tree {
 	f := &finisher{Builder: b, patience: p.filled(), now: now.UnixNano(), room: b.room}
-	f.tree = &Tree{ID: id.String(), Nodes: []Node{}, Records: b.records, Omitted: b.omitted, Cut: b.cut}
+	f.tree = &Tree{ID: id.String(), Nodes: make([]Node, 0, len(b.nodes)), Records: b.records, Omitted: b.omitted, Cut: b.cut}
 	if len(b.nodes) == 0 {
 		return f.tree
 	}

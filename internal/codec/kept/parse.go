@@ -95,18 +95,68 @@ func rest(p parser) (Line, error) {
 // order in which they were stored.
 func (l *Line) Fields() iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
-		p := parser{rest: l.fields, ok: true, canonical: true}
-		for p.take(`"`) {
-			name := p.text()
-			p.need(`:"`)
-			value := p.text()
-			if !p.ok || !yield(name, value) {
+		r := l.Reader()
+		for name, value, ok := r.Next(); ok; name, value, ok = r.Next() {
+			if !yield(name, value) {
 				return
 			}
-			p.take(`,`)
 		}
 	}
 }
+
+// Reader is Fields for who may know what comes next.
+func (l *Line) Reader() FieldReader {
+	return FieldReader{parser{rest: l.fields, ok: true, canonical: true}}
+}
+
+// FieldReader goes through the stored fields of a line, which must be as an Appender writes
+// them.
+type FieldReader struct{ p parser }
+
+// Next returns the name and the value of the next field, in canonical escaping; ok is false if
+// there is none.
+func (r *FieldReader) Next() (name, value []byte, ok bool) {
+	p := &r.p
+	if !p.take(`"`) {
+		return nil, nil, false
+	}
+	name = p.text()
+	p.need(`:"`)
+	value = p.text()
+	p.take(`,`)
+	return name, value, p.ok
+}
+
+// Take goes on over the next field if it is the one that AppendStart and AppendEnd have written.
+func (r *FieldReader) Take(field []byte) bool {
+	p := &r.p
+	if len(p.rest) < len(field) || string(p.rest[:len(field)]) != string(field) {
+		return false
+	}
+	p.rest = p.rest[len(field):]
+	p.take(`,`)
+	return true
+}
+
+// Value returns the value of the next field if that begins as AppendStart has written it, as
+// Next does.
+func (r *FieldReader) Value(start []byte) (value []byte, ok bool) {
+	p := &r.p
+	if len(start) == 0 || len(p.rest) < len(start) || string(p.rest[:len(start)]) != string(start) {
+		return nil, false
+	}
+	p.rest = p.rest[len(start):]
+	value = p.text()
+	p.take(`,`)
+	return value, p.ok
+}
+
+// AppendStart appends how a field of a name in canonical escaping begins in a line: what it has
+// before its value.
+func AppendStart(dst, name []byte) []byte { return append(append(append(dst, '"'), name...), `":"`...) }
+
+// AppendEnd appends the rest of a field to its beginning: a value in canonical escaping.
+func AppendEnd(dst, value []byte) []byte { return append(append(dst, value...), '"') }
 
 // Field returns the value of a stored field in canonical escaping, nil if there is none. The
 // name is in canonical escaping too.

@@ -27,6 +27,15 @@ type text struct {
 	kind wire.Kind // Null where there is none
 }
 
+// instant is the kind of a text that is a time already: span has its nanoseconds.
+const instant = ^wire.Kind(0)
+
+// at returns the text of a time that is known.
+func at(ns int64) text { return text{record.Span{Off: uint32(ns >> 32), Len: uint32(ns)}, instant} }
+
+// nanoseconds returns the time of a text that at has made.
+func (t text) nanoseconds() int64 { return int64(t.span.Off)<<32 | int64(t.span.Len) }
+
 // builder makes records of attributes. What it makes of names is as in the package comment.
 type builder struct {
 	batch   *record.Batch
@@ -278,7 +287,7 @@ func (x *builder) below(above record.Span, v text) record.Span {
 // named adds a field whose name is ours.
 func (x *builder) named(name string, v text) {
 	s := &x.shape.ours
-	*s = slot{role: fieldRole, field: append(s.field[:0], name...), long: len(name), turn: -1}
+	*s = slot{role: fieldRole, field: append(s.field[:0], name...), long: len(name), turn: -1, said: -1}
 	x.field(s, v)
 }
 

@@ -36,10 +36,47 @@ const (
 
 // time returns the time that an attribute says, in Unix nanoseconds, 0 if it is none.
 func (x *builder) time(v text) int64 {
-	if v.kind != wire.Number {
-		return 0
+	switch v.kind {
+	case instant:
+		return v.nanoseconds()
+	case wire.Number:
+		return seconds(x.batch.Bytes(v.span))
 	}
-	return seconds(x.batch.Bytes(v.span))
+	return 0
+}
+
+// clock is seconds of the digits that a float is written with, without writing them. It knows
+// floats of the years 2004 to 2038, which are 22 binary places after the point apart, so that
+// the seventh decimal always tells them from their neighbours. ok is false of all others, and
+// of those in the middle between two decimals.
+func clock(f float64) (ns int64, ok bool) {
+	const (
+		places   = 22
+		ulp      = 1 << places
+		exponent = 30
+		bias     = 1023
+		mantissa = 1<<52 - 1
+		decimals = 10_000_000
+		fifths   = 78125    // decimals are so many times 1<<7
+		one      = 1 << 16  // a unit of the seventh decimal, as x has it
+		ten      = 10 * one // one of the sixth
+		near     = fifths   // half of the distance of two floats
+		unit     = nanos / decimals
+	)
+	b := math.Float64bits(f)
+	if b>>52 != bias+exponent {
+		return 0, false
+	}
+	b &= mantissa
+	whole, x := int64(1<<exponent+b>>places), int64(b%ulp)*2*fifths
+	n := (x + ten/2) / ten * 10 // with fewer digits, if that is as near as no other float
+	if off := n*one - x; off >= near || off <= -near {
+		if x%one == one/2 {
+			return 0, false
+		}
+		n = (x + one/2) / one
+	}
+	return whole*nanos + n*unit, true
 }
 
 // seconds reads a number of seconds, which most of the time is digits with a point. So the

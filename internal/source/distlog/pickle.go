@@ -195,9 +195,15 @@ func (x *builder) flat(pairs []pickle.Pair, body []byte) {
 			v, ok = x.scalar(s, p.Kind, p.Number)
 		}
 		if ok = ok && x.attr(s, v); !ok {
-			x.batch.Arena = x.batch.Arena[:off]
+			x.takeBack(s, off)
 		}
 	}
+}
+
+// takeBack takes off the arena what an attribute has put there that the record has no room for.
+func (x *builder) takeBack(s *slot, off int) {
+	x.batch.Arena = x.batch.Arena[:off]
+	s.said = -1
 }
 
 // maxAttrs is how many attributes a record in a pickle may have, those of its contexts
@@ -231,7 +237,7 @@ func (x *builder) entry(e *pickle.Entries, context bool) {
 		off := len(x.batch.Arena)
 		v, ok := x.value(s, e)
 		if ok = ok && x.attr(s, v); !ok {
-			x.batch.Arena = x.batch.Arena[:off]
+			x.takeBack(s, off)
 		}
 	}
 }
@@ -329,14 +335,24 @@ func beyond(t []byte) int {
 // scalar appends None, or a number or truth value that v has as pickle.Pair has it.
 func (x *builder) scalar(s *slot, k pickle.Kind, v uint64) (t text, ok bool) {
 	b := x.batch
+	if k == pickle.Int && s.said == x.shape.turn && s.number == v {
+		return text{s.digits, wire.Number}, x.allows(s, int(s.digits.Len))
+	}
 	kind, off := wire.Number, len(b.Arena)
 	switch k {
 	case pickle.None:
 		return text{}, true
 	case pickle.Int:
 		b.Arena = strconv.AppendInt(b.Arena, int64(v), 10)
+		s.said, s.number, s.digits = x.shape.turn, v, record.Span{Off: uint32(off), Len: uint32(len(b.Arena) - off)}
 	case pickle.Float:
-		b.Arena = pickle.AppendFloat(b.Arena, math.Float64frombits(v))
+		f := math.Float64frombits(v)
+		if s.role == createdRole {
+			if ns, ok := clock(f); ok {
+				return at(ns), true
+			}
+		}
+		b.Arena = pickle.AppendFloat(b.Arena, f)
 	case pickle.Bool:
 		kind = wire.Bool
 		b.Arena = strconv.AppendBool(b.Arena, v != 0)

@@ -42,6 +42,12 @@ type slot struct {
 	long  int         // how long that was before it was made valid
 	span  record.Span // of field, in the batch of turn
 	turn  int
+
+	// number is the last whole number that the attribute had in a pickle, and digits the text
+	// of it, in the batch of said.
+	number uint64
+	digits record.Span
+	said   int
 }
 
 const (
@@ -88,6 +94,7 @@ func (p *shape) make(i int, name []byte, context bool) *slot {
 		s = &p.slots[i]
 	}
 	s.name, s.size, s.context, s.turn = append(s.name[:0], name[:min(len(name), maxName)]...), len(name), context, -1
+	s.said = -1
 	s.field = s.field[:0]
 	s.role = leftOutRole
 	switch {
@@ -131,7 +138,7 @@ func (s *slot) same(o *slot) bool {
 // keySlot returns the slot of the field key, for an attribute that is one.
 func (p *shape) keySlot(of *slot) *slot {
 	if p.key.field == nil {
-		p.key = slot{role: fieldRole, field: []byte("key"), long: len("key"), turn: -1}
+		p.key = slot{role: fieldRole, field: []byte("key"), long: len("key"), turn: -1, said: -1}
 	}
 	p.key.first = of.first
 	return &p.key

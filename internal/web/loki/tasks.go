@@ -145,11 +145,7 @@ func (o *lineWriter) tree(t *task.Tree) error {
 		if i > 0 {
 			o.buf = append(o.buf, ',')
 		}
-		node, err := json.Marshal(&t.Nodes[i])
-		if err != nil {
-			return err
-		}
-		if o.buf = lines.AppendHarmlessJSON(o.buf, node); len(o.buf) >= messageBytes {
+		if o.buf = appendNode(o.buf, &t.Nodes[i]); len(o.buf) >= messageBytes {
 			if err := o.flush(); err != nil {
 				return err
 			}
