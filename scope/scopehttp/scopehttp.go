@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/weirlog/weir/internal/response"
 	"github.com/weirlog/weir/scope"
 )
 
@@ -102,16 +103,16 @@ func Wrap(next http.Handler, o Options) http.Handler {
 		}
 		ctx, task := begin(r, id, name)
 		defer task.End(nil)
-		answer, inner := &answer{ResponseWriter: w}, r.WithContext(ctx)
+		answer, inner := response.New(w), r.WithContext(ctx)
 		defer func() {
 			r.Pattern = inner.Pattern // others around this one look for it, too
-			status := answer.final()
+			status := answer.Status()
 			task.Success(name, "status", status, "pattern", inner.Pattern)
 			if status >= http.StatusInternalServerError {
 				task.Fail(fmt.Errorf("status %d", status))
 			}
 		}()
-		next.ServeHTTP(answer.full(), inner)
+		next.ServeHTTP(answer.Full(), inner)
 	})
 }
 

@@ -30,6 +30,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weirlog/weir/internal/response"
 	"github.com/weirlog/weir/statsd"
 )
 
@@ -76,18 +77,21 @@ func (m *Middleware) wrap(next http.Handler, name func(*http.Request) string) ht
 		// The mux sets the pattern in the request that it is given, so it is given this one.
 		outer := r
 		r = r.WithContext(context.WithValue(r.Context(), key{}, &Recorder{m.client}))
-		answer := &answer{ResponseWriter: w}
+		answer := response.New(w)
 		defer func() {
 			failure := recover()
-			status := answer.final(failure)
+			status := answer.Status()
+			if failure != nil {
+				status = http.StatusInternalServerError
+			}
 			outer.Pattern = r.Pattern // others around this one look for it, too
 			m.record(name(r), r.Method, status, time.Since(start))
 			if failure != nil {
-				answer.fail(failure)
+				fail(answer, failure)
 				panic(failure)
 			}
 		}()
-		next.ServeHTTP(answer.full(), r)
+		next.ServeHTTP(answer.Full(), r)
 	})
 }
 
