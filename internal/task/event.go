@@ -44,6 +44,7 @@ type event struct {
 	stream        string
 	wanted        uint64 // has a bit for each condition of the question that the record fulfils
 	args          []byte // the inside of the JSON object that has the key, or nil
+	block         int    // the number of the block that it is from, for a Table
 }
 
 // id returns the name of the task.

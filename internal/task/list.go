@@ -89,17 +89,24 @@ func (l *listing) scan(ctx context.Context, blocks logql.BlockQuery, each func([
 		x := newExtractor(l.q.Where, l.table.seed)
 		return func(b logql.Block) error {
 			x.begin(b.Stream, b.Labels)
+			mu.Lock()
+			number := l.table.begin()
+			mu.Unlock()
 			inside := from <= b.Head.MinTime && b.Head.MaxTime <= to
 			each(b.Text, func(line []byte) {
 				if at := kept.TimeOf(line); !inside && (at < from || at > to) {
 					return
 				}
 				if e := x.read(line); e != nil {
+					e.block = number
 					mu.Lock()
 					l.table.add(e)
 					mu.Unlock()
 				}
 			})
+			mu.Lock()
+			l.table.done(number)
+			mu.Unlock()
 			return ctx.Err()
 		}
 	})

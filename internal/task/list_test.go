@@ -191,6 +191,33 @@ func TestListKeepsWhatCounts(t *testing.T) {
 	}
 }
 
+// TestListWaitsForEnds has more tasks between the beginning and the end of another one than a
+// list may choose from, in the block that is being read and in a newer one.
+func TestListWaitsForEnds(t *testing.T) {
+	const most, many = 100, 500
+	for _, sealed := range []bool{false, true} {
+		w := newWorld(t)
+		w.Tasks = most
+		w.key("a", "0@"+id(1), 0, "i:failing", "process=1", "context_user=u1")
+		for i := range many {
+			w.key("a", "0@"+id(1000+i), int64(1+i), "i:job", "process=7")
+			w.key("a", "1@"+id(1000+i), int64(1+i), "i:job", "process=7")
+		}
+		if sealed {
+			w.seal("a")
+		}
+		w.key("a", "1@"+id(1), many+1, "e:FAILED failing", "process=1")
+		for name, q := range map[string]task.ListRequest{
+			"failed": {States: []task.State{task.Failed}},
+			"where":  {States: []task.State{task.Failed}, Where: []task.Condition{{Name: "user", Value: "u1"}}},
+		} {
+			if got, want := w.list(q, 7*time.Second), fmt.Sprintf("failing=failed/2 forgotten%d", many+1-most); got != want {
+				t.Errorf("%s, sealed %t: %s, want %s", name, sealed, got, want)
+			}
+		}
+	}
+}
+
 // TestOmitted: what is beyond even that which was forgotten is counted by records.
 func TestOmitted(t *testing.T) {
 	const many, most, gone = 5000, 100, 1000

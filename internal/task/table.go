@@ -36,6 +36,11 @@ type Table struct {
 	// Once they are too many to be told apart, records of others are omitted.
 	gone    gone
 	omitted int
+
+	// blocks is how many have been begun, the newest first, and reading has the numbers of
+	// those that are not done.
+	blocks  int
+	reading []int
 }
 
 // taskID is a UUID, or a hash of another name.
@@ -55,6 +60,7 @@ type entry struct {
 	place       uint32
 	topPlace    uint32
 	endHash     uint32 // of the name in an end that is one by its text; 0 otherwise
+	block       int32  // the greatest number of a block that it has records of
 	records     uint32
 	errors      uint32
 	warnings    uint32
@@ -130,6 +136,23 @@ func (t *Table) nameOf(id taskID) string {
 	return cmp.Or(root, "00000000-0000-0000-0000-000000000000")
 }
 
+// begin returns the number of a block whose events come now, until done.
+func (t *Table) begin() int {
+	t.blocks++
+	t.reading = append(t.reading, t.blocks)
+	return t.blocks
+}
+
+func (t *Table) done(block int) {
+	t.reading = slices.DeleteFunc(t.reading, func(b int) bool { return b == block })
+}
+
+// isSettled tells whether no block is being read that may have a later record of a task than
+// those that are known: that of its own records, and newer ones.
+func (t *Table) isSettled(n *entry) bool {
+	return !slices.ContainsFunc(t.reading, func(b int) bool { return b <= int(n.block) })
+}
+
 // add takes an event.
 func (t *Table) add(e *event) {
 	id, odd := t.idOf(e.id())
@@ -145,6 +168,7 @@ func (t *Table) add(e *event) {
 	n := &t.entries[at]
 	n.first, n.last = min(n.first, e.time), max(n.last, e.time)
 	n.records++
+	n.block = max(n.block, int32(e.block))
 	n.wanted |= uint8(e.wanted)
 	switch e.level {
 	case record.LevelWarn:
@@ -251,11 +275,11 @@ func (t *Table) sweep() {
 	}
 }
 
-// class returns how far behind in the list a task would be, by what is known of it. Records
+// class returns how far behind in the list a task would be, by what is known of it. Blocks
 // are read from the last to the first, so of most tasks their ends are known early.
 func (t *Table) class(n *entry) int {
-	s, _, slow, _ := t.fate(n)
-	if n.start == 0 && n.says == nothing {
+	s, _, slow, when := t.fate(n)
+	if n.says == nothing && (n.start == 0 || when.end == 0 && !t.isSettled(n)) {
 		s = Unknown // it may become anything, and fit
 	} else if !t.q.wants(s, slow) {
 		return rankUnfit
