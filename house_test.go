@@ -48,8 +48,8 @@ var layers = []layer{
 	{"agent", "record metric disk retry match config codec/* follow dockerapi zmq ledger flow intake logfile archive journal reader logql task child deliver tsdb source/* stage/* sink/* web console"},
 	{"demo", "record metric config dockerapi agent"},
 	{"/cmd/weir", "record metric disk match config codec/* archive journal logql task agent demo console"},
-	{"response", ""},
-	{"/statsd /statsd/statsdhttp /scope /scope/scopehttp /crawl", "/statsd /scope response"}, // public: nothing that needs third parties
+	{"response link", ""},
+	{"/statsd /statsd/statsdhttp /scope /scope/scopehttp /crawl", "/statsd /scope response link"}, // public: nothing that needs third parties
 }
 
 // modules are the third parties, each with the one package that owns it.

@@ -2,16 +2,16 @@ package scope
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/weirlog/weir/internal/link"
 )
 
 const (
@@ -23,17 +23,10 @@ const (
 	patience = 10 * time.Second
 	// linger is how long a record waits for others, unless it is an error's.
 	linger = 10 * time.Millisecond
-	// settled is how long a connection has to last for the next one to be tried soon.
-	settled = 5 * time.Second
 	// farewell is how long Close waits for the server to have read all.
 	farewell = time.Second
 	// closeLimit is how long Close takes if its context does not say.
 	closeLimit = 5 * time.Second
-	// doubt is how many seconds before its break what a connection took is uncertain.
-	doubt = 10
-
-	minPause = 100 * time.Millisecond
-	maxPause = 10 * time.Second
 )
 
 // The states of the connection, as those see them who log.
@@ -43,29 +36,13 @@ const (
 	down
 )
 
-// life is the context of what the sender does. It is done when the Handler gives up.
-type life struct{ over chan struct{} }
-
-func (l life) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (l life) Done() <-chan struct{}       { return l.over }
-func (l life) Value(any) any               { return nil }
-func (l life) Err() error {
-	select {
-	case <-l.over:
-		return context.Canceled
-	default:
-		return nil
-	}
-}
-
 // sender is the goroutine that owns the connection.
 type sender struct {
 	settings
 	queue *queue
 	state atomic.Int32
 
-	life     life
-	aborting sync.Once
+	life     *link.Life
 	stop     chan struct{} // closed by Close: send what there is, then end
 	stopping sync.Once
 	flushes  chan chan error // each gets nil once all that came before has been sent
@@ -76,10 +53,10 @@ type sender struct {
 	conn    *connection
 	current *chunk // what is being sent, whole messages, or nil
 	at      int    // how much the system has taken of the message that is next in current
-	pause   time.Duration
+	pause   link.Pause
 	failed  bool // the last attempt has; it has been logged
 	waiters []chan error
-	recent  recent
+	recent  link.Recent
 	lost    int // what was not sent before the end; for others once done is closed
 
 	// mu guards what Stats shows, and busy, which abort interrupts.
@@ -98,7 +75,7 @@ type connection struct {
 
 func newSender(o settings, q *queue) *sender {
 	return &sender{
-		settings: o, queue: q, life: life{make(chan struct{})}, stop: make(chan struct{}),
+		settings: o, queue: q, life: link.NewLife(), stop: make(chan struct{}),
 		flushes: make(chan chan error), done: make(chan struct{}),
 	}
 }
@@ -148,7 +125,7 @@ func (s *sender) run() {
 		}
 		if err != nil {
 			s.lose(err)
-			retry.Reset(s.nextPause())
+			retry.Reset(s.pause.Next())
 		}
 	}
 }
@@ -170,7 +147,7 @@ func (s *sender) connect() error {
 		return err
 	}
 	c := &connection{Conn: conn, made: time.Now(), broken: make(chan error, 1), pongs: make(chan []byte, 1)}
-	s.conn, s.recent = c, recent{}
+	s.conn, s.recent = c, link.Recent{}
 	s.readers.Go(func() { c.watch(in) })
 	s.state.Store(up)
 	s.count(func(shown *Stats) {
@@ -187,7 +164,7 @@ func (s *sender) connect() error {
 // meet is the handshake, within its time.
 func (s *sender) meet(conn net.Conn, in *bufio.Reader) error {
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		if err := giveUpAfter(tcp, s.patience); err != nil {
+		if err := link.GiveUpAfter(tcp, s.patience); err != nil {
 			return err
 		}
 	}
@@ -276,7 +253,7 @@ func (s *sender) write() error {
 		c.sent, s.at = c.sent+length, s.at-length
 		c.records -= messages
 		s.queue.gone(messages, length)
-		s.recent.add(uint64(messages))
+		s.recent.Add(uint64(messages))
 		s.count(func(shown *Stats) { shown.Sent += uint64(messages) })
 		if err != nil && (n == 0 || !errors.Is(err, os.ErrDeadlineExceeded)) {
 			return err
@@ -304,10 +281,8 @@ func (s *sender) lose(why error) {
 			_ = tcp.SetLinger(0) // it is broken anyway
 		}
 		_ = s.conn.Close() // it is broken anyway
-		uncertain = s.recent.sum()
-		if time.Since(s.conn.made) >= settled {
-			s.pause = 0
-		}
+		uncertain = s.recent.Sum(link.Doubt)
+		s.pause.Lost(time.Since(s.conn.made))
 		s.conn, s.at = nil, 0
 	}
 	s.state.Store(down)
@@ -323,13 +298,6 @@ func (s *sender) lose(why error) {
 	s.failed = true
 }
 
-// nextPause returns how long to wait before the next attempt: from 100 ms on twice as long
-// each time, up to 10 s, shortened by up to a half at random.
-func (s *sender) nextPause() time.Duration {
-	s.pause = min(max(2*s.pause, minPause), maxPause)
-	return s.pause - rand.N(s.pause/2)
-}
-
 // finish sends what there is until that is done or abort gives up, and counts the rest.
 func (s *sender) finish() {
 	for s.life.Err() == nil && s.left() > 0 {
@@ -340,8 +308,8 @@ func (s *sender) finish() {
 		if err != nil {
 			s.lose(err)
 			select {
-			case <-s.life.over:
-			case <-time.After(min(s.nextPause(), minPause)):
+			case <-s.life.Done():
+			case <-time.After(min(s.pause.Next(), link.MinPause)):
 			}
 		}
 	}
@@ -373,11 +341,11 @@ func (s *sender) part() {
 		var why error
 		select {
 		case why = <-s.conn.broken:
-		case <-s.life.over:
+		case <-s.life.Done():
 		case <-limit.C:
 		}
 		if why != io.EOF {
-			uncertain := s.recent.sum()
+			uncertain := s.recent.Sum(link.Doubt)
 			s.count(func(shown *Stats) { shown.Uncertain += uncertain })
 		}
 	}
@@ -400,7 +368,7 @@ func (s *sender) left() int {
 
 // abort ends all that waits for the server.
 func (s *sender) abort() {
-	s.aborting.Do(func() { close(s.life.over) })
+	s.life.End()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.busy != nil {
@@ -412,31 +380,4 @@ func (s *sender) count(change func(*Stats)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(&s.shown)
-}
-
-// recent remembers what was sent in each of the last seconds.
-type recent struct {
-	seconds [doubt + 1]struct {
-		at   int64
-		sent uint64
-	}
-}
-
-func (r *recent) add(sent uint64) {
-	now := time.Now().Unix()
-	slot := &r.seconds[now%int64(len(r.seconds))]
-	if slot.at != now {
-		slot.at, slot.sent = now, 0
-	}
-	slot.sent += sent
-}
-
-func (r *recent) sum() (sent uint64) {
-	now := time.Now().Unix()
-	for _, slot := range r.seconds {
-		if now-slot.at <= doubt {
-			sent += slot.sent
-		}
-	}
-	return sent
 }

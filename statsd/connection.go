@@ -1,13 +1,14 @@
 package statsd
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"net"
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/weirlog/weir/internal/link"
 )
 
 const (
@@ -23,27 +24,12 @@ const (
 	probeTime = 50 * time.Millisecond
 )
 
-// life is the context of what the sender does. It is done when the client gives up.
-type life struct{ over chan struct{} }
-
-func (l life) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (l life) Done() <-chan struct{}       { return l.over }
-func (l life) Value(any) any               { return nil }
-func (l life) Err() error {
-	select {
-	case <-l.over:
-		return context.Canceled
-	default:
-		return nil
-	}
-}
-
 // connection is one connection to the server. Only the sender uses it; a goroutine of its
 // own reads from it, since that is how one learns at once that the other end is gone.
 type connection struct {
 	endpoint
 	net.Conn
-	life     life
+	life     *link.Life
 	patience time.Duration
 	made     time.Time
 	broken   chan error // has room for the one error that reading ends with
@@ -65,7 +51,7 @@ func (s *sender) connect(probe bool) (*connection, error) {
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		// Somewhat less than what Stats.Uncertain looks back to.
-		if err := giveUpAfter(tcp, s.patience*4/5); err != nil {
+		if err := link.GiveUpAfter(tcp, s.patience*4/5); err != nil {
 			_ = conn.Close() // nothing was sent
 			return nil, err
 		}
@@ -128,12 +114,6 @@ func (c *connection) discard() {
 	}
 	_ = c.Close() // it is broken anyway
 }
-
-// The pauses between attempts to connect.
-const (
-	minPause = 100 * time.Millisecond
-	maxPause = 10 * time.Second
-)
 
 // isUnheard says whether an error is about an earlier datagram: nobody listens, or the way
 // is barred.

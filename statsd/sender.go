@@ -2,17 +2,14 @@ package statsd
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/weirlog/weir/internal/link"
 )
 
 const (
-	// settled is how long a connection has to last for the next one to be tried soon.
-	settled = 5 * time.Second
-	// streamDoubt is how long before its break what was written to a stream is uncertain.
-	streamDoubt = 10
-	// datagramDoubt is the same for datagrams that were refused.
+	// datagramDoubt is how many seconds before they were refused datagrams are uncertain.
 	datagramDoubt = 1
 	// closeLimit is how long Close takes if its context does not say.
 	closeLimit = 5 * time.Second
@@ -28,8 +25,7 @@ type sender struct {
 	queue     *queue
 	aggregate *aggregate
 
-	life     life
-	aborting sync.Once
+	life     *link.Life
 	stop     chan struct{}    // closed by Close: send what there is, then end
 	stopping sync.Once        //
 	flushes  chan chan error  // each gets nil once all that came before has been sent
@@ -43,12 +39,12 @@ type sender struct {
 	hand    *queue
 	looking bool // somebody is about to write to looked
 	refused bool
-	pause   time.Duration // the last one between attempts
-	failed  bool          // the last attempt has; it has been logged
-	told    uint64        // drops that have been logged
-	telling bool          // the queue has been full since
+	pause   link.Pause
+	failed  bool   // the last attempt has; it has been logged
+	told    uint64 // drops that have been logged
+	telling bool   // the queue has been full since
 	waiters []chan error
-	recent  recent
+	recent  link.Recent
 	lost    uint64 // what was not sent before the end; for others once done is closed
 
 	// mu guards what Stats shows, and writing, which abort interrupts.
@@ -60,7 +56,7 @@ type sender struct {
 func newSender(o settings, q *queue, a *aggregate) *sender {
 	return &sender{
 		settings: o, queue: q, aggregate: a,
-		life: life{make(chan struct{})}, stop: make(chan struct{}),
+		life: link.NewLife(), stop: make(chan struct{}),
 		flushes: make(chan chan error), done: make(chan struct{}), looked: make(chan *connection, 1),
 		batch: batch{room: o.PacketSize, stream: o.stream()},
 		hand:  newQueue(settings{Options: Options{QueueLines: maxInt, QueueBytes: maxInt, PacketSize: o.PacketSize}}),
@@ -119,7 +115,7 @@ func (s *sender) run() {
 		}
 		if err != nil {
 			s.lose(err)
-			retry.Reset(s.nextPause())
+			retry.Reset(s.pause.Next())
 		}
 		s.grumble()
 	}
@@ -182,7 +178,7 @@ func (s *sender) write() error {
 	for len(s.batch.buf) > 0 {
 		n, err := s.conn.write(s.batch.buf)
 		sent := s.batch.cut(n)
-		s.recent.add(sent)
+		s.recent.Add(sent)
 		s.count(func(shown *Stats) { shown.Sent += sent })
 		switch {
 		case isTooLong(err):
@@ -214,7 +210,7 @@ func (s *sender) reconnect() error {
 // use makes conn the connection.
 func (s *sender) use(conn *connection) {
 	s.conn = conn
-	s.recent = recent{}
+	s.recent = link.Recent{}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writing = conn
@@ -272,14 +268,12 @@ func (s *sender) lose(why error) {
 		s.conn.discard()
 		switch {
 		case !s.datagram():
-			doubt = s.recent.sum(streamDoubt)
+			doubt = s.recent.Sum(link.Doubt)
 		case s.network == "udp" && isUnheard(why):
 			s.refused = true
-			doubt = s.recent.sum(datagramDoubt)
+			doubt = s.recent.Sum(datagramDoubt)
 		}
-		if time.Since(s.conn.made) >= settled {
-			s.pause = 0
-		}
+		s.pause.Lost(time.Since(s.conn.made))
 		s.conn = nil
 	}
 	s.mu.Lock()
@@ -292,13 +286,6 @@ func (s *sender) lose(why error) {
 		s.Logger.Warn("no connection to the statsd server", "address", s.Address, "error", why, "uncertain_metrics", doubt)
 	}
 	s.failed = true
-}
-
-// nextPause returns how long to wait before the next attempt: from 100 ms on twice as long
-// each time, up to 10 s, shortened by up to a half at random.
-func (s *sender) nextPause() time.Duration {
-	s.pause = min(max(2*s.pause, minPause), maxPause)
-	return s.pause - rand.N(s.pause/2)
 }
 
 // grumble logs that metrics are dropped, once until there is room again.
@@ -332,8 +319,8 @@ func (s *sender) finish() {
 		if err != nil {
 			s.lose(err)
 			select {
-			case <-s.life.over:
-			case <-time.After(min(s.nextPause(), minPause)):
+			case <-s.life.Done():
+			case <-time.After(min(s.pause.Next(), link.MinPause)):
 			}
 		}
 	}
@@ -362,7 +349,7 @@ func (s *sender) left() int { return len(s.batch.ends) + s.hand.len() + s.queue.
 
 // abort ends all that waits for the server.
 func (s *sender) abort() {
-	s.aborting.Do(func() { close(s.life.over) })
+	s.life.End()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.writing != nil {
@@ -374,32 +361,4 @@ func (s *sender) count(change func(*Stats)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(&s.shown)
-}
-
-// recent remembers what was sent in each of the last seconds.
-type recent struct {
-	seconds [streamDoubt + 1]struct {
-		at   int64
-		sent uint64
-	}
-}
-
-func (r *recent) add(sent uint64) {
-	now := time.Now().Unix()
-	slot := &r.seconds[now%int64(len(r.seconds))]
-	if slot.at != now {
-		slot.at, slot.sent = now, 0
-	}
-	slot.sent += sent
-}
-
-// sum returns what was sent in this second and some before.
-func (r *recent) sum(before int64) (sent uint64) {
-	now := time.Now().Unix()
-	for _, slot := range r.seconds {
-		if now-slot.at <= before {
-			sent += slot.sent
-		}
-	}
-	return sent
 }

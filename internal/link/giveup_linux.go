@@ -1,4 +1,4 @@
-package statsd
+package link
 
 import (
 	"net"
@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// giveUpAfter makes the system break a TCP connection whose other end has acknowledged
+// GiveUpAfter makes the system break a TCP connection whose other end has acknowledged
 // nothing for so long. By itself it would go on for a quarter of an hour, and take what is
 // written into its buffer all the while.
-func giveUpAfter(conn *net.TCPConn, patience time.Duration) error {
+func GiveUpAfter(conn *net.TCPConn, patience time.Duration) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
