@@ -171,7 +171,7 @@ func (a *Archive) Find(id string) *Stream {
 }
 
 // Wait returns once something was shown after the version seen, and the present version.
-// Begin with zero. It fails only when ctx ends.
+// Begin with zero: what was there at the start is a version, too. It fails only when ctx ends.
 func (a *Archive) Wait(ctx context.Context, seen uint64) (uint64, error) {
 	for {
 		a.mu.Lock()

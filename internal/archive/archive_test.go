@@ -355,20 +355,24 @@ func TestWait(t *testing.T) {
 	var fs disk.Faulty
 	a := open(t, &fs, nil)
 	seen := make(chan uint64)
+	before, err := a.Wait(t.Context(), 0)
+	if err != nil || before != 1 {
+		t.Fatalf("at the start Wait = %d, %v", before, err)
+	}
 	go func() {
-		v, err := a.Wait(t.Context(), 0)
+		v, err := a.Wait(t.Context(), before)
 		if err != nil {
 			t.Error(err)
 		}
 		seen <- v
 	}()
 	fill(t, a, 10)
-	if v := <-seen; v != 1 {
+	if v := <-seen; v != 2 {
 		t.Errorf("version %d", v)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := a.Wait(ctx, 1); !errors.Is(err, context.Canceled) {
+	if _, err := a.Wait(ctx, 2); !errors.Is(err, context.Canceled) {
 		t.Errorf("Wait = %v", err)
 	}
 }

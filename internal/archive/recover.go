@@ -99,6 +99,7 @@ func newArchive(o Options) *Archive {
 	a := &Archive{
 		opts: o, streams: map[string]*Stream{}, tails: map[*Tail]bool{},
 		changed: make(chan struct{}), dirty: map[*Stream]bool{}, owed: map[*Stream]bool{},
+		version: 1, // what is there already
 	}
 	a.packer.enc, a.packer.dec.Checked = new(compress.Encoder), true // pack compares every byte
 	return a

@@ -438,3 +438,17 @@ func (s *slow) Write(ctx context.Context, b *record.Batch) error {
 		return ctx.Err()
 	}
 }
+
+// TestBacklogAfterRestart: what was there when weir starts is sent, also if nothing comes after it.
+func TestBacklogAfterRestart(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.during(w.options(), func() {})
+		w.write("web", 10, archive.Bound{})
+		a, err := archive.Open(archive.Options{Tree: w.disk}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.archive = a
+		w.during(w.options(), func() { w.want("web", 1) })
+	})
+}
