@@ -75,7 +75,8 @@ func (p *process) newCrawler(name string, program bool) error {
 			return failure(err)
 		}
 	}
-	named := strings.NewReplacer("acme", name, "ACME", strings.ToUpper(strings.ReplaceAll(name, "-", "_")), "DIRECTORY", fmt.Sprintf("%q", full))
+	require, replace := requirement(versionString())
+	named := strings.NewReplacer("REQUIRE", require, "acme", name, "ACME", strings.ToUpper(strings.ReplaceAll(name, "-", "_")), "DIRECTORY", fmt.Sprintf("%q", full))
 	for _, file := range slices.Sorted(maps.Keys(files)) {
 		text, err := scaffold.ReadFile("scaffold/" + files[file])
 		if err != nil {
@@ -87,11 +88,31 @@ func (p *process) newCrawler(name string, program bool) error {
 	}
 	next := fmt.Sprintf("%s.yaml is written: say in it what is asked, and where the records are. Then:\n\n  weir crawl check %s\n", name, name)
 	if program {
-		next = fmt.Sprintf("%s/ is written: say in main.go what is asked, and in main_test.go what the API answers. Then:\n\n  cd %s\n  go mod tidy && go test . && go build .\n  weir crawl check %s\n", name, name, name)
+		next = fmt.Sprintf("%s/ is written: say in main.go what is asked, and in main_test.go what the API answers. Then:\n\n  cd %s\n%s  go mod tidy && go test . && go build .\n  weir crawl check %s\n", name, name, replace, name)
 	}
 	_, err = io.WriteString(p.out, next)
 	return err
 }
+
+// releaseName is what a release is called; builds of what lies between two of them have names that
+// end with a time and a commit.
+var (
+	releaseName = regexp.MustCompile(`^v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$`)
+	betweenName = regexp.MustCompile(`\d{14}-[0-9a-f]{12}$`)
+)
+
+// requirement returns what go.mod says of the module of weir, and the command that comes before go
+// mod tidy, if there is one: where weir is no release there is none to be fetched.
+func requirement(version string) (require, command string) {
+	if releaseName.MatchString(version) && !betweenName.MatchString(version) {
+		return "require " + weirModule + " v" + strings.TrimPrefix(version, "v") + "\n", ""
+	}
+	command = "  go mod edit -replace " + weirModule + "=<your checkout>\n"
+	return "// This weir is no release that could be required. Say where its source is, before go mod tidy:\n//\n//" + command, command
+}
+
+// weirModule is what the package crawl is in.
+const weirModule = "github.com/weirlog/weir"
 
 // writeNew writes a file that is not there yet.
 func writeNew(path, text string) error {
@@ -114,7 +135,8 @@ func newCrawlCheck(p *process) *cobra.Command {
 		Short: "Run a crawler once, and show what comes",
 		Long: `check runs the crawl source NAME once, through the rules of the configuration, and shows its records, the
 cursor that the next run would go on from, and what each sink would send. It keeps nothing and sends nothing
-but the requests of the crawler. The configuration is -c, else NAME.yaml if that is there, else the usual one.`,
+but the requests of the crawler. The configuration is -c, else NAME.yaml or NAME/NAME.yaml
+if that is there, else the usual one.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Source = args[0]
@@ -135,8 +157,8 @@ func (p *process) checkCrawler(ctx context.Context, o agent.TrialOptions) error 
 	if d, err := config.ParseDuration(o.Start); o.Start != "" && o.Start != "beginning" && o.Start != "end" && (err != nil || d < 0) {
 		return exitError{code: exitUsage, err: fmt.Errorf("--start %s: use beginning, end, or a time before now, as 24h", o.Start)}
 	}
-	if own := o.Source + ".yaml"; len(p.files) == 0 {
-		if _, err := os.Stat(own); err == nil {
+	for _, own := range []string{o.Source + ".yaml", filepath.Join(o.Source, o.Source+".yaml")} {
+		if _, err := os.Stat(own); err == nil && len(p.files) == 0 {
 			p.files = []string{own}
 		}
 	}

@@ -25,8 +25,8 @@ type Job struct {
 	Idle func() error
 }
 
-// Run runs a program until it ends, or ctx does: then it is killed with all that it has
-// started. The error says how it ended, unless that was well. Its Timeout counts from here;
+// Run runs a program until it ends, or ctx does: then it is killed with all that is of its
+// process group. The error says how it ended, unless that was well. Its Timeout counts from here;
 // zero means none.
 func Run(ctx context.Context, o Options, j Job) error {
 	if o.Timeout > 0 {

@@ -119,8 +119,8 @@ type Stream struct {
 	// Window is how long the time from .Since to .Until is at most; a run asks for one window
 	// after the other. Default: 0, from the cursor to now at once.
 	Window time.Duration `yaml:"window"`
-	// MaxAge is how old a record may be; older ones are not asked for, or left out and counted.
-	// Default: 0, no limit.
+	// MaxAge is how old a record may be, by the server's clock where it tells that; older ones are
+	// not asked for, or left out and counted. Default: 0, no limit.
 	MaxAge time.Duration `yaml:"max_age"`
 	// Preset is a set of limits: datadog leaves out what is older than 18 hours, which
 	// Datadog would not take. Default: none.

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -157,6 +159,30 @@ func TestExecStops(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("a program that it started is still there")
 		}
+	}
+}
+
+// TestExecEscapes has a program start one that makes itself a session, and so is not killed. That it
+// keeps the output open holds up nothing when weir stops.
+func TestExecEscapes(t *testing.T) {
+	c := program(t, `setsid sh -c 'echo $$ > pid; exec sleep 1000' & while ! [ -s pid ]; do sleep 0.01; done; echo '{"data":"1","cursor":1}'`, nil)
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.wrote = func(string) { cancel() }
+	if err := w.source(c, false).Run(ctx, w); err != nil {
+		t.Error(err)
+	}
+	w.expect("1")
+	text, err := os.ReadFile(filepath.Join(c.Streams["events"].Dir, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Errorf("it was killed: %v", err)
 	}
 }
 

@@ -465,3 +465,35 @@ func TestLimit(t *testing.T) {
 	}
 	w.expect("1", "1", "1")
 }
+
+// TestGarbageBehind has responses that go on behind their JSON: each run ends with an error, and the
+// records are taken once.
+func TestGarbageBehind(t *testing.T) {
+	for _, order := range []Order{"any", "ascending"} {
+		for _, behind := range []string{"<html>", "\n}", `{"data":[` + timed(9) + `]}`, "\x00"} {
+			w := newWorld(t)
+			var body string
+			w.api = func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprintf(rw, `{"data":[%s]}%s`, body, behind) }
+			c := standard(func(s *Stream) { s.Order = order })
+			body = timed(1)
+			for n := 2; n < 5; n++ {
+				w.once(c)
+				w.once(c)
+				if !strings.Contains(w.problem(), "byte") {
+					t.Errorf("%q: %s", behind, w.problem())
+				}
+				body += "," + timed(n)
+			}
+			behind = ""
+			w.once(c)
+			w.expect("1", "2", "3", "4")
+			if w.problem() != "" || w.number(`weir_crawl_runs_total{source="acme",stream="events",result="error"}`) != "6" {
+				t.Errorf("%q: %s", behind, w.problem())
+			}
+			p, err := decodePosition(w.positions["acme/events"].Source, w.Load)
+			if err != nil || p.seen.len() != 1 {
+				t.Errorf("%q: the cursor is %s, %v", behind, p.describe(), err)
+			}
+		}
+	}
+}

@@ -53,7 +53,6 @@ func (st *stream) runOnce(ctx context.Context) error {
 // configuration says nothing else.
 func (st *stream) crawl(ctx context.Context) error {
 	st.settle()
-	st.outage()
 	for from := st.from(); ; {
 		end := st.run.now - int64(st.cfg.Delay)
 		until := end
@@ -88,13 +87,14 @@ func (st *stream) crawl(ctx context.Context) error {
 	}
 }
 
-// settle says what time it is, and so what is too old, and where the first run begins.
+// settle says what time it is by the server's clock, and so what is too old, whether there was an
+// outage, and where the first run begins.
 func (st *stream) settle() {
-	now := time.Now()
-	st.run.now, st.run.oldest = now.Add(st.skew).UnixNano(), 0
+	st.run.now, st.run.oldest = time.Now().Add(st.skew).UnixNano(), 0
 	if st.maxAge > 0 {
-		st.run.oldest = now.Add(-st.maxAge).UnixNano()
+		st.run.oldest = st.run.now - int64(st.maxAge)
 	}
+	st.outage()
 	if st.kind == execKind {
 		return
 	}
@@ -242,7 +242,7 @@ func (st *stream) page(ctx context.Context, v *variables, next *url.URL) (token 
 		return "", err
 	}
 	defer response.close()
-	if _, all := st.cfg.startOf(st.source.deps.Once); st.skew != skew && !st.run.again && (st.asks.until || st.first && !all) {
+	if _, all := st.cfg.startOf(st.source.deps.Once); st.skew != skew && !st.run.again && (st.asks.until || st.maxAge > 0 || st.first && !all) {
 		st.run.again = true // once: it might be several servers with a clock each
 		return "", errSkewed
 	}
