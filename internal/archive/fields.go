@@ -33,6 +33,9 @@ const (
 	heldFieldBytes = 512
 	// countBytes is about what a number of records takes.
 	countBytes = 3
+	// maxSaidBytes is up to how many bytes it is remembered how a field looked in the record
+	// before: a stream has room for as much of each field while it lasts. Its name may take half.
+	maxSaidBytes = 128
 )
 
 // Fields is what is known of the stored fields of a block without reading it.
@@ -84,7 +87,8 @@ type place struct {
 	facet int  // of Facets; -1 if there is none
 	task  bool // it says which task its record belongs to
 	// said is how the field begins in a line, the first start bytes; or all of it as it was
-	// last, if that value was counted: value is the place of that in the facet.
+	// last, if that value was counted: value is the place of that in the facet. It is empty if
+	// the name is long.
 	said  []byte
 	start int
 	value int
@@ -92,6 +96,9 @@ type place struct {
 
 func (c *fieldCounter) reset() {
 	clear(c.isOpen)
+	for i := range c.order {
+		c.order[i] = place{said: c.order[i].said[:0]}
+	}
 	*c = fieldCounter{isOpen: c.isOpen, order: c.order[:0]}
 }
 
@@ -152,7 +159,9 @@ func (c *fieldCounter) count(name, value []byte) (task bool) {
 	case i == len(c.order):
 		c.order = slices.Grow(c.order, 1)[:i+1]
 	}
-	p.said = kept.AppendStart(c.order[i].said[:0], name)
+	if p.said = c.order[i].said[:0]; len(name) <= maxSaidBytes/2 {
+		p.said = kept.AppendStart(p.said, name)
+	}
 	p.start = len(p.said)
 	c.order[i] = p
 	return c.countAt(&c.order[i], value)
@@ -162,7 +171,7 @@ func (c *fieldCounter) count(name, value []byte) (task bool) {
 func (c *fieldCounter) countAt(p *place, value []byte) (task bool) {
 	task, p.said = p.task, p.said[:p.start] // p changes with the facets
 	c.countValue(p, value)
-	if p.facet >= 0 && !task && p.start > 0 {
+	if p.facet >= 0 && !task && p.start > 0 && p.start+len(value) < maxSaidBytes {
 		p.said = kept.AppendEnd(p.said, value)
 	}
 	return task

@@ -1,11 +1,13 @@
 package archive
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -159,7 +161,7 @@ func FuzzFields(f *testing.F) {
 // written.
 func TestCountsAsBefore(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	values := []string{"x", "xy", `a "quoted" one`, `\`, "é", strings.Repeat("v", maxValueBytes+1), `x","b":"y`}
+	values := []string{"x", "xy", `a "quoted" one`, `\`, "é", strings.Repeat("v", maxValueBytes), strings.Repeat("v", maxValueBytes+1), `x","b":"y`}
 	for range 50 {
 		var counted, slow fieldCounter
 		var a kept.Appender
@@ -170,8 +172,11 @@ func TestCountsAsBefore(t *testing.T) {
 				fields = fields[:0]
 				for range rnd.IntN(8) {
 					name := fmt.Sprintf("n%d", rnd.IntN(names))
-					if rnd.IntN(5) == 0 {
+					switch rnd.IntN(10) {
+					case 0, 1:
 						name = "key"
+					case 2:
+						name = strings.Repeat("n", maxSaidBytes/2-2) + name // remembered or not
 					}
 					fields = append(fields, kept.Field{Name: []byte(name), Value: []byte(values[rnd.IntN(len(values))])})
 				}
@@ -199,6 +204,36 @@ func TestCountsAsBefore(t *testing.T) {
 		}
 		if !reflect.DeepEqual(counted.Fields, slow.Fields) || counted.tasks != slow.tasks || counted.valueBytes != slow.valueBytes {
 			t.Fatalf("counted %+v\nwant    %+v", counted.Fields, slow.Fields)
+		}
+	}
+}
+
+// TestCountingHoldsLittle: what is remembered of the fields of a record is bounded, whatever
+// their names, over many blocks too.
+func TestCountingHoldsLittle(t *testing.T) {
+	const most = maxNames * maxSaidBytes * 3 / 2 // texts grow by steps
+	for _, nameBytes := range []int{1, maxSaidBytes / 2, maxSaidBytes/2 + 1, 1000} {
+		var c fieldCounter
+		var a kept.Appender
+		for before := maxNames - 1; before >= 0; before-- {
+			fields := slices.Repeat([]kept.Field{{Name: []byte("x"), Value: []byte("v")}}, before)
+			long := append(bytes.Repeat([]byte("n"), nameBytes-1), byte('a'+before%20))
+			fields = append(fields, kept.Field{Name: long, Value: bytes.Repeat([]byte("v"), maxValueBytes)})
+			l, err := kept.Parse(a.Append(nil, &kept.Record{Body: []byte("b"), Fields: fields}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.reset()
+			for range 2 {
+				c.countAll(&l, nil)
+			}
+		}
+		held := 0
+		for _, p := range c.order[:cap(c.order)] {
+			held += cap(p.said) + len(p.name)
+		}
+		if held > most {
+			t.Errorf("names of %d bytes: %d bytes held, want %d at most", nameBytes, held, most)
 		}
 	}
 }

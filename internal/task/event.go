@@ -27,6 +27,7 @@ const (
 // event is a record of a task. Its bytes are valid until the next one is read.
 type event struct {
 	time  int64 // Unix nanoseconds
+	kept  int64 // when it was kept
 	level record.Level
 	// scope is the name of its scope, the first root bytes of which are the task's. Of a span
 	// it is the task's, and span the span's id.
@@ -44,7 +45,6 @@ type event struct {
 	stream        string
 	wanted        uint64 // has a bit for each condition of the question that the record fulfils
 	args          []byte // the inside of the JSON object that has the key, or nil
-	block         int    // the number of the block that it is from, for a Table
 }
 
 // id returns the name of the task.
@@ -350,7 +350,8 @@ func isSpan(id []byte) bool { return len(id) == spanLen && isHex(id) }
 // fill sets the rest of the event.
 func (x *extractor) fill(line, body []byte) {
 	t, e := &x.taken, &x.event
-	e.stream, e.level, e.time = x.stream, kept.LevelOf(line), kept.TimeOf(line)
+	e.stream, e.level, e.kept = x.stream, kept.LevelOf(line), kept.TimeOf(line)
+	e.time = e.kept
 	if at := timeOf(t[slotTime]); at != 0 {
 		e.time = at
 	}

@@ -18,17 +18,28 @@ func FillTable(tasks, most, gone int) *Table {
 	if gone > 0 {
 		t.maxGone = gone
 	}
+	t.fill(0, tasks)
+	return t
+}
+
+// FillPending adds open tasks by their numbers, of which more may be read. They were kept
+// before those with smaller ones.
+func (t *Table) FillPending(from, to int) {
+	t.begin(t.reader(), int64(-from-1))
+	t.fill(from, to)
+}
+
+func (t *Table) fill(from, to int) {
 	var b [8]byte
 	scope := []byte("00000000-6a48-4fac-be7e-f34721792d8c")
 	const digits = "0123456789abcdef"
-	for i := range tasks {
+	for i := from; i < to; i++ {
 		binary.BigEndian.PutUint32(b[:], uint32(i)*2654435761)
 		for k := range 4 {
 			scope[2*k], scope[2*k+1] = digits[b[k]>>4], digits[b[k]&15]
 		}
-		t.add(&event{time: int64(i + 1), level: record.LevelInfo, scope: scope, root: len(scope), text: []byte("job"), origin: origin{[]byte("host"), []byte("1"), nil}})
+		t.add(&event{time: int64(i + 1), kept: int64(-i - 1), level: record.LevelInfo, scope: scope, root: len(scope), text: []byte("job"), origin: origin{[]byte("host"), []byte("1"), nil}})
 	}
-	return t
 }
 
 // List is for tests.

@@ -85,12 +85,16 @@ type listing struct {
 func (l *listing) scan(ctx context.Context, blocks logql.BlockQuery, each func([]byte, func([]byte))) ([]logql.Damage, error) {
 	var mu sync.Mutex // guards the table
 	from, to := bounds(blocks)
+	defer l.table.end()
 	return l.from.Blocks(ctx, blocks, func() func(logql.Block) error {
 		x := newExtractor(l.q.Where, l.table.seed)
+		mu.Lock()
+		reader := l.table.reader()
+		mu.Unlock()
 		return func(b logql.Block) error {
 			x.begin(b.Stream, b.Labels)
 			mu.Lock()
-			number := l.table.begin()
+			l.table.begin(reader, b.Head.MaxTime)
 			mu.Unlock()
 			inside := from <= b.Head.MinTime && b.Head.MaxTime <= to
 			each(b.Text, func(line []byte) {
@@ -98,15 +102,11 @@ func (l *listing) scan(ctx context.Context, blocks logql.BlockQuery, each func([
 					return
 				}
 				if e := x.read(line); e != nil {
-					e.block = number
 					mu.Lock()
 					l.table.add(e)
 					mu.Unlock()
 				}
 			})
-			mu.Lock()
-			l.table.done(number)
-			mu.Unlock()
 			return ctx.Err()
 		}
 	})
@@ -175,7 +175,7 @@ func (l *listing) beginnings(ctx context.Context) ([]logql.Damage, error) {
 
 // list chooses and orders.
 func (t *Table) list() *List {
-	if len(t.entries) > t.most {
+	if t.over = true; len(t.entries) > t.most {
 		t.sweep()
 	}
 	list := &List{Tasks: []Summary{}, Forgotten: t.gone.len, Omitted: t.omitted}
@@ -200,8 +200,13 @@ func (q *ListRequest) wants(s State, slow bool) bool {
 	return len(q.States) == 0 && !q.OnlySlow || slices.Contains(q.States, s) || q.OnlySlow && slow
 }
 
-// rankUnfit is behind all ranks.
-const rankUnfit = 8
+// Behind all ranks are what does not fit yet; what would need a record between its first and its
+// last one, in a block that overlaps with theirs; and what does not fit.
+const (
+	rankPending = 6
+	rankOverlap = 7
+	rankUnfit   = 8
+)
 
 // rank is State.Rank, with what was slow after what has failed.
 func rank(s State, slow bool) int {

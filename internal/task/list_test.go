@@ -1,15 +1,18 @@
 package task_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/weirlog/weir/internal/logql"
 	"github.com/weirlog/weir/internal/task"
 )
 
@@ -215,6 +218,146 @@ func TestListWaitsForEnds(t *testing.T) {
 				t.Errorf("%s, sealed %t: %s, want %s", name, sealed, got, want)
 			}
 		}
+	}
+}
+
+// TestListKeepsWhatFits has more tasks without an end than a list may choose from, of which more
+// might still be read while it chooses, beside those that fit the question.
+func TestListKeepsWhatFits(t *testing.T) {
+	const most, many, fitting = 100, 500, 80
+	w := newWorld(t)
+	w.Tasks, w.Blocks = most, logql.New(logql.Options{Archive: w.a, Workers: 1})
+	for i := range 10 {
+		w.key("a", "0@"+id(1+i), int64(i), "i:aborted", "process=7")
+	}
+	for i := range many {
+		w.key("a", "0@"+id(1000+i), int64(100+i), "i:job", fmt.Sprintf("process=%d", 1000+i))
+	}
+	w.seal("a")
+	for i := range fitting {
+		w.key("a", "0@"+id(100+i), int64(10_000+i), "i:good", "process=7")
+		w.key("a", "1@"+id(100+i), int64(10_000+i), "i:good", "process=7")
+	}
+	for i := range 2 * most {
+		w.key("a", "0@"+id(2000+i), int64(20_000+i), "i:running", "process=9")
+	}
+	for name, c := range map[string]struct {
+		q    task.ListRequest
+		want map[string]int
+	}{
+		"succeeded": {task.ListRequest{States: []task.State{task.Success}}, map[string]int{"good=success/2": fitting}},
+		"lost":      {task.ListRequest{States: []task.State{task.Lost}}, map[string]int{"aborted=lost/1": 10}},
+		"all":       {task.ListRequest{}, map[string]int{"aborted=lost/1": 10, "running=open/1": most - 10}},
+	} {
+		got := map[string]int{}
+		for _, s := range strings.Fields(w.list(c.q, 21*time.Second)) {
+			if !strings.HasPrefix(s, "forgotten") {
+				got[s]++
+			}
+		}
+		if !maps.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+// late has the newest block come after all others, from a reader who was given it first.
+type late struct{ *logql.Engine }
+
+func (l late) Blocks(ctx context.Context, q logql.BlockQuery, visitor func() func(logql.Block) error) ([]logql.Damage, error) {
+	slow, quick := visitor(), visitor()
+	var newest *logql.Block
+	damage, err := l.Engine.Blocks(ctx, q, func() func(logql.Block) error {
+		return func(b logql.Block) error {
+			if newest != nil {
+				return quick(b)
+			}
+			head := *b.Head
+			b.Head, b.Text = &head, bytes.Clone(b.Text)
+			newest = &b
+			return nil
+		}
+	})
+	if err != nil || newest == nil {
+		return damage, err
+	}
+	return damage, slow(*newest)
+}
+
+// TestListWaitsForOtherBlocks has the end of a task in a block that is read after many others,
+// since another reader has it or its newest record is older.
+func TestListWaitsForOtherBlocks(t *testing.T) {
+	const most, many = 100, 300
+	write := func(end string, ends ...int64) *world {
+		w := newWorld(t)
+		w.Tasks = most
+		w.key("b", "0@"+id(1), 0, "i:failing", "process=1", "context_user=u1")
+		w.key("b", "0@"+id(2), ends[0], "i:next", "process=1")
+		w.key("b", "1@"+id(2), ends[0], "i:next", "process=1")
+		w.seal("b")
+		for i := range many {
+			w.key("a", "0@"+id(1000+i), int64(1+i), "i:job", "process=7")
+			w.key("a", "1@"+id(1000+i), int64(1+i), "i:job", "process=7")
+		}
+		if end != "a" {
+			w.seal("a")
+		}
+		w.key(end, "1@"+id(1), ends[1], "e:FAILED failing", "process=1")
+		w.seal(end)
+		w.Blocks = logql.New(logql.Options{Archive: w.a, Workers: 1})
+		return w
+	}
+	older, newer := write("a", many+2, many+1), write("b", many+1, many+2)
+	newer.Blocks = late{logql.New(logql.Options{Archive: newer.a, Workers: 1})}
+	for name, w := range map[string]*world{"older": older, "newer": newer} {
+		for _, where := range [][]task.Condition{nil, {{Name: "user", Value: "u1"}}} {
+			q := task.ListRequest{States: []task.State{task.Failed}, Where: where}
+			if got, want := w.list(q, 7*time.Second), fmt.Sprintf("failing=failed/2 forgotten%d", many+2-most); got != want {
+				t.Errorf("%s, %d conditions: %s, want %s", name, len(where), got, want)
+			}
+		}
+	}
+}
+
+// TestListWaitsForBeginnings has the beginning of a task, which alone tells that the task is asked
+// for, in a block that is read after one with its end and with many others.
+func TestListWaitsForBeginnings(t *testing.T) {
+	const most, many = 100, 300
+	w := newWorld(t)
+	w.Tasks, w.Blocks = most, logql.New(logql.Options{Archive: w.a, Workers: 1})
+	w.key("a", "0@"+id(1), 0, "i:failing", "process=1", "context_user=u1")
+	w.seal("a")
+	w.key("a", "1@"+id(1), 5000, "e:FAILED failing", "process=1")
+	for i := range many {
+		w.key("a", "0@"+id(1000+i), int64(5001+i), "e:job", "process=7")
+		w.key("a", "1@"+id(1000+i), int64(5001+i), "e:FAILED job", "process=7")
+	}
+	for name, q := range map[string]task.ListRequest{
+		"where": {Where: []task.Condition{{Name: "user", Value: "u1"}}},
+		"name":  {Name: "failing"},
+		"slow":  {Slow: 4 * time.Second, OnlySlow: true},
+	} {
+		got, want := w.list(q, 7*time.Second), fmt.Sprintf("failing=failed/2 forgotten%d", many+1-most)
+		if name == "slow" {
+			want = strings.Replace(want, "/2", "/2/slow", 1)
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestPendingIsBounded has more tasks of which more may be read than there is room for, beside
+// others.
+func TestPendingIsBounded(t *testing.T) {
+	const many, most = 1000, 100
+	table := task.FillTable(many, most, 0)
+	table.FillPending(many, 2*many)
+	if n := table.Len(); n < 2*most || n > 2*most+most/8+1 {
+		t.Errorf("%d tasks, want up to %d and as many that are pending", n, most)
+	}
+	if list := table.List(); list.Total != most || list.Forgotten != 2*many-most {
+		t.Errorf("%d tasks, %d forgotten", list.Total, list.Forgotten)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash/maphash"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -15,12 +16,14 @@ import (
 
 // Table is tasks in a few words each, found in whatever order. It holds those that come first
 // in the list that is asked for, as far as is known when it has to choose: what fits the
-// question, then what failed, was slow or is open, then what was heard of last.
+// question, then what failed, was slow or is open, then what was heard of last. Those of which
+// more may be read that matters have room of their own, for as many.
 type Table struct {
 	q       *ListRequest
 	now     int64
 	name    string // that is asked for, in small letters
 	most    int
+	full    int // with how many it has to choose
 	maxGone int
 	seed    maphash.Seed
 
@@ -37,10 +40,11 @@ type Table struct {
 	gone    gone
 	omitted int
 
-	// blocks is how many have been begun, the newest first, and reading has the numbers of
-	// those that are not done.
-	blocks  int
-	reading []int
+	// reading has a time for each reader: he brings no record anymore that was kept after it.
+	// newest is the greatest of them. Once over is set, there are no readers, and none to come.
+	reading []int64
+	newest  int64
+	over    bool
 }
 
 // taskID is a UUID, or a hash of another name.
@@ -51,6 +55,7 @@ type entry struct {
 	id          taskID
 	first, last int64 // times of its records
 	start       int64 // of the first record of the task's own scope; 0 is not known
+	begun       int64 // when that was kept
 	topSeq      int64 // the greatest number in the task's own scope; -1 if there is none
 	topTime     int64
 	endTime     int64
@@ -60,7 +65,6 @@ type entry struct {
 	place       uint32
 	topPlace    uint32
 	endHash     uint32 // of the name in an end that is one by its text; 0 otherwise
-	block       int32  // the greatest number of a block that it has records of
 	records     uint32
 	errors      uint32
 	warnings    uint32
@@ -107,8 +111,8 @@ func newTable(most int, q *ListRequest) *Table {
 	}
 	q.Patience = q.filled()
 	return &Table{
-		q: q, now: q.now().UnixNano(), name: strings.ToLower(q.Name), most: most, maxGone: maxGone,
-		seed: maphash.MakeSeed(), byID: map[taskID]int32{}, odd: map[taskID]string{},
+		q: q, now: q.now().UnixNano(), name: strings.ToLower(q.Name), most: most, full: most + most/8, maxGone: maxGone,
+		seed: maphash.MakeSeed(), byID: map[taskID]int32{}, odd: map[taskID]string{}, newest: math.MinInt64,
 	}
 }
 
@@ -136,21 +140,27 @@ func (t *Table) nameOf(id taskID) string {
 	return cmp.Or(root, "00000000-0000-0000-0000-000000000000")
 }
 
-// begin returns the number of a block whose events come now, until done.
-func (t *Table) begin() int {
-	t.blocks++
-	t.reading = append(t.reading, t.blocks)
-	return t.blocks
+// reader returns the number of one who will bring events, of blocks with the newest records
+// first.
+func (t *Table) reader() int {
+	t.reading, t.newest = append(t.reading, math.MaxInt64), math.MaxInt64
+	return len(t.reading) - 1
 }
 
-func (t *Table) done(block int) {
-	t.reading = slices.DeleteFunc(t.reading, func(b int) bool { return b == block })
+// begin says that a reader has come to a block, the newest record of which was kept then. He
+// may have been given the next one already, but none that is newer.
+func (t *Table) begin(reader int, newest int64) {
+	t.reading[reader] = newest
+	t.newest = slices.Max(t.reading)
 }
 
-// isSettled tells whether no block is being read that may have a later record of a task than
-// those that are known: that of its own records, and newer ones.
-func (t *Table) isSettled(n *entry) bool {
-	return !slices.ContainsFunc(t.reading, func(b int) bool { return b <= int(n.block) })
+// end says that the readers have brought all they had.
+func (t *Table) end() { t.reading, t.newest = nil, math.MinInt64 }
+
+// mayGrow tells whether records of a task may still come: older ones, if its first is not
+// known, or such as were kept after that.
+func (t *Table) mayGrow(n *entry) bool {
+	return !t.over && (n.start == 0 || n.begun <= t.newest)
 }
 
 // add takes an event.
@@ -168,7 +178,6 @@ func (t *Table) add(e *event) {
 	n := &t.entries[at]
 	n.first, n.last = min(n.first, e.time), max(n.last, e.time)
 	n.records++
-	n.block = max(n.block, int32(e.block))
 	n.wanted |= uint8(e.wanted)
 	switch e.level {
 	case record.LevelWarn:
@@ -195,7 +204,7 @@ func (t *Table) enter(id taskID, e *event) (at int32, ok bool) {
 	case t.gone.len >= t.maxGone:
 		t.omitted++ // it may be one of those that are not remembered
 		return 0, false
-	case len(t.entries) > t.most+t.most/8:
+	case len(t.entries) > t.full:
 		t.sweep()
 	}
 	at = int32(len(t.entries))
@@ -230,7 +239,7 @@ func (t *Table) heard(n *entry, e *event) {
 func (t *Table) own(n *entry, e *event) {
 	n.eliot = n.eliot || e.eliot
 	if e.begins() {
-		n.start, n.place, n.nameHash = e.time, uint32(e.place), t.hash(e.text)
+		n.start, n.begun, n.place, n.nameHash = e.time, e.kept, uint32(e.place), t.hash(e.text)
 		t.call(n, e.text)
 	}
 	if e.seq > n.topSeq {
@@ -249,45 +258,66 @@ func (t *Table) own(n *entry, e *event) {
 
 func (t *Table) hash(text []byte) uint32 { return uint32(maphash.Bytes(t.seed, text)) | 1 }
 
-// sweep forgets the tasks that would come last in the list, so that there is room.
+// sweep forgets the tasks that would come last in the list, so that there is room. What is
+// pending takes none from what is not, nor the other way round.
 func (t *Table) sweep() {
 	type place struct {
-		class int
-		last  int64
-		at    int32
+		class   int
+		pending bool
+		last    int64
+		at      int32
 	}
 	places := make([]place, len(t.entries))
 	for i := range t.entries {
 		n := &t.entries[i]
-		places[i] = place{t.class(n), n.last, int32(i)}
+		class, pending := t.class(n)
+		places[i] = place{class, pending, n.last, int32(i)}
 	}
 	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.last, a.last)) })
-	for _, p := range places[min(t.most, len(places)):] {
+	room, pendingRoom := t.most, t.most
+	for _, p := range places {
+		left := &room
+		if p.pending {
+			left = &pendingRoom
+		}
+		if *left--; *left >= 0 {
+			continue
+		}
 		n := &t.entries[p.at]
 		t.gone.add(hashID(t.seed, n.id))
 		delete(t.odd, n.id)
 		n.records = 0
 	}
 	t.entries = slices.DeleteFunc(t.entries, func(n entry) bool { return n.records == 0 })
+	t.full = max(t.most, len(t.entries)) + t.most/8
 	clear(t.byID)
 	for i := range t.entries {
 		t.byID[t.entries[i].id] = int32(i)
 	}
 }
 
-// class returns how far behind in the list a task would be, by what is known of it. Blocks
-// are read from the last to the first, so of most tasks their ends are known early.
-func (t *Table) class(n *entry) int {
+// class returns how far behind in the list a task would be, by what is known of it, and
+// whether that is pending: records that may still come can make it another one.
+func (t *Table) class(n *entry) (class int, pending bool) {
 	s, _, slow, when := t.fate(n)
-	if n.says == nothing && (n.start == 0 || when.end == 0 && !t.isSettled(n)) {
-		s = Unknown // it may become anything, and fit
-	} else if !t.q.wants(s, slow) {
-		return rankUnfit
+	named, fulfils := n.named || t.name == "", t.fulfils(n)
+	if n.start != 0 && !named {
+		return rankUnfit, false
 	}
-	if !t.fulfils(n) || n.name >= 0 && !n.named {
-		return rankUnfit
+	changes := n.start == 0 || when.end == 0
+	pending = t.mayGrow(n) && (changes || !fulfils)
+	if pending && n.start == 0 && when.end == 0 {
+		s = Unknown // most such are those whose last record was read first
 	}
-	return rank(s, slow)
+	switch fits := t.q.wants(s, slow); {
+	case fits && named && fulfils:
+		return rank(s, slow), pending
+	case pending && changes:
+		return rankPending, true
+	case pending && fits:
+		return rankOverlap, true
+	}
+	return rankUnfit, false
 }
 
 // fulfils tells whether its records have the fields that are asked for.
