@@ -449,6 +449,9 @@ func TestBacklogAfterRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.archive = a
-		w.during(w.options(), func() { w.want("web", 1) })
+		w.during(w.options(), func() {
+			synctest.Wait()
+			w.want("web", 1)
+		})
 	})
 }
