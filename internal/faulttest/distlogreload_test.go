@@ -37,7 +37,7 @@ sources:
   safe: {type: distlog, keep_wire: true, listen: ['%s'], max_streams: %d, curve: {secret_key: '%s'}}
 sinks:
   public: {type: zmq, listen: ['%s'], queue: %d}
-`, plain, unix, 1024+round, secured, 100+round, server.Secret.Text(), public, 1_000_000+round)
+`, plain, unix, 1024+round, secured, 100+round, strings.ReplaceAll(server.Secret.Text(), "${", "$${"), public, 1_000_000+round)
 	}
 	w := faulttest.Start(t, faulttest.Options{Config: config(0)})
 	script := python.Start(t, `

@@ -112,7 +112,7 @@ func TestDistlogFromLibzmq(t *testing.T) {
 		"ipc":   {"ipc://" + filepath.Join(dir, "weir.sock"), "", []string{"null"}},
 		"plain": {"tcp://" + faulttest.FreeAddress(t), "plain: {users: {app: '${file:" + file("password", "secret") + "}'}}", []string{"plain", "app", "secret"}},
 		"curve": {"tcp://" + strings.Replace(faulttest.FreeAddress(t), "127.0.0.1", "*", 1),
-			fmt.Sprintf("curve: {secret_key: '${file:%s}', clients: ['%s']}", file("key", server.Secret.Text()), client.Public.Text()),
+			fmt.Sprintf("curve: {secret_key: '${file:%s}', clients: ['%s']}", file("key", server.Secret.Text()), literal(client.Public.Text())),
 			[]string{"curve", client.Public.Text(), client.Secret.Text(), server.Public.Text()}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -321,3 +321,6 @@ ctx.term()
 		}
 	}
 }
+
+// literal writes a key of CURVE, which may have any sign but quotes, as the configuration has it.
+func literal(key string) string { return strings.ReplaceAll(key, "${", "$${") }

@@ -98,7 +98,7 @@ func TestZMQSink(t *testing.T) {
 		"ipc":   {"ipc://" + filepath.Join(dir, "push"), "ipc://" + filepath.Join(dir, "sub"), "", []string{"null"}},
 		"plain": {"tcp://" + faulttest.FreeAddress(t), "tcp://" + faulttest.FreeAddress(t), ", plain: {users: {app: '${file:" + file("password", "secret") + "}'}}", []string{"plain", "app", "secret"}},
 		"curve": {"tcp://" + faulttest.FreeAddress(t), "tcp://" + strings.Replace(faulttest.FreeAddress(t), "127.0.0.1", "*", 1),
-			fmt.Sprintf(", curve: {secret_key: '${file:%s}', clients: ['%s']}", file("key", server.Secret.Text()), client.Public.Text()),
+			fmt.Sprintf(", curve: {secret_key: '${file:%s}', clients: ['%s']}", file("key", server.Secret.Text()), literal(client.Public.Text())),
 			[]string{"curve", client.Public.Text(), client.Secret.Text(), server.Public.Text()}},
 	} {
 		t.Run(name, func(t *testing.T) {
