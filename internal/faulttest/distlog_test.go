@@ -210,10 +210,12 @@ func residentBytes(t *testing.T, pid int) int64 {
 // push sends a message over a connection of its own, and waits until all of it is taken.
 func push(t *testing.T, address string, parts [][]byte) {
 	t.Helper()
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var conn net.Conn
+	realtest.Eventually(t, "a connection", func() (ok bool) { // weir answers before its sources listen
+		var err error
+		conn, err = net.Dial("tcp", address)
+		return err == nil
+	})
 	defer conn.Close()
 	s, err := zmtp.NewSession(zmtp.Config{Socket: zmtp.Push})
 	if err != nil {
