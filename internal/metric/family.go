@@ -24,7 +24,7 @@ type Family struct {
 	first  Series
 }
 
-// fate is what became of a family, in bits: it has room for no two words.
+// fate is what became of a family, in bits: two fields would make a family larger than 80 bytes.
 type fate uint8
 
 const (
