@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -154,9 +155,14 @@ func TestNoAllocations(t *testing.T) {
 	if n := testing.AllocsPerRun(10, func() { frame = enc.AppendFrame(frame[:0], text) }); n > 0 {
 		t.Errorf("packing: %v allocations", n)
 	}
-	// The library has pools of buffers, which the race detector empties at random.
-	if n := testing.AllocsPerRun(10, func() { back, _ = dec.AppendBlock(back[:0], frame, 1<<20) }); n > 4 {
-		t.Errorf("unpacking: %v allocations", n)
+	// The library has pools of buffers, which the race detector empties at random: the run that
+	// found them fullest counts.
+	fewest := math.Inf(1)
+	for range 20 {
+		fewest = min(fewest, testing.AllocsPerRun(1, func() { back, _ = dec.AppendBlock(back[:0], frame, 1<<20) }))
+	}
+	if fewest > 4 {
+		t.Errorf("unpacking: %v allocations", fewest)
 	}
 }
 
