@@ -126,6 +126,7 @@ type Archive struct {
 	owed       map[*Stream]bool // those of which the log does not have yet what retention decided
 	packer     packer
 	grams      gram.Builder
+	joined     []byte    // scratch: a tail and what completes its block
 	retired    time.Time // when retention was last looked at
 	over       int64     // by how much all tails together were over the node's bound then
 }

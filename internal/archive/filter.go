@@ -50,7 +50,7 @@ func addGrams(filter *gram.Builder, text []byte, fields bool) {
 		if !fields || string(line[end:]) == `"}` {
 			continue
 		}
-		if l, err := kept.Rest(line, end); err == nil {
+		if l, err := kept.Written(line, end); err == nil {
 			addFields(filter, &l)
 		}
 	}

@@ -103,7 +103,7 @@ func (a *Archive) Cleared() bool { return a.cleared.Swap(false) }
 func (s *Stream) cutTail(dst []byte, before uint64) []byte {
 	text, err := s.tailText()
 	if err != nil {
-		s.loseTail("the tail cannot be read", err)
+		s.loseTail(tailUnread, err)
 		return dst
 	}
 	gone := 0

@@ -211,23 +211,45 @@ func (s *Stream) Add(dst []byte, t kept.Text) []byte {
 	}
 	blockSize, _ := s.target()
 	for len(t.Bytes) > 0 {
+		left := blockSize - s.tail.Bytes
+		if len(t.Bytes) < left {
+			return s.grow(dst, t)
+		}
 		var now kept.Text
-		if s.tail.Bytes == 0 && len(t.Bytes) >= blockSize {
-			now, t = t.Cut(blockSize)
-			s.tail.start(s.next)
-			s.next += uint64(len(now.Marks))
-			s.tail.take(now, &s.a.grams)
-			dst = s.seal(dst, now.Bytes)
-			continue
-		}
-		now, t = t.Cut(blockSize - s.tail.Bytes)
-		dst = s.grow(dst, now)
-		if s.tail.Bytes >= blockSize {
-			dst = s.Seal(dst)
-		}
+		now, t = t.Cut(left)
+		dst = s.complete(dst, now)
 	}
 	return dst
 }
+
+// complete makes a block of the tail and of whole lines behind it. Those are in the log as a
+// part of the block alone.
+func (s *Stream) complete(dst []byte, t kept.Text) []byte {
+	if s.tail.Bytes == 0 {
+		s.tail.start(s.next)
+		return s.sealWith(dst, t, t.Bytes)
+	}
+	before, err := s.tailText()
+	if err != nil {
+		s.loseTail(tailUnread, err)
+		return s.grow(dst, t)
+	}
+	a := s.a
+	addGrams(&a.grams, before, s.tail.counted.mayHaveTasks())
+	a.joined = append(append(a.joined[:0], before...), t.Bytes...)
+	return s.sealWith(dst, t, a.joined)
+}
+
+// sealWith makes a block of text, which ends with t; of what is before that the builder knows,
+// and the filter.
+func (s *Stream) sealWith(dst []byte, t kept.Text, text []byte) []byte {
+	s.next += uint64(len(t.Marks))
+	s.tail.take(t, &s.a.grams)
+	return s.seal(dst, text)
+}
+
+// tailUnread is why a tail is lost.
+const tailUnread = "the tail cannot be read"
 
 // grow appends whole lines to the tail.
 func (s *Stream) grow(dst []byte, t kept.Text) []byte {
@@ -251,7 +273,7 @@ func (s *Stream) Seal(dst []byte) []byte {
 	s.touch()
 	text, err := s.tailText()
 	if err != nil {
-		s.loseTail("the tail cannot be read", err)
+		s.loseTail(tailUnread, err)
 		return dst
 	}
 	addGrams(&s.a.grams, text, s.tail.counted.mayHaveTasks())
