@@ -84,11 +84,22 @@ func (r *Reader) Next() bool {
 	if r.at >= r.end || r.err != nil {
 		return false
 	}
+	// Nearly all fields are texts and messages of less than 128 bytes with a number below 16.
+	if head := r.text[r.at:r.end]; len(head) > 1 && head[0]&0x87 == byte(Sized) && head[0] > byte(Sized) && int(head[1]) <= len(head)-2 && head[1] < 0x80 {
+		r.Number, r.Wire = uint32(head[0]>>3), Sized
+		r.from = r.at + 2
+		r.at = r.from + int(head[1])
+		r.Bytes = head[2 : 2+int(head[1]) : 2+int(head[1])]
+		return true
+	}
+	return r.next()
+}
+
+// next is Next for any field.
+func (r *Reader) next() bool {
 	from := r.at
-	tag := uint64(r.text[from])
-	if tag < 0x80 {
-		r.at++
-	} else if !r.varint(&tag) {
+	var tag uint64
+	if !r.varint(&tag) {
 		return false
 	}
 	if r.Number = uint32(tag >> 3); tag>>3 == 0 || tag>>3 > math.MaxInt32 {
@@ -133,6 +144,11 @@ func (r *Reader) sized() bool {
 }
 
 func (r *Reader) varint(v *uint64) bool {
+	if b := r.text[r.at:r.end]; len(b) > 0 && b[0] < 0x80 {
+		*v = uint64(b[0])
+		r.at++
+		return true
+	}
 	n, width := binary.Uvarint(r.text[r.at:r.end])
 	if width <= 0 {
 		return r.fail(r.at, "a number that does not end")
