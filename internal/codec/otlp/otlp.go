@@ -113,6 +113,23 @@ func (d *Decoder) visit(body []byte, v visit) error {
 	return r.Err()
 }
 
+// Resources gives do each resource of a request of logs or of metrics, without a look at the
+// records or points. They are valid until do returns. Its error is a *protobuf.SyntaxError.
+func (d *Decoder) Resources(body []byte, do func(r *Resource)) error {
+	defer d.trim()
+	r := protobuf.NewReader(body)
+	for r.Next() {
+		if r.Number != requestResources {
+			continue
+		}
+		if err := d.readResource(r.Message()); err != nil {
+			return err
+		}
+		do(&d.resource)
+	}
+	return r.Err()
+}
+
 // parts goes through a ResourceLogs or ResourceMetrics.
 func (d *Decoder) parts(r protobuf.Reader, v *visit) error {
 	if err := d.readResource(r); err != nil {

@@ -62,7 +62,7 @@ func (o *outcome) refuse(reason string) {
 	}
 }
 
-// write checks the body of j, and then writes it.
+// write writes the body of j, all of which makes sense, or none of it.
 func (s *Source) write(ctx context.Context, j *job, what wire.Request) (outcome, error) {
 	lines, leave, ok := s.gate.Enter()
 	if !ok {
@@ -97,14 +97,15 @@ func (s *Source) writeLogs(ctx context.Context, j *job, lines flow.Lines) (outco
 		}
 		return nil
 	}
-	err = j.decoder.Logs(j.Text, w)
+	w.check = func() error { return j.checker.Logs(j.Text, unwanted{}) }
+	w.err = j.decoder.Logs(j.Text, w)
+	w.checked = true // it was read to its end, or failed
 	w.end()
-	if err == nil {
-		err = w.err
+	result, err := w.outcome, w.err
+	if err == nil || result.accepted > 0 {
+		s.deps.Ledger.Dropped("attributes", w.excess)
+		s.deps.Ledger.Dropped("streams", result.refused)
 	}
-	s.deps.Ledger.Dropped("attributes", w.excess)
-	s.deps.Ledger.Dropped("streams", w.refused)
-	result := w.outcome
 	w.release()
 	return result, err
 }
@@ -164,20 +165,24 @@ func cutText(text []byte, most int) []byte {
 }
 
 // writer is the visitor that writes records to the lines of their streams, one stream at a
-// time, so that no request waits for another that waits for it.
+// time, so that no request waits for another that waits for it. Nothing is written before all
+// of the body is known to make sense: most have one batch, which waits for their end, and of
+// others the rest is checked before the first batch goes.
 type writer struct {
 	outcome
-	source *Source
-	found  *intake.Found
-	stream *intake.Stream // the present one; nil: it is refused
-	mine   bool           // the turn of the present stream
-	own    bool           // another weir has sent it
-	batch  *record.Batch
-	excess int // attributes that were left out
-	err    error
-	open   func(flow.Input) (flow.Line, error)
-	put    func(flow.Line) error
-	take   func(*intake.Stream) error
+	source  *Source
+	found   *intake.Found
+	stream  *intake.Stream // the present one; nil: it is refused
+	mine    bool           // the turn of the present stream
+	own     bool           // another weir has sent it
+	checked bool           // the body makes sense
+	batch   *record.Batch
+	excess  int // attributes that were left out
+	err     error
+	open    func(flow.Input) (flow.Line, error)
+	put     func(flow.Line) error
+	take    func(*intake.Stream) error
+	check   func() error
 
 	common  []pair // fields of all records of a scope
 	scoped  int    // how many of them are the resource's
@@ -219,6 +224,7 @@ func (w *writer) release() {
 func (w *writer) Resource(r *wire.Resource) bool {
 	w.end()
 	w.stream = w.found.Next()
+	w.reset()
 	w.own = isOwn(r)
 	w.common, w.text, w.placed = w.common[:0], w.text[:0], false
 	w.excess += r.Excess
@@ -278,24 +284,22 @@ func (w *writer) span(s textSpan) []byte { return w.text[s.from:s.to] }
 
 // Log implements wire.LogVisitor.
 func (w *writer) Log(l *wire.Log) error {
-	if w.stream != nil && !w.mine {
-		w.enter()
+	if len(w.batch.Records) > 0 && len(w.batch.Arena)+len(w.text)+sizeOf(l) > maxBatchBytes {
+		w.flush()
 	}
 	switch {
 	case w.err != nil:
 		return w.err
 	case w.stream == nil:
-		w.refuse("the stream cannot be opened")
+		w.refuse(unopened)
 		return nil
-	}
-	if len(w.batch.Records) > 0 && len(w.batch.Arena)+len(w.text)+sizeOf(l) > maxBatchBytes {
-		if w.flush(); w.err != nil {
-			return w.err
-		}
 	}
 	w.add(l)
 	return nil
 }
+
+// unopened is why records are refused that come after those that found it out.
+const unopened = "the stream cannot be opened"
 
 // sizeOf is how much of the arena a record takes at most, or nearly.
 func sizeOf(l *wire.Log) int {
@@ -306,40 +310,22 @@ func sizeOf(l *wire.Log) int {
 	return n
 }
 
-// enter makes the present stream ready for its first record. One that cannot have a line is
-// refused.
-func (w *writer) enter() {
-	st := w.stream
-	if w.err = w.take(st); w.err != nil {
-		return
-	}
-	if st.Line == nil {
-		line, err := w.open(st.Input)
-		if err != nil {
-			st.Give()
-			w.stream = nil
-			w.source.deps.Log.Warn("open stream", "stream", st.Input.Stream.ID, "error", err)
-			return
-		}
-		st.Line = line
-	}
-	w.mine = true
-	w.reset()
-}
-
 // end writes what is left of the present stream.
 func (w *writer) end() {
-	if !w.mine {
+	if w.stream == nil {
 		return
 	}
 	w.flush()
-	w.mine = false
-	w.stream.Give()
+	if w.mine {
+		w.mine = false
+		w.stream.Give()
+	}
 }
 
+// flush writes the batch.
 func (w *writer) flush() {
 	n := len(w.batch.Records)
-	if n == 0 || w.err != nil {
+	if n == 0 || w.err != nil || !w.enter() {
 		return
 	}
 	w.batch.Refusable = true
@@ -347,6 +333,40 @@ func (w *writer) flush() {
 		w.accepted += n
 	}
 	w.reset()
+}
+
+// enter makes the present stream ready for a batch, and tells whether it is. One that cannot
+// have a line is refused.
+func (w *writer) enter() bool {
+	if !w.checked {
+		if w.err = w.check(); w.err != nil {
+			return false
+		}
+		w.checked = true
+	}
+	st := w.stream
+	if !w.mine {
+		if w.err = w.take(st); w.err != nil {
+			return false
+		}
+		w.mine = true
+	}
+	if st.Line != nil {
+		return true
+	}
+	line, err := w.open(st.Input)
+	if err != nil {
+		st.Give()
+		w.source.deps.Log.Warn("open stream", "stream", st.Input.Stream.ID, "error", err)
+		for range w.batch.Records {
+			w.refuse(unopened)
+		}
+		w.stream, w.mine = nil, false
+		w.batch.Reset(nil)
+		return false
+	}
+	st.Line = line
+	return true
 }
 
 func (w *writer) reset() {

@@ -221,6 +221,41 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestWhole damages the end of requests: of one batch, of several, and of several resources.
+// Nothing of them is written.
+func TestWhole(t *testing.T) {
+	w := newWorld(t, nil).run()
+	var many []byte
+	for range 3000 {
+		var at int
+		many, at = wire.OpenLog(many, &wire.Head{Time: 1, Body: []byte(strings.Repeat("x", 500))})
+		many = protobuf.Close(many, at)
+	}
+	large := wire.AppendRequest(nil, &wire.Origin{Resource: wire.AppendResourceAttribute(nil, "service.name", "large")}, many)
+	nowhere, at := wire.OpenLog(nil, &wire.Head{Time: 1, Body: []byte("x")})
+	nowhere = protobuf.Close(append(nowhere, "\x32\x7f"...), at) // an attribute that is longer than its record
+	damaged := wire.AppendRequest(nil, &wire.Origin{Resource: wire.AppendResourceAttribute(nil, "service.name", "shop")}, nowhere)
+	for name, body := range map[string][]byte{
+		"one record":            damaged,
+		"after a record":        wire.AppendRequest(nil, &wire.Origin{}, append(bytes.Clone(many[:len(many)/3000]), nowhere...)),
+		"after several batches": wire.AppendRequest(nil, &wire.Origin{}, append(bytes.Clone(many), nowhere...)),
+		"the second resource":   append(oneLog("shop", "text"), damaged...),
+		"after a large one":     append(bytes.Clone(large), damaged...),
+		"what follows":          append(bytes.Clone(large), 0),
+	} {
+		if got := w.post("/v1/logs", body, isProtobuf); !strings.HasPrefix(got, "400") {
+			t.Errorf("%s: %.100s", name, got)
+		}
+	}
+	w.expect(map[string][]string{})
+	if w.opened[shop] > 0 || w.source.bodies.Used() != 0 || w.source.streams.InUse() {
+		t.Error("something is still in use, or was opened")
+	}
+	if got := w.post("/v1/logs", append(oneLog("shop", "text"), large...), isProtobuf); got != "200" || w.records() != 3001 {
+		t.Errorf("%s, %d records", got, w.records())
+	}
+}
+
 // FuzzRequest: whatever is sent, it is answered, and nothing of it stays in use.
 func FuzzRequest(f *testing.F) {
 	f.Add(oneLog("shop", "text"), false)
@@ -233,7 +268,9 @@ func FuzzRequest(f *testing.F) {
 			t.Fatal("no memory")
 		}
 		if err := j.read(bytes.NewReader(body), wire.Logs, form{json: json}); err == nil {
-			_, _ = w.source.write(t.Context(), j, wire.Logs)
+			if _, err := w.source.write(t.Context(), j, wire.Logs); err != nil && w.records() > 0 {
+				t.Error("a part of a request was written that is refused")
+			}
 		}
 		j.End()
 		if w.source.bodies.Used() != 0 || w.source.streams.InUse() {

@@ -70,6 +70,7 @@ type Source struct {
 type job struct {
 	intake.Body
 	decoder wire.Decoder
+	checker wire.Decoder // for when the other is in the middle of the body
 	survey  survey
 	writer  writer
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/weirlog/weir/internal/record"
 )
 
-// survey is the visitor that finds the streams of a request.
+// survey finds the streams of a request.
 type survey struct {
 	source *Source
 	body   *intake.Body
@@ -22,19 +22,18 @@ func (v *survey) begin(s *Source, b *intake.Body) {
 	*v = survey{source: s, body: b, found: v.found, key: v.key[:0], plain: v.plain[:0]}
 }
 
-// of finds the streams of a request, and whether it makes sense.
+// of finds the streams of a request. What its records are is not looked at.
 func (v *survey) of(d *wire.Decoder, body []byte) error {
-	err := d.Logs(body, v)
+	err := d.Resources(body, v.resource)
 	if err == nil {
 		err = v.err
 	}
 	return err
 }
 
-// Resource implements wire.LogVisitor.
-func (v *survey) Resource(r *wire.Resource) bool {
+func (v *survey) resource(r *wire.Resource) {
 	if v.err != nil {
-		return false
+		return
 	}
 	own := isOwn(r)
 	v.describe(r, own)
@@ -42,7 +41,6 @@ func (v *survey) Resource(r *wire.Resource) bool {
 	if v.err = err; err == nil {
 		v.err = v.found.Add(v.source.streams, v.body, st)
 	}
-	return false
 }
 
 // describe writes all that the labels of a resource are made of to v.key.
@@ -64,14 +62,20 @@ func (v *survey) describe(r *wire.Resource, own bool) {
 	}
 }
 
-// Scope implements wire.LogVisitor.
-func (v *survey) Scope(*wire.Scope) {}
-
-// Log implements wire.LogVisitor.
-func (v *survey) Log(*wire.Log) error { return nil }
-
 // release lets the streams be closed.
 func (v *survey) release() {
 	v.found.Release(v.source.streams)
 	v.source, v.body = nil, nil
 }
+
+// unwanted is a visitor that has a request checked, and nothing else.
+type unwanted struct{}
+
+// Resource implements wire.LogVisitor.
+func (unwanted) Resource(*wire.Resource) bool { return false }
+
+// Scope implements wire.LogVisitor.
+func (unwanted) Scope(*wire.Scope) {}
+
+// Log implements wire.LogVisitor.
+func (unwanted) Log(*wire.Log) error { return nil }
