@@ -77,7 +77,7 @@ func checkLog(r protobuf.Reader) error {
 				return err
 			}
 		case logAttributes:
-			if err := checkAttribute(r.Message()); err != nil {
+			if err := checkAttribute(&r); err != nil {
 				return err
 			}
 		}

@@ -205,6 +205,9 @@ func (d *Decoder) readScope(parts protobuf.Reader) error {
 
 // attribute appends the KeyValue that r is at.
 func (d *Decoder) attribute(to []Attribute, r *protobuf.Reader) ([]Attribute, error) {
+	if key, value := shortPair(r.Bytes); len(key) > 0 && len(to) < MaxAttributes {
+		return append(to, Attribute{key, value}), nil
+	}
 	var a Attribute
 	m := r.Message()
 	for m.Next() {
@@ -234,8 +237,29 @@ func (d *Decoder) attribute(to []Attribute, r *protobuf.Reader) ([]Attribute, er
 	return append(to, a), nil
 }
 
+// shortPair returns the parts of a KeyValue that has a key and then a text, both short, and
+// nothing else, as nearly all have.
+func shortPair(pair []byte) (key []byte, value Value) {
+	const keyTag, valueTag = pairKey<<3 | byte(protobuf.Sized), pairValue<<3 | byte(protobuf.Sized)
+	if len(pair) < 2 || pair[0] != keyTag || pair[1] >= 0x80 {
+		return nil, nil
+	}
+	end := 2 + int(pair[1])
+	if len(pair) < end+2 || pair[end] != valueTag || pair[end+1] >= 0x80 || int(pair[end+1]) != len(pair)-end-2 {
+		return nil, nil
+	}
+	if value = Value(pair[end+2:]); !value.isText() {
+		return nil, nil
+	}
+	return pair[2:end:end], value
+}
+
 // checkAttribute sees that all of a KeyValue is there.
-func checkAttribute(m protobuf.Reader) error {
+func checkAttribute(r *protobuf.Reader) error {
+	if key, _ := shortPair(r.Bytes); len(key) > 0 {
+		return nil
+	}
+	m := r.Message()
 	for m.Next() {
 		if m.Number != pairValue || m.Wire == protobuf.Sized && Value(m.Bytes).isText() {
 			continue
