@@ -278,10 +278,11 @@ type takenText struct {
 	missed int
 }
 
-// maxSpare is how much memory a commit leaves to the next one, of all streams together, and
-// maxSpares in how many pieces.
+// maxSpare is how much memory commits leave to later ones, of all streams together, and
+// maxSpares in how many pieces. Where one stream has all the text, two pieces take turns: as
+// much as may wait, with what a slice grows by and where the lines are.
 const (
-	maxSpare  = 2 * maxWaiting
+	maxSpare  = 3 * maxWaiting
 	maxSpares = 1024
 )
 

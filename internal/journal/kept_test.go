@@ -380,6 +380,46 @@ func TestPressed(t *testing.T) {
 	}
 }
 
+// TestSpares: one stream of short lines fills two texts in turns, as far as text may wait, and
+// takes no new memory for them.
+func TestSpares(t *testing.T) {
+	tree, err := disk.OS(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := open(t, tree)
+	j := w.journal
+	defer j.Close()
+	in := j.Input(inputOf("app"))
+	in.Keep(Keep{})
+	defer in.Close()
+	var a kept.Appender
+	var some kept.Text
+	for len(some.Bytes) < 100<<10 {
+		a.AppendTo(&some, &kept.Record{Time: 1, Body: []byte("short")})
+	}
+	fill := func(c *change) {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		for j.waiting+len(some.Bytes) <= maxWaiting {
+			j.acceptLocked(in.keeping[0], some, 0)
+		}
+		j.takeTextsLocked(c)
+	}
+	var first, second change
+	fill(&first)
+	fill(&second)
+	j.commit.addTexts(j, &first)
+	j.commit.addTexts(j, &second)
+	if len(j.spares) != 2 || j.spare != j.spares[0].Cap()+j.spares[1].Cap() {
+		t.Fatalf("%d texts are left, %d bytes", len(j.spares), j.spare)
+	}
+	fill(new(change))
+	if len(j.spares) != 1 || j.spare != j.spares[0].Cap() {
+		t.Errorf("%d texts are left, %d bytes", len(j.spares), j.spare)
+	}
+}
+
 // TestTextFromManySides: inputs write at once, more than commits can hold back, readers look
 // meanwhile, and everything is there once afterwards.
 func TestTextFromManySides(t *testing.T) {
