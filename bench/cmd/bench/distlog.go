@@ -36,7 +36,7 @@ type taker struct {
 func (b *bench) scoped(ctx context.Context) error {
 	for _, encoding := range []string{"json", "pickle"} {
 		takers := []taker{
-			{"**weir**, every record kept", ""}, {"Python 3 and libzmq, PULL without decoding", "none"},
+			{"**weir**, distlog: every record kept", ""}, {"Python 3 and libzmq, PULL without decoding", "none"},
 			{"Python 3 and libzmq, PULL and `" + encoding + ".loads`", encoding},
 		}
 		if err := b.scopedIn(ctx, encoding, takers); err != nil {
@@ -192,7 +192,7 @@ func (b *bench) scopedWeir(ctx context.Context, address string, r parcel) (cost 
 			return cost, err
 		}
 		select {
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
 			return cost, fmt.Errorf("%d of %d records: %w", taken, r.n, ctx.Err())
 		}

@@ -14,7 +14,7 @@ import (
 const (
 	// maxBatchBytes is how much text a batch has, but for a single record: so much that the
 	// batch's memory is kept for the next one.
-	maxBatchBytes = 512 << 10
+	maxBatchBytes = 256 << 10
 	// maxBatchRecords is how many records it has.
 	maxBatchRecords = 4096
 	// maxTopic is how long a topic is that is compared with the one before.
