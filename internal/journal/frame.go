@@ -8,9 +8,11 @@ import (
 )
 
 const (
-	// maxWhole is how many series and deltas a frame may have that is made in one piece. What has
-	// more is made again for each use, since its bytes would take more memory than the series.
-	maxWhole = 8 << 10
+	// maxWhole is how many series and deltas a frame may have that is made in one piece, and
+	// maxWholeBytes how much state. What has more is made again for each use, since its bytes would
+	// take more memory than the series, or as much as the state again.
+	maxWhole      = 8 << 10
+	maxWholeBytes = 1 << 20
 	// pieceBytes is about how long the pieces are of one that has more.
 	pieceBytes = 128 << 10
 )
@@ -32,7 +34,7 @@ func (l *commitLog) frame(at link, c *change) *frame {
 		f.whole = nil
 	}
 	f.change, f.whole = c, f.whole[:0]
-	if len(c.defined)+len(c.deltas) <= maxWhole {
+	if len(c.defined)+len(c.deltas) <= maxWhole && c.stateBytes() <= maxWholeBytes {
 		f.whole = appendFrame(f.whole, at, c)
 		f.size = int64(len(f.whole))
 		copy(f.head[:], f.whole)

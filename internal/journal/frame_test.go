@@ -10,38 +10,68 @@ import (
 	"github.com/weirlog/weir/internal/record"
 )
 
-// TestFrameInPieces: a frame of many series has the same bytes whether it is made in pieces or not.
+// TestFrameInPieces: a frame of many series or of much state has the same bytes whether it is made
+// in pieces or not.
 func TestFrameInPieces(t *testing.T) {
 	reg := metric.New()
 	f, err := reg.Family(metric.Desc{Name: "n_total", Labels: []string{"a"}, Durable: true, Owner: "test", MaxSeries: 2 * maxWhole})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := change{states: []stateDef{{"k", []byte("v")}}}
+	series := change{states: []stateDef{{"k", []byte("v")}}}
 	for i := range maxWhole + 100 {
 		s := f.Series(fmt.Sprintf("value %d", i))
-		c.deltas = append(c.deltas, record.Delta{Series: s.ID(), Add: float64(i) / 3})
+		series.deltas = append(series.deltas, record.Delta{Series: s.ID(), Add: float64(i) / 3})
 	}
-	reg.Apply(c.deltas)
-	c.defined = reg.Durables(nil)
-	at := link{generation: 3, sequence: 7, before: 11, synced: true}
-	var l commitLog
-	got := l.frame(at, &c)
-	var fs disk.Faulty
-	file, err := fs.Open("f")
-	if err != nil {
-		t.Fatal(err)
+	reg.Apply(series.deltas)
+	series.defined = reg.Durables(nil)
+	state := change{kept: []keptDef{{id: "app", log: []byte("text")}}}
+	for i := range 50 {
+		state.states = append(state.states, stateDef{fmt.Sprintf("key %d", i), bytes.Repeat([]byte{byte(i)}, maxWholeBytes/40)})
 	}
-	if err := got.write(file, 5); err != nil || len(got.whole) > 0 {
-		t.Fatalf("%v, %d bytes in one piece", err, len(got.whole))
+	for name, c := range map[string]*change{"series": &series, "state": &state} {
+		at := link{generation: 3, sequence: 7, before: 11, synced: true}
+		var l commitLog
+		got := l.frame(at, c)
+		var fs disk.Faulty
+		file, err := fs.Open("f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := got.write(file, 5); err != nil || len(got.whole) > 0 {
+			t.Fatalf("%s: %v, %d bytes in one piece", name, err, len(got.whole))
+		}
+		want := appendFrame(nil, at, c)
+		b := make([]byte, got.size)
+		if _, err := file.ReadAt(b, 5); err != nil || !bytes.Equal(b, want) || got.size != int64(len(want)) || at.next(got.head[:]) != at.next(want) {
+			t.Errorf("%s: %d bytes, want %d: %v", name, got.size, len(want), err)
+		}
+		if cap(got.piece) > 2*pieceBytes {
+			t.Errorf("%s: a piece takes %d bytes", name, cap(got.piece))
+		}
 	}
-	want := appendFrame(nil, at, &c)
-	b := make([]byte, got.size)
-	if _, err := file.ReadAt(b, 5); err != nil || !bytes.Equal(b, want) || got.size != int64(len(want)) || at.next(got.head[:]) != at.next(want) {
-		t.Errorf("%d bytes, want %d: %v", got.size, len(want), err)
-	}
-	if cap(got.piece) > 2*pieceBytes {
-		t.Errorf("a piece takes %d bytes", cap(got.piece))
+}
+
+// TestStatesStay: what was taken for a commit stays as it is when something else is stored.
+func TestStatesStay(t *testing.T) {
+	w := open(t, new(disk.Faulty))
+	defer w.journal.Close()
+	var commit, snapshot change
+	w.journal.Store("k", []byte("before"))
+	w.journal.mu.Lock()
+	w.journal.takeLocked(&commit)
+	w.journal.copyLocked(&snapshot)
+	w.journal.mu.Unlock()
+	w.journal.Store("k", []byte("behind"))
+	for name, c := range map[string]*change{"commit": &commit, "snapshot": &snapshot} {
+		for _, s := range c.states {
+			if s.key == "k" && string(s.value) != "before" {
+				t.Errorf("%s: %s", name, s.value)
+			}
+		}
+		if c.stateBytes() == 0 {
+			t.Errorf("%s: no state", name)
+		}
 	}
 }
 

@@ -24,6 +24,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -100,9 +101,9 @@ type Journal struct {
 	dirty     []*input
 	deltas    sums
 	exemplars map[cell]metric.Exemplar // the latest of each cell
-	states    map[string][]byte
-	changed   map[string]bool // states to write
-	unshown   []*input        // written and not synced
+	states    map[string][]byte        // values are replaced, never changed
+	changed   map[string]bool          // states to write
+	unshown   []*input                 // written and not synced
 	streams   map[*archive.Stream]*pending
 	texts     []*pending    // those with text
 	waiting   int           // bytes of text in texts
@@ -231,7 +232,7 @@ func (j *Journal) Store(key string, value []byte) {
 	if len(value) == 0 {
 		delete(j.states, key)
 	} else {
-		j.states[key] = append(j.states[key][:0], value...)
+		j.states[key] = bytes.Clone(value)
 	}
 	j.changed[key] = true
 }
@@ -413,7 +414,7 @@ func (j *Journal) takeLocked(c *change) {
 	maps.Copy(j.commit.exemplars, j.exemplars)
 	clear(j.exemplars)
 	for key := range j.changed {
-		c.states = append(c.states, stateDef{key, c.keep(j.states[key])})
+		c.states = append(c.states, stateDef{key, j.states[key]})
 	}
 	clear(j.changed)
 }
@@ -431,7 +432,7 @@ func (j *Journal) copyLocked(c *change) {
 		c.positions = append(c.positions, p)
 	}
 	for key, value := range j.states {
-		c.states = append(c.states, stateDef{key, c.keep(value)})
+		c.states = append(c.states, stateDef{key, value})
 	}
 }
 

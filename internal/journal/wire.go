@@ -66,8 +66,17 @@ func (c *change) keep(b []byte) []byte {
 	return c.arena[len(c.arena)-len(b):]
 }
 
+// stateBytes returns how much the states of c have, their keys included.
+func (c *change) stateBytes() (n int) {
+	for i := range c.states {
+		n += len(c.states[i].key) + len(c.states[i].value)
+	}
+	return n
+}
+
 // reset empties c and keeps its memory.
 func (c *change) reset() {
+	clear(c.states)
 	*c = change{
 		inputs: c.inputs[:0], positions: c.positions[:0], series: c.series[:0], defined: c.defined[:0],
 		states: c.states[:0], kept: c.kept[:0], files: c.files[:0], arena: c.arena[:0], texts: c.texts[:0],
@@ -166,8 +175,8 @@ func appendChange(dst []byte, c *change) []byte {
 	return appendChangeIn(dst, c, func(b []byte) []byte { return b })
 }
 
-// appendChangeIn is appendChange for a change with many series: spill gets what there is after each
-// of them, and returns what the rest is appended to.
+// appendChangeIn is appendChange for a change with many series or much state: spill gets what there
+// is after each of them, and returns what the rest is appended to.
 func appendChangeIn(dst []byte, c *change, spill func([]byte) []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(c.inputs)))
 	for _, in := range c.inputs {
@@ -194,7 +203,7 @@ func appendChangeIn(dst []byte, c *change, spill func([]byte) []byte) []byte {
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(c.states)))
 	for _, s := range c.states {
-		dst = appendString(appendString(dst, s.key), s.value)
+		dst = spill(appendString(appendString(dst, s.key), s.value))
 	}
 	return appendKept(dst, c)
 }
