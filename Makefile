@@ -8,17 +8,19 @@ export PATH := $(CURDIR)/tmp/bin:$(PATH):/usr/local/go/bin
 # The race detector needs cgo and a C compiler. The product needs neither.
 CC_FOUND := $(shell PATH="$(PATH)"; command -v $$($(GO) env CC) 2>/dev/null)
 RACE := $(if $(CC_FOUND),-race)
-GOTEST = CGO_ENABLED=$(if $(RACE),1,0) $(CURDIR)/bin/gotest $(RACE) -timeout 15m
+# What is compiled for tests is not compiled by profile, which would take all of it twice; the
+# weir that they start is.
+GOTEST = CGO_ENABLED=$(if $(RACE),1,0) $(CURDIR)/bin/gotest $(RACE) -pgo=off -timeout 15m
 PKG ?= ./...
 
-.PHONY: run test check bench demo build docs fuzz image help
+.PHONY: run test check bench profile demo build docs fuzz image help
 
 run: build ## build weir and run it with no configuration; its state is kept in ./tmp/state
 	STATE_DIRECTORY="$${STATE_DIRECTORY:-$(CURDIR)/tmp/state}" ./bin/weir run
 
 test: ## install real components where possible, then vet and test everything (PKG=./… for a part)
 	@.ci/components
-	$(GO) vet $(PKG)
+	$(GO) vet -pgo=off $(PKG)
 	@$(if $(RACE),,echo "SKIP race detector: no C compiler on this machine, tests run without it")
 	@CGO_ENABLED=0 $(GO) build -o bin/gotest ./internal/realtest/gotest
 	$(GOTEST) $(PKG)
@@ -34,6 +36,9 @@ check: ## what CI runs: formatting, linters, the tests, some seconds of each fuz
 
 bench: ## measure weir and what peers this machine has, in one table (BENCH="-quick", "-long", "-o FILE")
 	cd bench && $(GO) run ./cmd/bench $(BENCH)
+
+profile: ## find out anew where weir spends its time, for the compiler: cmd/weir/default.pgo
+	cd bench && $(GO) run ./cmd/bench -rounds 1 -follow 0 -only '**weir' -profile ../cmd/weir/default.pgo
 
 demo: build ## generate traffic, follow it, and show the counts moving
 	./bin/weir demo

@@ -21,7 +21,9 @@ const (
 	exitConfig  = 78 // sysexits' EX_CONFIG
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	os.Exit(profiled(func() int { return run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr) }))
+}
 
 // run executes one command line and returns its exit code.
 func run(args []string, in io.Reader, out, messages io.Writer) int {

@@ -91,7 +91,7 @@ func TestParse(t *testing.T) {
 	if err != nil || o.rounds != 2 || o.follow != 5*time.Second || !strings.HasPrefix(o.data, "/") {
 		t.Errorf("parse(-quick) = %+v, %v", o, err)
 	}
-	for _, args := range [][]string{{"-nonsense"}, {"what"}} {
+	for _, args := range [][]string{{"-nonsense"}, {"what"}, {"-profile", "x.pgo", "-weir", "weir"}} {
 		if _, err := parse(args, io.Discard); err == nil {
 			t.Errorf("parse(%q) has no error", args)
 		}

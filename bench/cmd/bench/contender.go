@@ -55,7 +55,11 @@ func (b *bench) build(ctx context.Context) error {
 	}
 	b.say("building weir")
 	b.weir = filepath.Join(b.data, "weir")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.weir, "./cmd/weir")
+	args := []string{"build", "-trimpath", "-o", b.weir}
+	if b.kept != "" { // a profile says nothing of the one before
+		args = append(args, "-tags", "profile", "-pgo=off")
+	}
+	build := exec.CommandContext(ctx, "go", append(args, "./cmd/weir")...)
 	build.Dir = b.root
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {

@@ -31,6 +31,7 @@ type options struct {
 	weir   string        // a weir binary to use; empty: build it
 	only   string        // comma-separated words; contenders whose names have none are left out
 	out    string        // file that gets the table too
+	kept   string        // file that gets a profile of all that weir did
 	rounds int           // how often each contender runs
 	follow time.Duration // how long a followed file is measured; 0 leaves it out
 	quick  bool
@@ -71,8 +72,18 @@ func run(ctx context.Context, args []string, out, messages io.Writer) error {
 	if err := b.build(ctx); err != nil {
 		return err
 	}
+	if opt.kept != "" {
+		if err := os.Setenv(profileDir, scratch); err != nil { // all that is started has it
+			return err
+		}
+	}
 	if err := b.measure(ctx); err != nil {
 		return err
+	}
+	if opt.kept != "" {
+		if err := b.mergeProfiles(ctx, opt.kept); err != nil {
+			return err
+		}
 	}
 	text := b.table.markdown(b.heading(ctx))
 	fmt.Fprint(out, text)
@@ -97,6 +108,7 @@ func parse(args []string, messages io.Writer) (options, error) {
 	flags.StringVar(&o.weir, "weir", "", "use this weir `binary` instead of building one")
 	flags.StringVar(&o.only, "only", "", "only contenders whose names contain one of these comma-separated `words`")
 	flags.StringVar(&o.out, "o", "", "write the table to this `file` too")
+	flags.StringVar(&o.kept, "profile", "", "measure a weir that profiles itself, and write that to this `file`, for the compiler")
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each contender runs; those above 3 s of CPU run twice")
 	flags.DurationVar(&o.follow, "follow", 25*time.Second, "how long to measure following a file; 0 leaves it out")
 	flags.BoolVar(&o.quick, "quick", false, "a tenth of the lines, two rounds, 5 s of following")
@@ -111,7 +123,10 @@ func parse(args []string, messages io.Writer) (options, error) {
 		o.rounds, o.follow = min(o.rounds, 2), min(o.follow, 5*time.Second)
 	}
 	o.rounds = max(o.rounds, 1)
-	for _, path := range []*string{&o.data, &o.root, &o.weir} {
+	if o.kept != "" && o.weir != "" {
+		return o, errors.New("-profile needs a weir that bench builds: leave out -weir")
+	}
+	for _, path := range []*string{&o.data, &o.root, &o.weir, &o.kept} {
 		if *path == "" {
 			continue
 		}
