@@ -13,7 +13,7 @@ RACE := $(if $(CC_FOUND),-race)
 GOTEST = CGO_ENABLED=$(if $(RACE),1,0) $(CURDIR)/bin/gotest $(RACE) -pgo=off -timeout 15m
 PKG ?= ./...
 
-.PHONY: run test check bench profile demo build docs fuzz image help
+.PHONY: run test check bench demo build docs fuzz image help
 
 run: build ## build weir and run it with no configuration; its state is kept in ./tmp/state
 	STATE_DIRECTORY="$${STATE_DIRECTORY:-$(CURDIR)/tmp/state}" ./bin/weir run
@@ -34,11 +34,8 @@ check: ## what CI runs: formatting, linters, the tests, some seconds of each fuz
 	if [ -n "$$failed" ]; then echo "make check: FAILED:$$failed"; exit 1; fi; \
 	echo "make check: passed"
 
-bench: ## measure weir and what peers this machine has, in one table (BENCH="-quick", "-long", "-o FILE")
+bench: ## measure weir and what peers this machine has, in one table (BENCH="-quick", "-long", "-o FILE", "-profile FILE")
 	cd bench && $(GO) run ./cmd/bench $(BENCH)
-
-profile: ## find out anew where weir spends its time, for the compiler: cmd/weir/default.pgo
-	cd bench && $(GO) run ./cmd/bench -rounds 1 -follow 0 -only '**weir' -profile ../cmd/weir/default.pgo
 
 demo: build ## generate traffic, follow it, and show the counts moving
 	./bin/weir demo

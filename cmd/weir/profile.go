@@ -11,7 +11,7 @@ import (
 )
 
 // profiled is run under a profile of its processor time, which goes to a file of its own in the
-// folder that WEIR_PROFILE names. What make profile makes of such files is default.pgo, by which
+// folder that WEIR_PROFILE names. What make bench makes of such files (-profile) is default.pgo, by which
 // the compiler knows what to make fast.
 func profiled(run func() int) int {
 	dir := os.Getenv("WEIR_PROFILE")

@@ -9,6 +9,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -108,7 +109,7 @@ func parse(args []string, messages io.Writer) (options, error) {
 	flags.StringVar(&o.weir, "weir", "", "use this weir `binary` instead of building one")
 	flags.StringVar(&o.only, "only", "", "only contenders whose names contain one of these comma-separated `words`")
 	flags.StringVar(&o.out, "o", "", "write the table to this `file` too")
-	flags.StringVar(&o.kept, "profile", "", "measure a weir that profiles itself, and write that to this `file`, for the compiler")
+	flags.StringVar(&o.kept, "profile", "", "measure a weir that profiles itself, once and alone, and write that to this `file`, for the compiler")
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each contender runs; those above 3 s of CPU run twice")
 	flags.DurationVar(&o.follow, "follow", 25*time.Second, "how long to measure following a file; 0 leaves it out")
 	flags.BoolVar(&o.quick, "quick", false, "a tenth of the lines, two rounds, 5 s of following")
@@ -123,8 +124,11 @@ func parse(args []string, messages io.Writer) (options, error) {
 		o.rounds, o.follow = min(o.rounds, 2), min(o.follow, 5*time.Second)
 	}
 	o.rounds = max(o.rounds, 1)
-	if o.kept != "" && o.weir != "" {
-		return o, errors.New("-profile needs a weir that bench builds: leave out -weir")
+	if o.kept != "" {
+		if o.weir != "" {
+			return o, errors.New("-profile needs a weir that bench builds: leave out -weir")
+		}
+		o.rounds, o.follow, o.only = 1, 0, cmp.Or(o.only, "**weir")
 	}
 	for _, path := range []*string{&o.data, &o.root, &o.weir, &o.kept} {
 		if *path == "" {

@@ -42,7 +42,7 @@ func TestRenamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := texts(t, kept); strings.Contains(got, "bench/data") || !strings.Contains(got, "github.com/weirlog/weir/internal/journal") {
-		t.Error("default.pgo was not made by make profile")
+		t.Error("default.pgo was not made by make bench")
 	}
 }
 
