@@ -1,5 +1,5 @@
 // Command otelcol is the OpenTelemetry Collector with the few parts that weir is tried and
-// measured against: it takes OTLP, and sends it on as OTLP or to nowhere. It is a
+// measured against: it takes OTLP, and sends it on as OTLP, to a file or to nowhere. It is a
 // module of its own, so that nobody else needs what that takes.
 //
 //	go run . --config file:otelcol.yaml
@@ -8,6 +8,7 @@ package main
 import (
 	"log"
 
+	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/provider/fileprovider"
@@ -42,7 +43,7 @@ func factories() (f otelcol.Factories, err error) {
 		return f, err
 	}
 	f.Exporters, err = otelcol.MakeFactoryMap[exporter.Factory](
-		otlpexporter.NewFactory(), otlphttpexporter.NewFactory(), nopexporter.NewFactory(),
+		otlpexporter.NewFactory(), otlphttpexporter.NewFactory(), nopexporter.NewFactory(), fileexporter.NewFactory(),
 	)
 	return f, err
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -42,7 +43,7 @@ type otlpTaker struct {
 }
 
 // otlpLogs measures what taking a record of OTLP costs: weir's is committed and synced before
-// the answer, the Collector's is thrown away after it.
+// the answer, the Collector's is thrown away after it, or written to a file.
 func (b *bench) otlpLogs(ctx context.Context) error {
 	n := otlpRecords
 	if b.quick {
@@ -105,18 +106,21 @@ func (b *bench) otlpTakers() []otlpTaker {
 	if _, err := os.Stat(binary); err != nil {
 		skip = "not built (make test does it)"
 	}
-	collector := func(key string) func(dir, address string) string {
-		return func(_, address string) string {
-			return fmt.Sprintf("receivers: {otlp: {protocols: {%s: {endpoint: '%s'}}}}\nexporters: {nop: {}}\nservice:\n  telemetry: {logs: {level: error}, metrics: {level: none}}\n"+
-				"  pipelines: {logs: {receivers: [otlp], exporters: [nop]}}\n", key, address)
+	collector := func(key, exporter, options string) func(dir, address string) string {
+		return func(dir, address string) string {
+			return fmt.Sprintf("receivers: {otlp: {protocols: {%s: {endpoint: '%s'}}}}\nexporters: {%s: {%s}}\nservice:\n  telemetry: {logs: {level: error}, metrics: {level: none}}\n"+
+				"  pipelines: {logs: {receivers: [otlp], exporters: [%s]}}\n", key, address, exporter, strings.ReplaceAll(options, "DIR", dir), exporter)
 		}
 	}
+	const toFile = "path: 'DIR/logs.zst', format: proto, compression: zstd"
 	collectorCommand := func(config string) []string { return []string{binary, "--config", config} }
 	return []otlpTaker{
 		{name: "**weir**, HTTP, every record kept, synced before the answer", config: weir("http"), command: weirCommand},
 		{name: "**weir**, gRPC, every record kept, synced before the answer", grpc: true, config: weir("grpc"), command: weirCommand},
-		{name: "OpenTelemetry Collector 0.154.0, HTTP, every record thrown away", skip: skip, config: collector("http"), command: collectorCommand},
-		{name: "OpenTelemetry Collector 0.154.0, gRPC, every record thrown away", skip: skip, grpc: true, config: collector("grpc"), command: collectorCommand},
+		{name: "OpenTelemetry Collector 0.154.0, HTTP, every record thrown away", skip: skip, config: collector("http", "nop", ""), command: collectorCommand},
+		{name: "OpenTelemetry Collector 0.154.0, gRPC, every record thrown away", skip: skip, grpc: true, config: collector("grpc", "nop", ""), command: collectorCommand},
+		{name: "OpenTelemetry Collector 0.154.0, HTTP, every record written to a file in zstd, not synced", skip: skip, config: collector("http", "file", toFile), command: collectorCommand},
+		{name: "OpenTelemetry Collector 0.154.0, gRPC, every record written to a file in zstd, not synced", skip: skip, grpc: true, config: collector("grpc", "file", toFile), command: collectorCommand},
 	}
 }
 
