@@ -294,6 +294,13 @@ func (f *Family) thinLocked() {
 	r.disorderLocked(f)
 }
 
+// Single tells whether the family has had no more than one series at a time so far.
+func (f *Family) Single() bool {
+	f.shape.reg.mu.RLock()
+	defer f.shape.reg.mu.RUnlock()
+	return f.many == nil
+}
+
 // Each calls visit for each series of the family in order of label values, the overflow
 // series last, and stops when visit returns false. visit must not call back into the registry.
 func (f *Family) Each(visit func(s *Series) bool) {

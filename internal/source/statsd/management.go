@@ -166,8 +166,8 @@ func (c *console) values(typ wire.Type) string {
 			w.mu.Lock()
 			for i := range w.table.n {
 				if s := w.table.at(i); s.typ == typ && s.fate == counted {
-					name := s.key[:s.head]
-					if behind := s.key[s.head:]; behind != "" {
+					name, behind := w.table.parts(s)
+					if behind != "" {
 						name += "#" + behind
 					}
 					found[name] = s.series.Count()
@@ -198,10 +198,11 @@ func (c *console) remove(typ wire.Type, names []string) string {
 			for _, w := range l.workers {
 				w.mu.Lock()
 				w.table.expire(func(s *slot) bool {
-					if s.typ != typ || s.fate != counted || !named(s.key[:s.head], name) {
+					head, _ := w.table.parts(s)
+					if s.typ != typ || s.fate != counted || !named(head, name) {
 						return false
 					}
-					gone[s.key[:s.head]] = true
+					gone[head] = true
 					series = append(series, s.series)
 					return true
 				})

@@ -29,14 +29,21 @@ type found struct {
 	fate    fate
 }
 
-// key returns the key of a slot. Most names are a part of their family already.
-func (x *found) key(head, behind []byte) string {
-	if x.series != nil && len(behind) == 0 {
-		if subject := x.series.Family().Subject(); subject == string(head) {
-			return subject
+// key returns the key of a slot, and how many bytes of it are the name. Most names are a part of
+// their family already; where that has several series, the key is the tags alone, and name is what
+// stands before them.
+func (x *found) key(head, behind []byte) (key string, size int, name string) {
+	if x.series != nil {
+		if f := x.series.Family(); f.Subject() == string(head) {
+			switch {
+			case len(behind) == 0:
+				return f.Subject(), len(head), ""
+			case !f.Single():
+				return string(behind), 0, f.Subject()
+			}
 		}
 	}
-	return string(head) + string(behind)
+	return string(head) + string(behind), len(head), ""
 }
 
 // names gives lines the series that they are counted in.

@@ -18,6 +18,8 @@ type table struct {
 	n       int                // how many there are
 	wides   []*wide            // by number; nil where one has gone
 	unused  []uint32           // numbers of those
+	shared  []string           // names that stand before several keys
+	sharing map[string]uint32  // and which these are
 	touched []uint32           // slots with something that was not taken yet
 }
 
@@ -32,17 +34,20 @@ type place struct{ hash, slot uint32 }
 
 // slot adds up values between two commits.
 type slot struct {
-	key     string         // name as it stands in the line, then the tags behind the metric
+	key     string         // name as it stands in the line, if head says so, then the tags behind the metric
 	series  *metric.Series // that its lines are counted in
 	sum     float64        // of a counter; what a gauge is set to, or changed by
 	wide    uint32         // 0: there is none
-	head    uint32         // bytes of key that are the name
+	head    uint32         // bytes of key that are the name; or sharedHead and which of the shared ones that is
 	used    uint32         // tick of the last value
 	typ     wire.Type
 	fate    fate // what becomes of its lines
 	touched bool
 	set     bool // sum is what a gauge is set to
 }
+
+// sharedHead is set in the head of a slot whose name is not in its key.
+const sharedHead = 1 << 31
 
 // wide is what a slot has that needs more than a sum.
 type wide struct {
@@ -70,13 +75,39 @@ func (t *table) hash(head, behind []byte, typ wire.Type) uint32 {
 	return fold(h, typ)
 }
 
-// hashKey is hash of what a slot's key has.
-func (t *table) hashKey(key string, head int, typ wire.Type) uint32 {
-	h := maphash.String(t.seed, key[:head])
-	if head < len(key) {
-		h = mix(h, maphash.String(t.seed, key[head:]))
+// hashOf is hash of what s stands for.
+func (t *table) hashOf(s *slot) uint32 {
+	name, behind := t.parts(s)
+	h := maphash.String(t.seed, name)
+	if behind != "" {
+		h = mix(h, maphash.String(t.seed, behind))
 	}
-	return fold(h, typ)
+	return fold(h, s.typ)
+}
+
+// parts returns what s stands for: the name and the tags behind the metric.
+func (t *table) parts(s *slot) (name, behind string) {
+	if s.head&sharedHead != 0 {
+		return t.shared[s.head&^sharedHead], s.key
+	}
+	return s.key[:s.head], s.key[s.head:]
+}
+
+// head returns the head of a slot: of one whose key begins with a name of so many bytes, or of one
+// with that name before its key.
+func (t *table) head(size int, name string) uint32 {
+	if name == "" {
+		return uint32(size)
+	}
+	n, ok := t.sharing[name]
+	if !ok {
+		if t.sharing == nil {
+			t.sharing = map[string]uint32{}
+		}
+		n = uint32(len(t.shared))
+		t.shared, t.sharing[name] = append(t.shared, name), n
+	}
+	return sharedHead | n
 }
 
 func mix(head, behind uint64) uint64 { return bits.RotateLeft64(head, 21) ^ behind }
@@ -99,15 +130,14 @@ func (t *table) find(head, behind []byte, typ wire.Type) int {
 			continue
 		}
 		s := t.at(int(p.slot - 1))
-		if s.typ == typ && int(s.head) == len(head) && len(s.key) == len(head)+len(behind) &&
-			s.key[:len(head)] == string(head) && s.key[len(head):] == string(behind) {
+		if name, rest := t.parts(s); s.typ == typ && name == string(head) && rest == string(behind) {
 			return int(p.slot - 1)
 		}
 	}
 }
 
-// add makes a slot for a series that find did not find; the first bytes of the key are the name.
-func (t *table) add(key string, head int, typ wire.Type) int {
+// add makes a slot for a series that find did not find.
+func (t *table) add(key string, head uint32, typ wire.Type) int {
 	if full(t.n, len(t.index)) {
 		t.grow(2 * len(t.index))
 	}
@@ -115,8 +145,9 @@ func (t *table) add(key string, head int, typ wire.Type) int {
 		t.pages = append(t.pages, new([pageSlots]slot))
 	}
 	t.n++
-	*t.at(t.n - 1) = slot{key: key, head: uint32(head), typ: typ}
-	t.put(t.hashKey(key, head, typ), uint32(t.n))
+	s := t.at(t.n - 1)
+	*s = slot{key: key, head: head, typ: typ}
+	t.put(t.hashOf(s), uint32(t.n))
 	return t.n - 1
 }
 
@@ -195,11 +226,16 @@ func (t *table) expire(drop func(s *slot) bool) {
 		size *= 2
 	}
 	t.index, t.touched = make([]place, size), t.touched[:0]
+	shared := t.shared
+	t.shared, t.sharing = nil, nil
 	for i := range t.n {
 		s := t.at(i)
+		if s.head&sharedHead != 0 {
+			s.head = t.head(0, shared[s.head&^sharedHead])
+		}
 		if s.touched {
 			t.touched = append(t.touched, uint32(i))
 		}
-		t.put(t.hashKey(s.key, int(s.head), s.typ), uint32(i+1))
+		t.put(t.hashOf(s), uint32(i+1))
 	}
 }

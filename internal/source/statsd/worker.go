@@ -269,7 +269,8 @@ func (w *worker) admit(head, behind []byte) int {
 		return -1
 	}
 	x := w.source.names.find(&w.parser)
-	n := w.table.add(x.key(head, behind), len(head), w.parser.Type)
+	key, size, name := x.key(head, behind)
+	n := w.table.add(key, w.table.head(size, name), w.parser.Type)
 	s := w.table.at(n)
 	s.series, s.fate = x.series, x.fate
 	if x.limits != nil {
