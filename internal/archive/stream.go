@@ -236,8 +236,11 @@ func (s *Stream) complete(dst []byte, t kept.Text) []byte {
 	}
 	a := s.a
 	addGrams(&a.grams, before, s.tail.counted.mayHaveTasks())
-	a.joined = append(append(a.joined[:0], before...), t.Bytes...)
-	return s.sealWith(dst, t, a.joined)
+	text := append(append(a.joined[:0], before...), t.Bytes...)
+	if a.joined = text; cap(text) > 2*blockBytes { // of a line that was very long
+		a.joined = nil
+	}
+	return s.sealWith(dst, t, text)
 }
 
 // sealWith makes a block of text, which ends with t; of what is before that the builder knows,
