@@ -202,38 +202,43 @@ func (s *Stream) target() (blockSize int, segmentSize int64) {
 func (s *Stream) Add(dst []byte, t kept.Text) []byte {
 	s.touch()
 	dst = s.appendGone(dst)
-	if n := s.missed.Swap(0); n > 0 {
-		all := kept.TextOf(appendMissed(nil, n))
+	missed := s.missed.Swap(0)
+	if missed > 0 {
+		all := kept.TextOf(appendMissed(nil, missed))
 		all.AddText(t)
 		t = all
-		s.tail.missed += n // the gap record is the first line: it comes into this block
 		dst = appendNumber(dst, partMissed, 0)
 	}
 	blockSize, _ := s.target()
 	for len(t.Bytes) > 0 {
-		left := blockSize - s.tail.Bytes
+		left := max(blockSize-s.tail.Bytes, 1) // it may be less than it was
 		if len(t.Bytes) < left {
+			s.tail.missed += missed
 			return s.grow(dst, t)
 		}
 		var now kept.Text
 		now, t = t.Cut(left)
-		dst = s.complete(dst, now)
+		dst = s.complete(dst, now, missed)
+		missed = 0 // the gap record was the first line
 	}
 	return dst
 }
 
-// complete makes a block of the tail and of whole lines behind it. Those are in the log as a
-// part of the block alone.
-func (s *Stream) complete(dst []byte, t kept.Text) []byte {
+// complete makes a block of the tail and of whole lines behind it, whose gap record states so many
+// missed records. They are in the log as a part of the block alone.
+func (s *Stream) complete(dst []byte, t kept.Text, missed uint64) []byte {
 	if s.tail.Bytes == 0 {
 		s.tail.start(s.next)
+		s.tail.missed += missed
 		return s.sealWith(dst, t, t.Bytes)
 	}
 	before, err := s.tailText()
 	if err != nil {
 		s.loseTail(tailUnread, err)
+		s.tail.missed += missed
 		return s.grow(dst, t)
 	}
+	s.tail.missed += missed
 	a := s.a
 	addGrams(&a.grams, before, s.tail.counted.mayHaveTasks())
 	text := append(append(a.joined[:0], before...), t.Bytes...)

@@ -30,7 +30,7 @@ type frame struct {
 // of durable series stay as they are.
 func (l *commitLog) frame(at link, c *change) *frame {
 	f := &l.scratch
-	if cap(f.whole) > maxSpare {
+	if cap(f.whole) > maxScratch {
 		f.whole = nil
 	}
 	f.change, f.whole = c, f.whole[:0]

@@ -286,6 +286,9 @@ const (
 	maxSpares = 1024
 )
 
+// maxScratch is how much memory a commit leaves to the next one for what it writes to the log.
+const maxScratch = 2 * maxWaiting
+
 // addTexts hands the taken text to the archive, and what the log needs of it to c.
 func (l *commitLog) addTexts(j *Journal, c *change) {
 	for i := range c.texts {

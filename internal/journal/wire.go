@@ -82,7 +82,7 @@ func (c *change) reset() {
 		states: c.states[:0], kept: c.kept[:0], files: c.files[:0], arena: c.arena[:0], texts: c.texts[:0],
 	}
 	// A burst must not hold its memory for ever.
-	if cap(c.arena) > maxSpare {
+	if cap(c.arena) > maxScratch {
 		c.arena = nil
 	}
 	if cap(c.defined) > maxSpareSeries {

@@ -98,7 +98,9 @@ func (s *Source) writeLogs(ctx context.Context, j *job, lines flow.Lines) (outco
 		return nil
 	}
 	w.check = func() error { return j.checker.Logs(j.Text, unwanted{}) }
-	w.err = j.decoder.Logs(j.Text, w)
+	if err := j.decoder.Logs(j.Text, w); w.err == nil { // else that is why it ended, or nothing came after it
+		w.err = err
+	}
 	w.checked = true // it was read to its end, or failed
 	w.end()
 	result, err := w.outcome, w.err

@@ -256,6 +256,31 @@ func TestWhole(t *testing.T) {
 	}
 }
 
+// TestFirstNotWritten has the disk fail for the first of several resources: whatever the others have,
+// the sender is told, and may send all of it again.
+func TestFirstNotWritten(t *testing.T) {
+	w := newWorld(t, nil).run()
+	w.fail = flow.ErrNoRoom
+	first := oneLog("shop", "text")
+	for name, body := range map[string][]byte{
+		"nothing":         first,
+		"an empty one":    append(bytes.Clone(first), 0x0a, 0x00),
+		"one with scopes": append(bytes.Clone(first), wire.AppendRequest(nil, &wire.Origin{Name: "lib"}, nil)...),
+		"more records":    append(bytes.Clone(first), oneLog("other", "text")...),
+	} {
+		if got := w.post("/v1/logs", body, isProtobuf); !strings.HasPrefix(got, "503") {
+			t.Errorf("%s: %.100s", name, got)
+		}
+	}
+	if got := w.post("/v1/logs", []byte(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}]}]},{}]}`), isJSON); !strings.HasPrefix(got, "503") {
+		t.Errorf("JSON: %.100s", got)
+	}
+	w.expect(map[string][]string{})
+	if w.source.bodies.Used() != 0 || w.source.streams.InUse() {
+		t.Error("something is still in use")
+	}
+}
+
 // FuzzRequest: whatever is sent, it is answered, and nothing of it stays in use.
 func FuzzRequest(f *testing.F) {
 	f.Add(oneLog("shop", "text"), false)
