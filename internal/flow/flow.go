@@ -167,10 +167,12 @@ func (p *Pool) Get(ctx context.Context, s *record.Stream) (*record.Batch, error)
 }
 
 // maxPooledArena is the largest arena that goes back to the pool; a burst of long records
-// must not hold its memory for ever. maxPooledDeltas is the same of deltas.
+// must not hold its memory for ever. The others are the same of what a batch has beside it.
 const (
-	maxPooledArena  = 1 << 20
-	maxPooledDeltas = 16 << 10
+	maxPooledArena   = 1 << 20
+	maxPooledDeltas  = 16 << 10
+	maxPooledRecords = 32 << 10
+	maxPooledSpans   = 256 << 10 // of fields, and of values
 )
 
 // Put gives b back.
@@ -180,6 +182,15 @@ func (p *Pool) Put(b *record.Batch) {
 	}
 	if cap(b.Deltas) > maxPooledDeltas {
 		b.Deltas = nil
+	}
+	if cap(b.Records) > maxPooledRecords {
+		b.Records = nil
+	}
+	if cap(b.Fields) > maxPooledSpans {
+		b.Fields = nil
+	}
+	if cap(b.Values) > maxPooledSpans {
+		b.Values = nil
 	}
 	p.free <- b
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -117,7 +118,10 @@ var (
 // readMessage reads the one message of a call.
 func (j *job) readMessage(from io.Reader, encoding intake.Encoding) error {
 	var prefix [prefixBytes]byte
-	if _, err := io.ReadFull(from, prefix[:]); err != nil {
+	switch _, err := io.ReadFull(from, prefix[:]); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	case err != nil:
 		return errMessage
 	}
 	size := int64(binary.BigEndian.Uint32(prefix[1:]))

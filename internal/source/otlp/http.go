@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -233,7 +234,7 @@ func (s *Source) takeBody(ctx context.Context, what wire.Request, read func(*job
 	}
 	defer s.done(j)
 	if err := read(j); err != nil {
-		if errors.Is(err, intake.ErrBusy) || errors.Is(err, intake.ErrTooLarge) {
+		if errors.Is(err, intake.ErrBusy) || errors.Is(err, intake.ErrTooLarge) || errors.Is(err, os.ErrDeadlineExceeded) {
 			return outcome{}, err
 		}
 		return outcome{}, &bodyError{err}
@@ -259,9 +260,12 @@ func (s *Source) failed(err error) answer {
 	case errors.Is(err, intake.ErrTooLarge):
 		s.deps.Ledger.Event("too large")
 		return answer{status: http.StatusRequestEntityTooLarge, code: resourceExhausted, text: fmt.Sprintf("the request has more than %s unpacked (max_body); send it in parts", s.cfg.MaxBody)}
+	case errors.Is(err, errTooMany):
+		s.deps.Ledger.Event("too large")
+		return answer{status: http.StatusRequestEntityTooLarge, code: resourceExhausted, text: fmt.Sprintf("the request has more than %d records; send it in parts", s.maxRecords())}
 	case errors.As(err, &body):
 		return answer{status: http.StatusBadRequest, code: invalidArgument, text: err.Error()}
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded): // the latter: of reading
 		return answer{status: http.StatusServiceUnavailable, code: deadlineExceeded, text: "it took too long", after: 1}
 	case errors.Is(err, flow.ErrNoRoom):
 		s.deps.Ledger.Event("no room")

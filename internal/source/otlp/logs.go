@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"strconv"
 	"unicode/utf8"
 
@@ -18,8 +19,13 @@ import (
 const (
 	// maxLineBytes is where texts are cut.
 	maxLineBytes = 1 << 20
-	// maxBatchBytes is how much text a batch has, but for a single record with its fields.
-	maxBatchBytes = 512 << 10
+	// maxBatchBytes is how much text a batch has, but for a single record with its fields, and
+	// maxBatchRecords how many records.
+	maxBatchBytes   = 512 << 10
+	maxBatchRecords = 8 << 10
+	// leastBytes is what a record of a request counts for at least: two bytes make one without
+	// anything, which has a hundred in the journal. One with a time and a letter of text has more.
+	leastBytes = 16
 	// maxFieldBytes is how much the fields of a record have.
 	maxFieldBytes = 64 << 10
 	// maxReasons is how many reasons a sender is told.
@@ -97,7 +103,7 @@ func (s *Source) writeLogs(ctx context.Context, j *job, lines flow.Lines) (outco
 		}
 		return nil
 	}
-	w.check = func() error { return j.checker.Logs(j.Text, unwanted{}) }
+	w.check = func() error { return j.checker.Logs(j.Text, &counter{left: s.maxRecords()}) }
 	if err := j.decoder.Logs(j.Text, w); w.err == nil { // else that is why it ended, or nothing came after it
 		w.err = err
 	}
@@ -111,6 +117,12 @@ func (s *Source) writeLogs(ctx context.Context, j *job, lines flow.Lines) (outco
 	w.release()
 	return result, err
 }
+
+// errTooMany says that a request has more records than maxRecords.
+var errTooMany = errors.New("too many records")
+
+// maxRecords is how many records a request may have: never less than one batch has.
+func (s *Source) maxRecords() int { return max(int(s.cfg.MaxBody)/leastBytes, maxBatchRecords) }
 
 // isOwn tells whether another weir has sent a resource.
 func isOwn(r *wire.Resource) bool {
@@ -286,7 +298,7 @@ func (w *writer) span(s textSpan) []byte { return w.text[s.from:s.to] }
 
 // Log implements wire.LogVisitor.
 func (w *writer) Log(l *wire.Log) error {
-	if len(w.batch.Records) > 0 && len(w.batch.Arena)+len(w.text)+sizeOf(l) > maxBatchBytes {
+	if n := len(w.batch.Records); n == maxBatchRecords || n > 0 && len(w.batch.Arena)+len(w.text)+sizeOf(l) > maxBatchBytes {
 		w.flush()
 	}
 	switch {

@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/weirlog/weir/internal/codec/compress"
 	wire "github.com/weirlog/weir/internal/codec/otlp"
 	"github.com/weirlog/weir/internal/codec/protobuf"
 	"github.com/weirlog/weir/internal/flow"
+	"github.com/weirlog/weir/internal/intake"
 	"github.com/weirlog/weir/internal/record"
 )
 
@@ -278,6 +282,49 @@ func TestFirstNotWritten(t *testing.T) {
 	w.expect(map[string][]string{})
 	if w.source.bodies.Used() != 0 || w.source.streams.InUse() {
 		t.Error("something is still in use")
+	}
+}
+
+// TestManyRecords sends records that have nothing, of two bytes each: more than a batch has are
+// written in several, and more than a request may have are refused before any is written.
+func TestManyRecords(t *testing.T) {
+	w := newWorld(t, nil).run()
+	empty := func(n int) []byte {
+		return wire.AppendRequest(nil, &wire.Origin{Resource: wire.AppendResourceAttribute(nil, "service.name", "shop")}, bytes.Repeat([]byte{0x12, 0}, n))
+	}
+	most := w.source.maxRecords()
+	if got := w.post("/v1/logs", empty(most+1), isProtobuf); !strings.HasPrefix(got, "413") || w.records() > 0 {
+		t.Errorf("%.100s, %d records", got, w.records())
+	}
+	if got := w.call(methodLogs, message(empty(most+1), 0)); !strings.HasPrefix(got, "8 the request has more than 1048576 records") {
+		t.Errorf("%.100s", got)
+	}
+	const n = 2*maxBatchRecords + 1
+	if got := w.post("/v1/logs", empty(n), isProtobuf); got != "200" || w.records() != n {
+		t.Errorf("%.100s, %d records", got, w.records())
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.most > maxBatchRecords {
+		t.Errorf("a batch has %d records", w.most)
+	}
+}
+
+// TestSlowBody: a body that comes too slowly is one to be sent again.
+func TestSlowBody(t *testing.T) {
+	w := newWorld(t, nil).run()
+	slow := fmt.Errorf("read tcp: %w", os.ErrDeadlineExceeded)
+	for name, read := range map[string]func(j *job) error{
+		"HTTP":   func(j *job) error { return j.read(iotest.ErrReader(slow), wire.Logs, form{}) },
+		"packed": func(j *job) error { return j.read(iotest.ErrReader(slow), wire.Logs, form{encoding: intake.Gzip}) },
+		"gRPC":   func(j *job) error { return j.readMessage(iotest.ErrReader(slow), intake.Plain) },
+		"later": func(j *job) error {
+			return j.readMessage(io.MultiReader(strings.NewReader("\x00\x00\x00\x00\x09ab"), iotest.ErrReader(slow)), intake.Plain)
+		},
+	} {
+		if a := w.source.take(t.Context(), wire.Logs, read); a.status != 503 || a.code != deadlineExceeded || a.after != 1 {
+			t.Errorf("%s: %+v", name, a)
+		}
 	}
 }
 

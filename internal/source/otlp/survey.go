@@ -68,14 +68,19 @@ func (v *survey) release() {
 	v.source, v.body = nil, nil
 }
 
-// unwanted is a visitor that has a request checked, and nothing else.
-type unwanted struct{}
+// counter is a visitor that has a request checked, and ends where it has too many records.
+type counter struct{ left int }
 
 // Resource implements wire.LogVisitor.
-func (unwanted) Resource(*wire.Resource) bool { return false }
+func (*counter) Resource(*wire.Resource) bool { return true }
 
 // Scope implements wire.LogVisitor.
-func (unwanted) Scope(*wire.Scope) {}
+func (*counter) Scope(*wire.Scope) {}
 
 // Log implements wire.LogVisitor.
-func (unwanted) Log(*wire.Log) error { return nil }
+func (c *counter) Log(*wire.Log) error {
+	if c.left--; c.left < 0 {
+		return errTooMany
+	}
+	return nil
+}

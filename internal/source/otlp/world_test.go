@@ -42,6 +42,7 @@ type world struct {
 	fail      error // of Write
 	exemplars []string
 	deltas    int   // the most that a batch had
+	most      int   // records that a batch had
 	refuse    error // of Open
 }
 
@@ -151,6 +152,7 @@ func (l *worldLine) Write(_ context.Context, b *record.Batch) error {
 	if l.fail != nil {
 		return l.fail
 	}
+	l.most = max(l.most, len(b.Records))
 	fields := b.Fields
 	for i := range b.Records {
 		r := &b.Records[i]

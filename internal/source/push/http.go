@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/weirlog/weir/internal/codec/lokipush"
@@ -82,8 +83,8 @@ func (s *Source) take(r *http.Request, f form) (outcome, error) {
 	}
 	defer s.done(j)
 	if err := j.read(r.Body, f); err != nil {
-		if errors.Is(err, intake.ErrBusy) || errors.Is(err, intake.ErrTooLarge) {
-			return outcome{}, err
+		if errors.Is(err, intake.ErrBusy) || errors.Is(err, intake.ErrTooLarge) || errors.Is(err, os.ErrDeadlineExceeded) {
+			return outcome{}, err // the last is for a body that comes too slowly, which is to be sent again
 		}
 		return outcome{}, &bodyError{err}
 	}
@@ -118,7 +119,7 @@ func (s *Source) failed(err error) (status int, text string) {
 		return http.StatusBadRequest, err.Error()
 	case errors.Is(err, flow.ErrNoRoom):
 		s.deps.Ledger.Event("no room")
-	case errors.Is(err, context.Canceled): // nobody reads it
+	case errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded): // nobody reads it, or waits for it
 	case !errors.Is(err, errStopped):
 		s.deps.Log.Warn("write push", "error", err)
 	}

@@ -37,8 +37,10 @@ const (
 	// maxLineBytes is where lines are cut.
 	maxLineBytes = 1 << 20
 	// maxBatchBytes is how much text a batch has, but for a single record with its metadata:
-	// so much that the batch's memory is kept for the next one.
-	maxBatchBytes = 512 << 10
+	// so much that the batch's memory is kept for the next one. maxBatchRecords is how many
+	// records it has, since two bytes make one without text.
+	maxBatchBytes   = 512 << 10
+	maxBatchRecords = 8 << 10
 )
 
 // Source is the flow.Source of this package.

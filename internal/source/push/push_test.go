@@ -10,10 +10,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -112,6 +114,30 @@ func TestMetadata(t *testing.T) {
 		"5 warn e x_y=7 key_2x=" + strings.Repeat("v", maxFieldBytes-6),
 		"6 warn f n=taken",
 	}})
+}
+
+// TestSlowBody: a body that comes too slowly is one to be sent again.
+func TestSlowBody(t *testing.T) {
+	w := newWorld(t, nil).run()
+	r := httptest.NewRequest("POST", "/loki/api/v1/push", iotest.ErrReader(fmt.Errorf("read tcp: %w", os.ErrDeadlineExceeded)))
+	r.Header.Set("Content-Type", "application/json")
+	if got := w.answer(r); !strings.HasPrefix(got, "503") {
+		t.Error(got)
+	}
+}
+
+// TestShortLines pushes entries without text: no batch has more than its number of records.
+func TestShortLines(t *testing.T) {
+	w := newWorld(t, nil).run()
+	const n = 2*maxBatchRecords + 1
+	if got := w.sendJSON(`{"streams":[{"stream":{"a":"b"},"values":[` + strings.Repeat(`["1",""],`, n-1) + `["1",""]]}]}`); got != "204" {
+		t.Fatal(got)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.most != maxBatchRecords {
+		t.Errorf("a batch has %d records", w.most)
+	}
 }
 
 func TestLongLines(t *testing.T) {

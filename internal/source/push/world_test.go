@@ -35,6 +35,7 @@ type world struct {
 	synced  int                 // how many records there were at the last sync
 	syncs   int
 	largest int   // arena
+	most    int   // records of a batch
 	refuse  error // of Open
 	fail    error // of Write
 	block   chan struct{}
@@ -132,7 +133,7 @@ func (l *worldLine) Write(ctx context.Context, b *record.Batch) error {
 	if b.Stream.ID != l.id || len(b.Position.Source) > 0 {
 		l.t.Errorf("a batch of %s for %s", b.Stream.ID, l.id)
 	}
-	l.largest = max(l.largest, len(b.Arena))
+	l.largest, l.most = max(l.largest, len(b.Arena)), max(l.most, len(b.Records))
 	fields := b.Fields
 	for i := range b.Records {
 		r := &b.Records[i]

@@ -173,7 +173,7 @@ func (w *writer) Entry(e *lokipush.Entry) error {
 		w.refused++
 		return nil
 	}
-	if len(w.batch.Records) > 0 && len(w.batch.Arena)+size(e) > maxBatchBytes {
+	if n := len(w.batch.Records); n == maxBatchRecords || n > 0 && len(w.batch.Arena)+size(e) > maxBatchBytes {
 		if w.flush(); w.err != nil {
 			return w.err
 		}
