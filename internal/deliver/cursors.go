@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"encoding/binary"
+	"log/slog"
 
 	"github.com/weirlog/weir/internal/codec/packed"
 )
@@ -14,11 +15,13 @@ type Cursors struct {
 	remembers func(stream string) bool
 	next      map[string]uint64 // the record after the last that was delivered, by stream
 	enough    int               // with so many cursors some may be superfluous
+	log       *slog.Logger
+	unknown   bool // the log has it that there is one that makes no sense
 }
 
 // NewCursors returns the cursors of a sink.
 func NewCursors(d Deps) *Cursors {
-	return &Cursors{state: d.State, prefix: Prefix(d.Name), streams: d.Streams, remembers: d.Remembers, next: map[string]uint64{}, enough: minCursors}
+	return &Cursors{state: d.State, prefix: Prefix(d.Name), streams: d.Streams, remembers: d.Remembers, next: map[string]uint64{}, enough: minCursors, log: d.Log}
 }
 
 // Next returns the number of the record after the last that was delivered of a stream; ok is
@@ -27,8 +30,12 @@ func (c *Cursors) Next(stream string) (next uint64, ok bool) {
 	if next, ok = c.next[stream]; ok {
 		return next, true
 	}
-	if next, ok = parseCursor(c.state.Load(c.prefix + stream)); ok {
+	stored := c.state.Load(c.prefix + stream)
+	if next, ok = parseCursor(stored); ok {
 		c.next[stream] = next
+	} else if len(stored) > 0 && !c.unknown && c.log != nil {
+		c.unknown = true
+		c.log.Warn("what a stream had been sent up to cannot be read: its records are sent from where a new sink begins, perhaps again", "stream", stream, "remedy", "the data directory is of a newer weir; run that one")
 	}
 	return next, ok
 }

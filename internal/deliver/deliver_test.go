@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -114,6 +115,23 @@ func TestForget(t *testing.T) {
 	}
 	if next, ok := s.Next("new/7"); next != 2 || !ok {
 		t.Errorf("the cursor is %d", next)
+	}
+}
+
+// TestUnknownCursor has cursors of a weir that is newer: they are none, and the log says so once.
+func TestUnknownCursor(t *testing.T) {
+	var log strings.Builder
+	st := &states{values: map[string][]byte{}}
+	st.Store(Prefix("a")+"s", []byte{2, 9})
+	st.Store(Prefix("a")+"t", []byte{2, 9})
+	c := NewCursors(Deps{Name: "a", State: st, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	for _, stream := range []string{"s", "t", "none"} {
+		if next, ok := c.Next(stream); next != 0 || ok {
+			t.Errorf("%s: %d, %v", stream, next, ok)
+		}
+	}
+	if n := strings.Count(log.String(), "newer weir"); n != 1 || !strings.Contains(log.String(), "stream=s ") {
+		t.Errorf("%d times: %s", n, log.String())
 	}
 }
 
