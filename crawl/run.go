@@ -13,6 +13,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Options say how Run runs. The zero value is what a crawler that weir starts needs.
@@ -52,7 +54,9 @@ const saveEvery = time.Second
 // Else it makes runs of all streams, in their order, until ctx ends, and keeps the cursors in
 // Options.State: each after what it stands for was written to Options.Output, so if the
 // program is killed a record may come twice, and none is missing. A stream that fails is
-// logged, holds up no other, and goes on behind its last record in the next run.
+// logged, holds up no other, and goes on behind its last record in the next run. One that neither
+// ends nor heeds its context holds up the others: weir gives each a process and a deadline. Two
+// programs at a time may not have one State.
 func Run(ctx context.Context, o Options, streams ...Stream) error {
 	r, err := newRunner(o, streams)
 	if err != nil {
@@ -94,9 +98,14 @@ func newRunner(o Options, streams []Stream) (*runner, error) {
 	r := &runner{Options: o, getenv: o.Getenv, streams: streams}
 	names := map[string]bool{}
 	for _, s := range streams {
+		if s == nil {
+			return nil, errors.New("crawl: a stream is nil")
+		}
 		switch name := s.Name(); {
 		case name == "":
 			return nil, errors.New("crawl: a stream has no name: let Name return one that never changes")
+		case !isName(name):
+			return nil, fmt.Errorf("crawl: the name %q: use letters, digits, -, _ and . only, as weir's configuration does", name)
 		case names[name]:
 			return nil, fmt.Errorf("crawl: two streams have the name %q", name)
 		default:
@@ -126,6 +135,13 @@ func newRunner(o Options, streams []Stream) (*runner, error) {
 	}
 	r.out = bufio.NewWriterSize(r.Output, 64<<10)
 	return r, nil
+}
+
+// isName tells whether weir's configuration can have a stream of that name.
+func isName(name string) bool {
+	return !strings.ContainsFunc(name, func(c rune) bool {
+		return c >= utf8.RuneSelf || !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("-_.", c)
+	})
 }
 
 // pause returns the time to the next run.

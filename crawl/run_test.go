@@ -106,6 +106,8 @@ func TestAsked(t *testing.T) {
 		{nil, nil, "", "needs a stream"},
 		{nil, []crawl.Stream{one, one}, "", `two streams have the name "one"`},
 		{nil, []crawl.Stream{records("", 1, nil)}, "", "has no name"},
+		{nil, []crawl.Stream{records("a\nb", 1, nil)}, "", `the name "a\nb"`},
+		{nil, []crawl.Stream{one, nil}, "", "is nil"},
 	} {
 		out, err := run(test.env, test.streams...)
 		if out != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
