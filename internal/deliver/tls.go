@@ -3,7 +3,9 @@ package deliver
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 
 	"github.com/weirlog/weir/internal/config"
@@ -51,4 +53,23 @@ func (t TLS) Config() (*tls.Config, error) {
 		secured.Certificates = []tls.Certificate{pair}
 	}
 	return secured, nil
+}
+
+// TLSRemedy says which key of the configuration is about an error of TLS; "" of other errors.
+func TLSRemedy(err error) string {
+	var authority x509.UnknownAuthorityError
+	var hostname x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &authority):
+		return "name the file with the certificates of the server's authority in tls.ca"
+	case errors.As(err, &hostname):
+		return "use the name in url that the server's certificate is for"
+	case errors.As(err, &invalid):
+		return "the server needs a certificate that is valid now (tls.verify: false takes any)"
+	case errors.As(err, &network) && network.Op == "remote error": // an alert of TLS
+		return "the server does not take weir's certificate: give one that it knows in tls.cert and tls.key"
+	}
+	return ""
 }

@@ -18,6 +18,7 @@
 package crawl
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -27,6 +28,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weirlog/weir/internal/deliver"
 	"github.com/weirlog/weir/internal/flow"
 	"github.com/weirlog/weir/internal/record"
 	"github.com/weirlog/weir/internal/retry"
@@ -140,7 +142,7 @@ func (s *Source) ended(st *stream, err error) {
 		result = "error"
 	}
 	s.counts.runs.Series(s.deps.Name, st.name, result).Add(1)
-	s.problem(st.name, err, "weir asks again by itself, from where it was")
+	s.problem(st.name, err, cmp.Or(deliver.TLSRemedy(err), "weir asks again by itself, from where it was"))
 }
 
 // mostProblems is how many streams are named that do not work.
