@@ -33,6 +33,7 @@ import (
 	"github.com/weirlog/weir/internal/codec/protobuf"
 	"github.com/weirlog/weir/internal/deliver"
 	"github.com/weirlog/weir/internal/record"
+	"github.com/weirlog/weir/internal/retry"
 )
 
 // originAttribute is the identity of a stream, by which weir knows what weir has sent.
@@ -335,7 +336,7 @@ func status(a *deliver.Answer) (code int, s wire.Status) {
 	}
 	code, err := strconv.Atoi(get("Grpc-Status"))
 	if err != nil { // something on the way does not speak gRPC
-		return codeOf(a.Status), wire.Status{Message: http.StatusText(a.Status)}
+		return codeOf(a.Status), wire.Status{Message: http.StatusText(a.Status), RetryAfter: retry.After(a.Header.Get("Retry-After"), time.Now()).Seconds()}
 	}
 	if details := get("Grpc-Status-Details-Bin"); details != "" {
 		if raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(details, "=")); err == nil {

@@ -367,3 +367,14 @@ func FuzzStatus(f *testing.F) {
 		_ = message(body)
 	})
 }
+
+// TestBeforeGRPC: what stands before a receiver of gRPC says with HTTP's words when to ask again.
+func TestBeforeGRPC(t *testing.T) {
+	code, s := status(&deliver.Answer{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"7"}}})
+	if code != unavailable || s.RetryAfter != 7 {
+		t.Errorf("code %d, %+v", code, s)
+	}
+	if code, s = status(&deliver.Answer{Status: http.StatusBadGateway}); code != unavailable || s.RetryAfter != 0 {
+		t.Errorf("code %d, %+v", code, s)
+	}
+}
