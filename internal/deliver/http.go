@@ -92,6 +92,16 @@ func contains(list []string, s string) bool {
 
 func oneLine(s config.Secret) bool { return !strings.ContainsAny(string(s), "\r\n\x00") }
 
+// Masks returns what h signs in with, and through proxies of the environment.
+func (h HTTP) Masks() Masks {
+	var m Masks
+	m.Add(string(h.BearerToken))
+	m.AddBasic(h.BasicAuth.Username, string(h.BasicAuth.Password))
+	m.AddHeaders(h.Headers)
+	m.AddEnvironment()
+	return m
+}
+
 // CheckURL returns what is wrong with the address of a receiver, "" if nothing is.
 func CheckURL(text, example string) string {
 	u, err := url.Parse(text)
@@ -117,10 +127,15 @@ type Answer struct {
 	Body []byte
 	// Header and Trailer stand before and behind it.
 	Header, Trailer http.Header
+
+	masks Masks
 }
 
-// Text returns what the receiver says, for messages.
-func (a *Answer) Text() string { return strings.TrimSpace(ledger.Shorten(a.Body)) }
+// Text returns what the receiver says, for messages: without what it was told in secret.
+func (a *Answer) Text() string {
+	// What is masked first cannot be cut in two.
+	return strings.TrimSpace(ledger.Shorten([]byte(a.masks.Hide(string(a.Body)))))
+}
 
 // Taken tells whether the receiver says that it took the request. One with a web page is none: a
 // proxy wants somebody to sign in, or the address is wrong.
@@ -137,6 +152,7 @@ type Client struct {
 	how    HTTP
 	header http.Header
 	client *http.Client
+	masks  Masks
 	until  time.Time // the receiver wants to be left alone until then
 }
 
@@ -147,7 +163,7 @@ func (h HTTP) NewClient(url string, own http.Header, http2 bool) (*Client, error
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{url: url, how: h, header: own.Clone()}
+	c := &Client{url: url, how: h, header: own.Clone(), masks: h.Masks()}
 	for name, value := range h.Headers {
 		c.header.Set(name, string(value))
 	}
@@ -175,6 +191,9 @@ func (c *Client) Close() { c.client.CloseIdleConnections() }
 // is bounded.
 func (c *Client) Wait(d time.Duration) { c.until = time.Now().Add(min(max(d, 0), retry.MaxAfter)) }
 
+// Hide returns what a receiver says, without what it was told in secret.
+func (c *Client) Hide(said string) string { return c.masks.Hide(said) }
+
 // Post sends a body and reads the answer.
 func (c *Client) Post(ctx context.Context, body []byte) (*Answer, error) {
 	if left := time.Until(c.until); left > 0 {
@@ -190,15 +209,15 @@ func (c *Client) Post(ctx context.Context, body []byte) (*Answer, error) {
 	}
 	res, err := c.client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("send to %s: %s", c.url, reason(err))
+		return nil, fmt.Errorf("send to %s: %s", c.url, c.Hide(reason(err)))
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("read the answer of %s: %w", c.url, err)
+		return nil, fmt.Errorf("read the answer of %s: %s", c.url, c.Hide(err.Error()))
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxAnswer)) // the trailers stand behind it
-	return &Answer{Status: res.StatusCode, Body: text, Header: res.Header, Trailer: res.Trailer}, nil
+	return &Answer{Status: res.StatusCode, Body: text, Header: res.Header, Trailer: res.Trailer, masks: c.masks}, nil
 }
 
 // Failed returns the error of an answer after which the same is sent again, and heeds what the receiver

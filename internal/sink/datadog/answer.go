@@ -165,7 +165,7 @@ func (s *Sink) post(ctx context.Context, text []byte) (verdict, error) {
 	s.sent = s.now()
 	res, err := s.client.Do(req)
 	if err != nil {
-		return later, errors.New("send to " + s.config.intake() + ": " + s.mask(reason(err)))
+		return later, errors.New("send to " + s.config.intake() + ": " + s.masks.Hide(reason(err)))
 	}
 	defer res.Body.Close()
 	said, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer)) // the status is what counts
@@ -186,11 +186,11 @@ func (s *Sink) post(ctx context.Context, text []byte) (verdict, error) {
 	return v, err
 }
 
-// said puts an answer that is no success into words, without the key.
+// said puts an answer that is no success into words, without secrets.
 func (s *Sink) said(res *http.Response, text []byte) string {
 	said := fmt.Sprintf("%s answers %d %s", s.config.intake(), res.StatusCode, http.StatusText(res.StatusCode))
 	// What is masked first cannot be cut in two.
-	if words := strings.TrimSpace(ledger.Shorten([]byte(s.mask(string(text))))); words != "" && words != "{}" {
+	if words := strings.TrimSpace(ledger.Shorten([]byte(s.masks.Hide(string(text))))); words != "" && words != "{}" {
 		said += ": " + words
 	}
 	return said + remedy(res.StatusCode)
@@ -208,17 +208,6 @@ func remedy(code int) string {
 		return " (correct site or url; asked again once a minute)"
 	}
 	return ""
-}
-
-// mask takes the key out of a text.
-func (s *Sink) mask(text string) string {
-	text = strings.ReplaceAll(text, string(s.config.APIKey), "***")
-	if proxy, _ := s.config.proxy(); proxy != nil && proxy.User != nil {
-		if password, _ := proxy.User.Password(); password != "" {
-			text = strings.ReplaceAll(text, password, "***")
-		}
-	}
-	return text
 }
 
 // reason returns why there is no answer, without what differs each time.

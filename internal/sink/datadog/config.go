@@ -161,6 +161,15 @@ func (c Config) intake() string {
 	return "https://http-intake.logs." + c.Site + "/api/v2/logs"
 }
 
+// masks returns what must not be shown of an answer.
+func (c Config) masks() deliver.Masks {
+	var m deliver.Masks
+	m.Add(string(c.APIKey))
+	m.AddProxy(string(c.Proxy))
+	m.AddEnvironment()
+	return m
+}
+
 // client returns what sends the requests.
 func (c Config) client() (*http.Client, error) {
 	secured, err := c.TLS.Config()

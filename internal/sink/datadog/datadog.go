@@ -35,6 +35,7 @@ type Sink struct {
 	deps     deliver.Deps
 	cursors  *deliver.Cursors
 	client   *http.Client
+	masks    deliver.Masks
 	encoder  encoder
 	one      []byte         // the record that is written at the moment
 	text     []byte         // those of the request to come, each behind a comma, and one at the end
@@ -88,7 +89,7 @@ func New(c Config, d deliver.Deps) (*Sink, error) {
 		return nil, err
 	}
 	return &Sink{
-		config: c, deps: d, cursors: deliver.NewCursors(d), client: client, encoder: encoder{config: c, node: d.Node},
+		config: c, deps: d, cursors: deliver.NewCursors(d), client: client, masks: c.masks(), encoder: encoder{config: c, node: d.Node},
 		ahead: map[string]int{}, every: pace, now: time.Now,
 	}, nil
 }

@@ -253,13 +253,13 @@ func (t *target) partial(body []byte) (deliver.Verdict, error) {
 	if err != nil || p.Rejected <= 0 {
 		return deliver.Verdict{}, nil // what it took cannot be sent again for an answer that makes no sense
 	}
-	t.deps.Log.Warn("refused in part", "records", p.Rejected, "answer", p.Message)
+	t.deps.Log.Warn("refused in part", "records", p.Rejected, "answer", t.client.Hide(p.Message))
 	return deliver.Verdict{Refused: int(min(p.Rejected, int64(t.config.MaxRecords))), Why: "refused in part"}, nil
 }
 
 // refused returns what becomes of a request that is refused for good.
 func (t *target) refused(what, text string, bad bool) (deliver.Verdict, error) {
-	t.deps.Log.Warn("refused", "with", what, "answer", text)
+	t.deps.Log.Warn("refused", "with", what, "answer", t.client.Hide(text))
 	return deliver.Verdict{Refused: t.config.MaxRecords, Why: "refused with " + what, Bad: bad}, nil
 }
 
@@ -313,7 +313,7 @@ func (t *target) call(ctx context.Context) (deliver.Verdict, error) {
 	if s.RetryAfter > 0 {
 		t.client.Wait(time.Duration(s.RetryAfter * float64(time.Second)))
 	}
-	return deliver.Verdict{}, fmt.Errorf("%s answers with code %d: %s", t.config.URL, code, s.Message)
+	return deliver.Verdict{}, fmt.Errorf("%s answers with code %d: %s", t.config.URL, code, t.client.Hide(s.Message))
 }
 
 // message returns what is in the frame of an answer. It is never packed, since weir does not

@@ -170,6 +170,15 @@ func (c Config) since() (time.Duration, error) {
 	return d, err
 }
 
+// masks returns what must not be shown of an answer.
+func (c Config) masks() deliver.Masks {
+	var m deliver.Masks
+	m.Add(string(c.BearerToken))
+	m.AddBasic(c.BasicAuth.Username, string(c.BasicAuth.Password))
+	m.AddHeaders(c.Headers)
+	return m
+}
+
 // client returns what sends the requests.
 func (c Config) client() (*http.Client, error) {
 	secured, err := c.TLS.Config()

@@ -25,6 +25,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weirlog/weir/internal/deliver"
 	"github.com/weirlog/weir/internal/metric"
 	"github.com/weirlog/weir/internal/retry"
 	"github.com/weirlog/weir/internal/tsdb"
@@ -99,6 +100,7 @@ const (
 type Sink struct {
 	config  Config
 	deps    Deps
+	masks   deliver.Masks
 	flushed atomic.Int64 // Unix nanoseconds of when all that there was had been sent
 
 	// What follows belongs to Run.
@@ -117,7 +119,7 @@ func New(c Config, d Deps) (*Sink, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return &Sink{config: c, deps: d, backoff: retry.Backoff{Min: minPause, Max: maxPause}, again: readAgain, header: c.header(d.Version), window: newWindow(c)}, nil
+	return &Sink{config: c, deps: d, masks: c.masks(), backoff: retry.Backoff{Min: minPause, Max: maxPause}, again: readAgain, header: c.header(d.Version), window: newWindow(c)}, nil
 }
 
 // StatePrefix begins the keys of all states that sinks of this package keep.

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// maxAnswer is how much of an answer is read.
-	maxAnswer = 4 << 10
+	// maxAnswer is how much of an answer is read: what is cut off from a long token is not masked.
+	maxAnswer = 64 << 10
 	// tellEvery is how often a sink that waits says how far it is behind.
 	tellEvery = 5 * time.Second
 )
@@ -119,7 +119,7 @@ func (s *Sink) post(ctx context.Context, body []byte) (answer, error) {
 	if err != nil && res.StatusCode/100 != 2 { // what it says is of no use without the status
 		text = nil
 	}
-	a := answer{status: res.StatusCode, text: strings.TrimSpace(ledger.Shorten(text)), written: -1}
+	a := answer{status: res.StatusCode, text: strings.TrimSpace(ledger.Shorten([]byte(s.masks.Hide(string(text))))), written: -1}
 	if res.StatusCode == http.StatusTooManyRequests || res.StatusCode/100 == 5 {
 		a.after = retry.After(res.Header.Get("Retry-After"), time.Now())
 	}
@@ -166,7 +166,7 @@ func (s *Sink) refused(a answer, samples int) {
 // failed tells that a request will be repeated.
 func (s *Sink) failed(a answer, err error) {
 	if err != nil {
-		s.deps.Ledger.Degraded("send to "+s.config.URL+": "+reason(err), "start the receiver, or correct the sink's url; weir sends again what the history keeps")
+		s.deps.Ledger.Degraded("send to "+s.config.URL+": "+s.masks.Hide(reason(err)), "start the receiver, or correct the sink's url; weir sends again what the history keeps")
 		return
 	}
 	remedy := "weir sends it again; see the receiver's log if this goes on, and the sink's url if it redirects"

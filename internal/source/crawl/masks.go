@@ -1,27 +1,20 @@
 package crawl
 
 import (
-	"cmp"
-	"encoding/base64"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/weirlog/weir/internal/child"
-	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/deliver"
 	"github.com/weirlog/weir/internal/ledger"
 )
 
-const (
-	// leastSecret is how long a secret is that is looked for in what a server says.
-	leastSecret = 4
-	// maxReason is how much is shown of why a request had no answer.
-	maxReason = 500
-)
+// maxReason is how much is shown of why a request had no answer.
+const maxReason = 500
 
-// masks are the texts that must not be shown, the longest first.
-type masks []string
+// masks are the texts that must not be shown.
+type masks struct{ deliver.Masks }
 
 // secretName is what a parameter of a query is called whose value is a secret.
 var secretName = regexp.MustCompile(`(?i)key|token|secret|passw|auth|sig|credential`)
@@ -29,21 +22,17 @@ var secretName = regexp.MustCompile(`(?i)key|token|secret|passw|auth|sig|credent
 // masks returns what must not be shown of what a server says, in the forms that it was sent in.
 func (c *Config) masks() masks {
 	var m masks
-	b := c.Auth.Basic
-	m.add(string(b.Password), string(c.Auth.Bearer), string(c.Auth.OAuth2.ClientSecret))
-	m.add(base64.StdEncoding.EncodeToString([]byte(b.User + ":" + string(b.Password))))
-	o := c.Auth.OAuth2
-	m.add(base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(o.ClientID) + ":" + url.QueryEscape(string(o.ClientSecret)))))
-	for _, v := range c.Auth.OAuth2.Params {
-		m.add(string(v))
+	b, o := c.Auth.Basic, c.Auth.OAuth2
+	m.Add(string(c.Auth.Bearer), string(o.ClientSecret))
+	m.AddBasic(b.User, string(b.Password))
+	m.AddBasic(url.QueryEscape(o.ClientID), url.QueryEscape(string(o.ClientSecret)))
+	for _, v := range o.Params {
+		m.Add(string(v))
 	}
-	m.addHeaders(c.Headers)
-	if proxy, err := url.Parse(string(c.Proxy)); err == nil {
-		password, _ := proxy.User.Password()
-		m.add(password)
-	}
+	m.AddHeaders(c.Headers)
+	m.AddProxy(string(c.Proxy))
 	for _, s := range c.Streams {
-		m.addHeaders(s.Headers)
+		m.AddHeaders(s.Headers)
 		for name, value := range s.Query {
 			m.addParam(name, value)
 		}
@@ -60,51 +49,16 @@ func (c *Config) masks() masks {
 	return m
 }
 
-// addHeaders adds the values of headers, and what stands in them behind a word, as a token does
-// behind Bearer.
-func (m *masks) addHeaders(headers map[string]config.Secret) {
-	for _, value := range headers {
-		m.add(string(value))
-		if _, rest, ok := strings.Cut(string(value), " "); ok {
-			m.add(strings.TrimSpace(rest))
-		}
-	}
-}
-
 // addParam adds the value of a parameter if it is a secret by its name.
 func (m *masks) addParam(name, value string) {
 	if secretName.MatchString(name) && !strings.Contains(value, "{{") {
-		m.add(value)
+		m.Add(value)
 	}
-}
-
-// add adds texts, also as they are written in a URL.
-func (m *masks) add(texts ...string) {
-	for _, text := range texts {
-		if len(text) >= leastSecret {
-			*m = append(*m, text, url.QueryEscape(text), url.PathEscape(text))
-		}
-	}
-	slices.SortFunc(*m, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
-	*m = slices.Compact(*m)
-}
-
-// hide returns text without secrets, among them such as are known only now.
-func (m masks) hide(text string, more ...string) string {
-	all := m
-	if len(more) > 0 {
-		all = slices.Clone(m)
-		all.add(more...)
-	}
-	for _, s := range all {
-		text = strings.ReplaceAll(text, s, "***")
-	}
-	return text
 }
 
 // shown returns the start of what a server says, without secrets, and harmless for a terminal.
 func (m masks) shown(said string, more ...string) string {
-	return child.Harmless(ledger.Shorten([]byte(m.hide(said, more...))))
+	return child.Harmless(ledger.Shorten([]byte(m.Hide(said, more...))))
 }
 
 // maskedError is an error that tells what a server said, or may have said.
@@ -122,7 +76,7 @@ func (e maskedError) Unwrap() error { return e.error }
 // reason returns why a request had no answer, without secrets and the URL.
 func (m masks) reason(err error, more ...string) error {
 	err = withoutURL(err)
-	text := child.Harmless(m.hide(err.Error(), more...))
+	text := child.Harmless(m.Hide(err.Error(), more...))
 	if len(text) > maxReason {
 		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/weirlog/weir/internal/config"
+	"github.com/weirlog/weir/internal/deliver/delivertest"
 )
 
 // TestMasks has servers that say what was sent to them, in their errors.
@@ -85,6 +86,45 @@ func TestReason(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestProxySecret has a proxy that repeats its password: for a page, for CONNECT and for a token.
+func TestProxySecret(t *testing.T) {
+	for name, change := range map[string]func(*Config, *Stream){
+		"http":  func(_ *Config, s *Stream) { s.URL = "http://api.acme.test/v1/events" },
+		"https": func(_ *Config, s *Stream) { s.URL = "https://api.acme.test/v1/events" },
+		"token": func(c *Config, _ *Stream) {
+			c.Auth.OAuth2 = OAuth2{TokenURL: "https://login.acme.test/token", ClientID: "weir", ClientSecret: "s"}
+		},
+	} {
+		c := standard(nil)
+		s := c.Streams["events"]
+		change(&c, &s)
+		c.Streams["events"], c.Proxy = s, config.Secret(delivertest.Proxy(delivertest.Start(t, http.StatusBadGateway)))
+		w := newWorld(t)
+		st := w.source(c, true).streams[0]
+		_ = st.open(&worldLine{w, "acme/events"})
+		_ = st.begin(t.Context())
+		_, _, err := st.asks.follow(t.Context(), &variables{}, nil)
+		delivertest.Hidden(t, name, fmt.Sprint(err))
+	}
+}
+
+// TestTrailer has a server that says something where a trailer should be.
+func TestTrailer(t *testing.T) {
+	_, c := realServer(t, func(rw http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(rw).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n%s\r\n\r\n", r.Header.Get("Authorization"))
+	})
+	c.Auth.Bearer = delivertest.Secret
+	w := newWorld(t)
+	w.once(c)
+	delivertest.Hidden(t, "trailer", w.problem())
 }
 
 // TestTokenError shows what a server of tokens says, without what it was told.

@@ -347,7 +347,7 @@ func (a *asking) send(r *http.Request) (*answer, error) {
 	plain, free, err := unpack(packed, response.Header.Get("Content-Encoding"))
 	if err != nil {
 		_ = p.Close()
-		return nil, finalError{err}
+		return nil, finalError{a.masks.reason(err, a.token)}
 	}
 	return &answer{response, &capped{src: plain, left: most, most: most, packed: packed}, func() { free(); _ = p.Close() }}, nil
 }

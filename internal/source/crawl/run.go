@@ -252,8 +252,8 @@ func (st *stream) page(ctx context.Context, v *variables, next *url.URL) (token 
 	d := st.decoder
 	err = d.decode(response.body, st.cfg.Format)
 	st.source.counts.bytes.Series(st.source.deps.Name, st.name).Add(float64(d.off) + float64(len(d.buf)))
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", st.asks.where(response.Request.URL), err)
+	if err != nil { // what broke off may be a text of the server's
+		return "", fmt.Errorf("%s: %w", st.asks.where(response.Request.URL), st.asks.masks.reason(err, st.asks.token))
 	}
 	if said := d.notes[errorNote]; !said.absent() && !isNothing(said) {
 		return "", fmt.Errorf("%s: the response says: %s", st.asks.where(response.Request.URL), st.asks.shown([]byte(d.plain(errorNote))))
