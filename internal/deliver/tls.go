@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/weirlog/weir/internal/config"
 )
@@ -68,7 +69,7 @@ func TLSRemedy(err error) string {
 		return "use the name in url that the server's certificate is for"
 	case errors.As(err, &invalid):
 		return "the server needs a certificate that is valid now (tls.verify: false takes any)"
-	case errors.As(err, &network) && network.Op == "remote error": // an alert of TLS
+	case errors.As(err, &network) && network.Op == "remote error" && strings.Contains(network.Err.Error(), "certificate"): // an alert of TLS about one
 		return "the server does not take weir's certificate: give one that it knows in tls.cert and tls.key"
 	}
 	return ""

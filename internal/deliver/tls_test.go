@@ -26,15 +26,18 @@ func TestTLSRemedy(t *testing.T) {
 	known.AddCert(open.Certificate())
 	known.AddCert(closed.Certificate())
 	late := &tls.Config{RootCAs: known, Time: open.Certificate().NotAfter.AddDate(1, 0, 0).Local}
-	for want, c := range map[string]struct {
+	modern := server(&tls.Config{MinVersion: tls.VersionTLS13})
+	for name, c := range map[string]struct {
 		server *httptest.Server
 		tls    *tls.Config
+		want   string
 	}{
-		"tls.ca":    {open, &tls.Config{}},
-		"the name":  {open, &tls.Config{RootCAs: known, ServerName: "elsewhere"}},
-		"valid now": {open, late},
-		"tls.cert":  {closed, &tls.Config{RootCAs: known}},
-		"":          {open, &tls.Config{RootCAs: known}},
+		"unknown authority": {open, &tls.Config{}, "tls.ca"},
+		"another name":      {open, &tls.Config{RootCAs: known, ServerName: "elsewhere"}, "the name"},
+		"expired":           {open, late, "valid now"},
+		"no certificate":    {closed, &tls.Config{RootCAs: known}, "tls.cert"},
+		"another version":   {modern, &tls.Config{RootCAs: known, MaxVersion: tls.VersionTLS12}, ""},
+		"an answer":         {open, &tls.Config{RootCAs: known}, ""},
 	} {
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: c.tls}}
 		response, err := client.Get(c.server.URL)
@@ -43,8 +46,8 @@ func TestTLSRemedy(t *testing.T) {
 			_, err = io.ReadAll(response.Body)
 			err = errors.Join(err, errors.New("it was answered"))
 		}
-		if got := TLSRemedy(err); !strings.Contains(got, want) || want == "" && got != "" {
-			t.Errorf("%v: %q, want %q", err, got, want)
+		if got := TLSRemedy(err); !strings.Contains(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%s: %v: %q, want %q", name, err, got, c.want)
 		}
 		client.CloseIdleConnections()
 	}

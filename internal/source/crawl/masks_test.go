@@ -76,16 +76,22 @@ func TestReason(t *testing.T) {
 			if token {
 				c.Auth = Auth{OAuth2: OAuth2{TokenURL: c.Streams["events"].URL, ClientID: "weir", ClientSecret: "hush-token"}}
 			}
-			w := newWorld(t)
-			st := w.source(c, true).streams[0]
-			_ = st.open(&worldLine{w, "acme/events"})
-			_ = st.begin(t.Context())
-			_, _, err := st.asks.follow(t.Context(), &variables{}, nil)
+			err := followed(t, c)
 			if err == nil || len(err.Error()) > 1000 || strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), "\x1b") {
 				t.Errorf("%s: %.2000v", name, err)
 			}
 		}
 	}
+}
+
+// followed returns the error of asking for the first page of the only stream.
+func followed(t *testing.T, c Config) error {
+	w := newWorld(t)
+	st := w.source(c, true).streams[0]
+	_ = st.open(&worldLine{w, "acme/events"})
+	_ = st.begin(t.Context())
+	_, _, err := st.asks.follow(t.Context(), &variables{}, nil)
+	return err
 }
 
 // TestProxySecret has a proxy that repeats its password: for a page, for CONNECT and for a token.
@@ -101,11 +107,7 @@ func TestProxySecret(t *testing.T) {
 		s := c.Streams["events"]
 		change(&c, &s)
 		c.Streams["events"], c.Proxy = s, config.Secret(delivertest.Proxy(delivertest.Start(t, http.StatusBadGateway)))
-		w := newWorld(t)
-		st := w.source(c, true).streams[0]
-		_ = st.open(&worldLine{w, "acme/events"})
-		_ = st.begin(t.Context())
-		_, _, err := st.asks.follow(t.Context(), &variables{}, nil)
+		err := followed(t, c)
 		delivertest.Hidden(t, name, fmt.Sprint(err))
 	}
 }
