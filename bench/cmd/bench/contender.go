@@ -56,7 +56,7 @@ func (b *bench) build(ctx context.Context) error {
 	b.say("building weir")
 	b.weir = filepath.Join(b.data, "weir")
 	args := []string{"build", "-trimpath", "-o", b.weir}
-	if b.kept != "" { // a profile says nothing of the one before
+	if b.profile != "" { // a profile says nothing of the one before
 		args = append(args, "-tags", "profile", "-pgo=off")
 	}
 	build := exec.CommandContext(ctx, "go", append(args, "./cmd/weir")...)

@@ -27,16 +27,16 @@ import (
 
 // options are what the command line says.
 type options struct {
-	data   string        // folder of data sets and binaries
-	root   string        // folder of weir's module
-	weir   string        // a weir binary to use; empty: build it
-	only   string        // comma-separated words; contenders whose names have none are left out
-	out    string        // file that gets the table too
-	kept   string        // file that gets a profile of all that weir did
-	rounds int           // how often each contender runs
-	follow time.Duration // how long a followed file is measured; 0 leaves it out
-	quick  bool
-	long   bool
+	data    string        // folder of data sets and binaries
+	root    string        // folder of weir's module
+	weir    string        // a weir binary to use; empty: build it
+	only    string        // comma-separated words; contenders whose names have none are left out
+	out     string        // file that gets the table too
+	profile string        // file that gets a profile of all that weir did
+	rounds  int           // how often each contender runs
+	follow  time.Duration // how long a followed file is measured; 0 leaves it out
+	quick   bool
+	long    bool
 }
 
 // errWrong says that a contender counted wrongly; the table shows which.
@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, out, messages io.Writer) error {
 	if err := b.build(ctx); err != nil {
 		return err
 	}
-	if opt.kept != "" {
+	if opt.profile != "" {
 		if err := os.Setenv(profileDir, scratch); err != nil { // all that is started has it
 			return err
 		}
@@ -81,8 +81,8 @@ func run(ctx context.Context, args []string, out, messages io.Writer) error {
 	if err := b.measure(ctx); err != nil {
 		return err
 	}
-	if opt.kept != "" {
-		if err := b.mergeProfiles(ctx, opt.kept); err != nil {
+	if opt.profile != "" {
+		if err := b.mergeProfiles(ctx, opt.profile); err != nil {
 			return err
 		}
 	}
@@ -109,7 +109,7 @@ func parse(args []string, messages io.Writer) (options, error) {
 	flags.StringVar(&o.weir, "weir", "", "use this weir `binary` instead of building one")
 	flags.StringVar(&o.only, "only", "", "only contenders whose names contain one of these comma-separated `words`")
 	flags.StringVar(&o.out, "o", "", "write the table to this `file` too")
-	flags.StringVar(&o.kept, "profile", "", "measure a weir that profiles itself, once and alone, and write that to this `file`, for the compiler")
+	flags.StringVar(&o.profile, "profile", "", "measure a weir that profiles itself, once and alone, and write that to this `file`, for the compiler")
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each contender runs; those above 3 s of CPU run twice")
 	flags.DurationVar(&o.follow, "follow", 25*time.Second, "how long to measure following a file; 0 leaves it out")
 	flags.BoolVar(&o.quick, "quick", false, "a tenth of the lines, two rounds, 5 s of following")
@@ -124,13 +124,13 @@ func parse(args []string, messages io.Writer) (options, error) {
 		o.rounds, o.follow = min(o.rounds, 2), min(o.follow, 5*time.Second)
 	}
 	o.rounds = max(o.rounds, 1)
-	if o.kept != "" {
+	if o.profile != "" {
 		if o.weir != "" {
 			return o, errors.New("-profile needs a weir that bench builds: leave out -weir")
 		}
 		o.rounds, o.follow, o.only = 1, 0, cmp.Or(o.only, "**weir")
 	}
-	for _, path := range []*string{&o.data, &o.root, &o.weir, &o.kept} {
+	for _, path := range []*string{&o.data, &o.root, &o.weir, &o.profile} {
 		if *path == "" {
 			continue
 		}
